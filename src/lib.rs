@@ -1,0 +1,1 @@
+//! Conduit, a gateway for the Model Context Protocol on Pingora.

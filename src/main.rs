@@ -1,0 +1,2 @@
+//! Conduit.
+fn main() {}
