@@ -1,0 +1,3 @@
+//! JSON as text: what can be told without building a tree.
+
+pub mod scan;
