@@ -62,6 +62,7 @@ pub(super) async fn start(spec: &Spec, runtime: &Runtime) -> io::Result<(Process
         .arg(OsString::from(&spec.command))
         .args(&spec.args)
         .env_clear()
+        .env(guard::FRUGAL.0, guard::FRUGAL.1)
         .envs(environment::minimal(std::env::vars_os(), &spec.env))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
