@@ -1,1 +1,6 @@
 //! Conduit, a gateway for the Model Context Protocol on Pingora.
+//!
+//! See ARCHITECTURE.md for the layers; `filters` holds every decision, this crate everything that
+//! touches sockets, clocks and processes.
+
+pub mod upstream;

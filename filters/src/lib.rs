@@ -6,6 +6,7 @@
 
 pub mod acl;
 pub mod bounds;
+pub mod http1;
 pub mod identity;
 pub mod json;
 pub mod mcp;

@@ -4,7 +4,9 @@
 //! here only what a relay must know: whether it is between two events (so that a comment may be put
 //! in), whether the stream can be resumed, and whether its last event was the answer.
 
-use memchr::{memchr2, memchr3};
+use memchr::memchr2;
+
+use crate::json::outcome::TopLevel;
 
 /// What the stream has shown so far.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +21,16 @@ pub struct Observer {
     inside_event: bool,
     has_ids: bool,
     data: TopLevel,
-    is_answer: bool,
-    answered: bool,
+    answer: Option<Answer>,
+}
+
+/// Which kind of JSON-RPC response an answer was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It has a `result`.
+    Result,
+    /// It has an `error`.
+    Error,
 }
 
 const NAME_BYTES: usize = 5;
@@ -77,10 +87,10 @@ impl Observer {
         self.has_ids
     }
 
-    /// Whether a complete event was a JSON-RPC response.
+    /// The last complete event that was a JSON-RPC response.
     #[must_use]
-    pub fn has_answer(&self) -> bool {
-        self.answered
+    pub fn answer(&self) -> Option<Answer> {
+        self.answer
     }
 
     fn end_line_at<'b>(&mut self, rest: &'b [u8]) -> &'b [u8] {
@@ -122,8 +132,13 @@ impl Observer {
         self.after_cr = byte == b'\r';
         let is_blank = self.line == Line::Name && self.name_len == 0;
         if is_blank {
-            self.is_answer = self.data.is_response();
-            self.answered |= self.is_answer;
+            if self.data.is_response() {
+                self.answer = Some(if self.data.is_error() {
+                    Answer::Error
+                } else {
+                    Answer::Result
+                });
+            }
             self.data = TopLevel::default();
             self.inside_event = false;
         } else {
@@ -132,101 +147,6 @@ impl Observer {
         self.line = Line::Name;
         self.name_len = 0;
     }
-}
-
-/// Tells, byte by byte, which members a JSON object has at its top level.
-#[derive(Clone, Debug, Default)]
-struct TopLevel {
-    depth: u32,
-    in_string: bool,
-    escaped: bool,
-    /// At the top level, before a member's colon.
-    at_key: bool,
-    key: [u8; KEY_BYTES],
-    key_len: usize,
-    has_method: bool,
-    has_outcome: bool,
-}
-
-const KEY_BYTES: usize = 8;
-
-impl TopLevel {
-    fn observe(&mut self, mut bytes: &[u8]) {
-        // A value's text, the bulk of most events, is skipped a vector at a time.
-        while !bytes.is_empty() {
-            let skip = match (self.in_string, self.at_key) {
-                (true, false) if !self.escaped => memchr2(b'"', b'\\', bytes),
-                (false, false) if self.depth > 1 => next_structural(bytes),
-                _ => Some(0),
-            };
-            let Some(skip) = skip else { return };
-            let Some((&byte, tail)) = bytes.get(skip..).and_then(<[u8]>::split_first) else {
-                return;
-            };
-            self.take(byte);
-            bytes = tail;
-        }
-    }
-
-    fn take(&mut self, byte: u8) {
-        if self.in_string {
-            self.take_in_string(byte);
-            return;
-        }
-        match byte {
-            b'"' => {
-                self.in_string = true;
-                self.key_len = 0;
-            }
-            b'{' | b'[' => {
-                self.depth = self.depth.saturating_add(1);
-                self.at_key = self.depth == 1 && byte == b'{';
-            }
-            b'}' | b']' => {
-                self.depth = self.depth.saturating_sub(1);
-                self.at_key = false;
-            }
-            b',' => self.at_key = self.depth == 1,
-            b':' if self.at_key => {
-                self.at_key = false;
-                match self.key.get(..self.key_len) {
-                    Some(b"method") => self.has_method = true,
-                    Some(b"result" | b"error") => self.has_outcome = true,
-                    Some(_) | None => {}
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn take_in_string(&mut self, byte: u8) {
-        match byte {
-            _ if self.escaped => self.escaped = false,
-            b'\\' => self.escaped = true,
-            b'"' => self.in_string = false,
-            _ => {}
-        }
-        if self.in_string && self.at_key {
-            // A key longer than any that matters is remembered as none.
-            match self.key.get_mut(self.key_len) {
-                Some(slot) => {
-                    *slot = byte;
-                    self.key_len += 1;
-                }
-                None => self.key = [0; KEY_BYTES],
-            }
-        }
-    }
-
-    fn is_response(&self) -> bool {
-        self.has_outcome && !self.has_method
-    }
-}
-
-fn next_structural(bytes: &[u8]) -> Option<usize> {
-    let open = memchr3(b'"', b'{', b'[', bytes);
-    let near = open.map_or(bytes, |at| bytes.get(..at).unwrap_or_default());
-    memchr2(b'}', b']', near).or(open)
 }
 
 #[cfg(test)]

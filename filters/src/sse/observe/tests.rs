@@ -41,7 +41,7 @@ fn an_answer_is_told_from_a_request_and_a_notification() {
         ("data: {\"result-of-something-else\":1}\n\n", false),
     ];
     for (stream, expected) in rows {
-        assert_eq!(after(stream).has_answer(), expected, "{stream:?}");
+        assert_eq!(after(stream).answer().is_some(), expected, "{stream:?}");
     }
 }
 
@@ -85,7 +85,7 @@ proptest::proptest! {
             rest = tail;
         }
         pieces.observe(rest);
-        proptest::prop_assert_eq!(whole.has_answer(), pieces.has_answer());
+        proptest::prop_assert_eq!(whole.answer(), pieces.answer());
         proptest::prop_assert_eq!(whole.is_between_events(), pieces.is_between_events());
         proptest::prop_assert_eq!(whole.is_resumable(), pieces.is_resumable());
     }
