@@ -3,4 +3,7 @@
 //! See ARCHITECTURE.md for the layers; `filters` holds every decision, this crate everything that
 //! touches sockets, clocks and processes.
 
+pub mod gateway;
+pub mod state;
+pub mod telemetry;
 pub mod upstream;

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use filters::acl::Permit;
 
 use crate::upstream::cluster::Cluster;
 use crate::upstream::connection::{COALESCED_BODY_BYTES, Connection};
@@ -54,9 +55,15 @@ enum Stage {
 }
 
 impl Flight {
-    /// A flight that has not begun.
+    /// A permitted request that has not left yet.
     #[must_use]
-    pub fn new(cluster: Arc<Cluster>, request: Request) -> Self {
+    pub fn new(cluster: Arc<Cluster>, request: Request, _permit: Permit) -> Self {
+        Self::for_gateway(cluster, request)
+    }
+
+    /// A request of the gateway's own, for which nobody needs a permit.
+    #[must_use]
+    pub fn for_gateway(cluster: Arc<Cluster>, request: Request) -> Self {
         Self {
             cluster,
             request,
