@@ -1,1 +1,3 @@
 //! Every decision Conduit takes.
+
+pub mod problem;
