@@ -65,8 +65,12 @@ enum Command {
 /// Which configuration file is meant.
 #[derive(Debug, Clone, Args)]
 pub struct File {
-    /// The configuration file [default: $CONDUIT_CONFIG, else ./conduit.config.yml]
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        help = "The configuration file [default: $CONDUIT_CONFIG, else ./conduit.config.yml]"
+    )]
     pub config: Option<PathBuf>,
 }
 

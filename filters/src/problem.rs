@@ -61,7 +61,7 @@ pub struct Problems {
     list: Vec<Problem>,
     omitted: usize,
     /// The latest finding that did not fit, only so that its finder can add details to it.
-    overflow: Option<Problem>,
+    overflow: Option<Box<Problem>>,
 }
 
 // === impl Place ===
@@ -214,7 +214,7 @@ impl Problems {
         if self.list.len() >= PROBLEMS_MAX {
             self.omitted = self.omitted.saturating_add(1);
             if problem.severity == Severity::Warning {
-                return self.overflow.insert(problem);
+                return self.overflow.insert(Box::new(problem));
             }
             // An error never hides behind warnings: it takes the last slot.
             self.list.pop();

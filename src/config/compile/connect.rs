@@ -86,16 +86,17 @@ fn members(
         .collect()
 }
 
-fn registry(raw: &raw::Registry, problems: &mut Problems) -> Option<Registry> {
+fn registry(raw: &raw::Registry, problems: &mut Problems) -> Registry {
     let path = Path::root().key("connect").key("registry").key("base_url");
-    let base_url: HttpUrl = http_url(&path, &raw.base_url, problems)?;
-    Some(Registry {
-        base_url,
+    let base_url = http_url(&path, &raw.base_url, problems);
+    Registry {
+        // Only stands in where the written one was refused, which makes the whole model unusable.
+        base_url: base_url.unwrap_or_else(HttpUrl::official_registry),
         cache_ttl: Duration::from_secs(raw.cache_ttl_seconds.into()),
         page_size: raw.page_size,
         n_pages_max: (raw.max_pages > 0).then_some(raw.max_pages),
         latest_only: raw.latest_only,
-    })
+    }
 }
 
 /// `identity`.

@@ -12,8 +12,8 @@ use crate::config::model::url::HttpUrl;
 pub struct Connect {
     /// Named sets of servers.
     pub profiles: Vec<Profile>,
-    /// Where servers can be imported from; `None` only if its URL was refused.
-    pub registry: Option<Registry>,
+    /// Where servers can be imported from.
+    pub registry: Registry,
     /// Defaults for managed packages.
     pub managed_runtime: RuntimeDefaults,
 }

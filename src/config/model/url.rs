@@ -58,6 +58,12 @@ impl HttpUrl {
         Ok(Self(uri))
     }
 
+    /// The official registry of MCP servers.
+    #[must_use]
+    pub fn official_registry() -> Self {
+        Self(Uri::from_static("https://registry.modelcontextprotocol.io"))
+    }
+
     /// The parsed URL.
     #[must_use]
     pub fn uri(&self) -> &Uri {
