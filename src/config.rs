@@ -83,6 +83,17 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
 }
 
+impl Default for Config {
+    /// What an empty file means: every documented default, and no servers.
+    fn default() -> Self {
+        compile::compile(
+            Raw::default(),
+            &walk::Places::default(),
+            &mut Problems::default(),
+        )
+    }
+}
+
 /// Loads a configuration.
 ///
 /// # Errors

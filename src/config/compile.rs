@@ -50,22 +50,24 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
         discovery: extend::compile_discovery(raw.discovery, problems),
         written: crate::config::inactive::written(places),
     };
-    check_ports(&config, problems);
-    check_admin(&config, problems);
+    check_ports(&config, places, problems);
+    check_admin(&config, places, problems);
     warn_about_forgotten_switches(&config, places, problems);
     config
 }
 
-fn check_ports(config: &Config, problems: &mut Problems) {
+fn check_ports(config: &Config, places: &Places, problems: &mut Problems) {
     if config.metrics.enabled && config.metrics.port == config.gateway.port {
         let port = config.gateway.port;
-        problems
-            .error("metrics.port", "must be different from gateway.port")
-            .found(port.to_string());
+        let problem = problems.error("metrics.port", "must be different from gateway.port");
+        problem.found(port.to_string());
+        problem.place = places
+            .nearest("metrics.port")
+            .or_else(|| places.nearest("gateway.port"));
     }
 }
 
-fn check_admin(config: &Config, problems: &mut Problems) {
+fn check_admin(config: &Config, places: &Places, problems: &mut Problems) {
     let model::gateway::Admin {
         key,
         allow_unauthenticated,
@@ -73,14 +75,15 @@ fn check_admin(config: &Config, problems: &mut Problems) {
     } = &config.admin;
     let host = &config.gateway.host;
     if key.is_none() && !allow_unauthenticated && !is_loopback(host) {
-        problems.error(
-            "admin.key",
-            format!(
-                "is required because gateway.host is {host:?}, which is not a loopback address: \
-                 set admin.key or CONDUIT_ADMIN_KEY, or accept an open admin API with \
-                 admin.allow_unauthenticated: true"
-            ),
+        let message = format!(
+            "is required because gateway.host is {host:?}, which is not a loopback address: set \
+             admin.key or CONDUIT_ADMIN_KEY, or accept an open admin API with \
+             admin.allow_unauthenticated: true"
         );
+        let problem = problems.error("admin.key", message);
+        problem.place = places
+            .nearest("admin.key")
+            .or_else(|| places.nearest("gateway.host"));
     }
     if config.metrics.require_auth && key.is_none() {
         problems.error(

@@ -27,7 +27,7 @@ pub mod server;
 /// The configuration of Conduit, a gateway for the Model Context Protocol.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(title = "Conduit configuration")]
+#[schemars(title = "Conduit configuration", extend("patternProperties" = {"^x-": true}))]
 pub struct Raw {
     /// Where Conduit listens, and the bounds of one request.
     pub gateway: gateway::Gateway,

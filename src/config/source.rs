@@ -45,6 +45,16 @@ pub struct DotEnv {
 }
 
 impl Source {
+    /// A source that is nothing but a file's text: no environment, no `.env`.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        Self {
+            path: PathBuf::from(DEFAULT_FILE),
+            text: Some(text.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// Gathers the sources: the file named by `flag`, else by `CONDUIT_CONFIG`, else
     /// [`DEFAULT_FILE`] in the working directory.
     ///

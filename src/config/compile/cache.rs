@@ -61,7 +61,7 @@ pub fn redis_url(
         text.strip_prefix(scheme)
             .is_some_and(|rest| !rest.is_empty())
     };
-    if !schemes.iter().any(|scheme| has_rest(scheme)) {
+    if !schemes.iter().any(has_rest) {
         problems.error(path, "must be a Redis URL, such as redis://localhost:6379");
         return None;
     }

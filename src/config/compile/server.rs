@@ -125,7 +125,7 @@ fn compile_http(raw: raw::server::Server, path: &Path, problems: &mut Problems) 
         problems.error(path.key("url"), message);
         return None;
     };
-    let url = http_url(&&path.key("url"), &text, problems)?;
+    let url = http_url(&path.key("url"), &text, problems)?;
     Some(Http {
         url,
         replicas: replicas.into_iter().flatten().collect(),

@@ -44,7 +44,7 @@ pub struct Auth {
     #[schemars(length(min = 1))]
     pub client_claim: String,
     /// With `jwt`: the signature algorithms accepted. Absent means RS, PS and ES with 256, 384 and
-    /// 512 bits, and EdDSA.
+    /// 512 bits, and `EdDSA`.
     pub algorithms: Option<Vec<String>>,
 }
 

@@ -233,7 +233,7 @@ fn any(text: &str, plain: bool) -> Json {
     if let Ok(json) = boolean(text) {
         return json;
     }
-    let whole = i64::from_str_radix(text, 10).map(Number::from).ok();
+    let whole = text.parse::<i64>().map(Number::from).ok();
     let whole = whole.or_else(|| text.parse::<u64>().map(Number::from).ok());
     match whole.or_else(|| parse_number(text).and_then(Number::from_f64)) {
         Some(number) => Json::Number(number),
