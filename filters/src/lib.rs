@@ -11,6 +11,7 @@ pub mod identity;
 pub mod json;
 pub mod mcp;
 pub mod origin;
+pub mod problem;
 pub mod refusal;
 pub mod route;
 pub mod rpc;
