@@ -1,1 +1,3 @@
 //! Conduit, a gateway for the Model Context Protocol on Pingora.
+
+pub mod demo;
