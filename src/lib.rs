@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod gateway;
 pub mod state;
 pub mod telemetry;
