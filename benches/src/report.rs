@@ -123,6 +123,7 @@ pub(crate) fn text(rows: &[Row], promises: &[Promise]) -> String {
         "p50 µs",
         "p99 µs",
         "CPU µs/call",
+        "busy",
         "vs bare",
     ]);
     let mut previous = None;
