@@ -4,7 +4,7 @@
 //! did not deliver its event afterwards.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
@@ -19,7 +19,10 @@ use crate::report::Promise;
 use crate::stub::{PATH_FIRE, PATH_STREAMS};
 use crate::workload::{Era, Subject, Workload};
 
-const TIME_MAX: Duration = Duration::from_secs(60);
+/// How long one proxy may take for everything.
+const TIME_MAX: Duration = Duration::from_secs(120);
+/// How long both ends may take to agree on how many streams there are.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 const BYTES_PER_STREAM_MAX: f64 = 64.0 * 1024.0;
 /// Streams opened and closed before memory is first read, so that pools and arenas are in place.
@@ -76,7 +79,7 @@ pub(crate) async fn measure(bed: &Bed, options: &IdleOptions) -> Result<Vec<Held
         };
         let held = tokio::time::timeout(TIME_MAX, hold(bed.stub_port(), subject, &way, options))
             .await
-            .context("not done after 60 s")
+            .context("not done after 120 s")
             .and_then(|held| held)
             .with_context(|| format!("{}: {}", subject.name(), way.process.obituary()))?;
         all.push(held);
@@ -178,11 +181,18 @@ async fn open_one(load: &Load, session: Option<&str>) -> Result<Client> {
 
 /// Waits until `n` streams are open at the stub.
 async fn until_open(stub_port: u16, n: u16) -> Result<()> {
+    let wanted = n.to_string();
+    let started = Instant::now();
     loop {
         let (_, body) = Client::get(stub_port, PATH_STREAMS).await?;
-        if body.kept == n.to_string().as_bytes() {
+        if body.kept == wanted.as_bytes() {
             return Ok(());
         }
+        let open = String::from_utf8_lossy(&body.kept);
+        ensure!(
+            started.elapsed() < SETTLE_TIME_MAX,
+            "the stub holds {open} streams, not {n}, 20 s after the last was opened or closed"
+        );
         tokio::time::sleep(POLL).await;
     }
 }
@@ -205,7 +215,7 @@ async fn fire(stub_port: u16, streams: Vec<Client>) -> Result<u16> {
         .into_iter()
         .map(|mut stream| async move {
             let arrived = stream.receive_until(b"notifications/tools/list_changed");
-            tokio::time::timeout(TIME_MAX / 4, arrived)
+            tokio::time::timeout(SETTLE_TIME_MAX, arrived)
                 .await
                 .is_ok_and(|result| result.is_ok())
         })
