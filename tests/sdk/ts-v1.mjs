@@ -1,5 +1,6 @@
 // The official TypeScript SDK v1 (`@modelcontextprotocol/sdk`), legacy era, against server-everything.
-// Usage: node ts-v1.mjs URL [all|scenario,…]   (the output is described in harness.mjs)
+// Usage: node ts-v1.mjs URL [all|scenario,…] [--streams]   (output: see harness.mjs)
+//   --streams  the transport's own promises instead (streams.mjs)
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -51,4 +52,4 @@ async function connect(url, { answers = {}, capabilities = {} }) {
     };
 }
 
-await main({ ...everything(connect), ...streams });
+await main(process.argv.includes('--streams') ? streams : everything(connect));
