@@ -6,10 +6,12 @@
 
 pub mod acl;
 pub mod bounds;
+pub mod http1;
 pub mod identity;
 pub mod json;
 pub mod mcp;
 pub mod origin;
+pub mod problem;
 pub mod refusal;
 pub mod route;
 pub mod rpc;

@@ -1,1 +1,4 @@
-//! sse
+//! Server-sent events (HTML Living Standard, 9.2) as MCP uses them.
+
+pub mod observe;
+pub mod write;
