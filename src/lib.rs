@@ -3,6 +3,8 @@
 //! See ARCHITECTURE.md for the layers; `filters` holds every decision, this crate everything that
 //! touches sockets, clocks and processes.
 
+pub mod admin;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod demo;

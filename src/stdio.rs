@@ -38,6 +38,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Longest message in either direction by default, in bytes.
+pub const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// One configured stdio server.
 #[derive(Clone, Debug)]
 pub struct Spec {
@@ -78,7 +81,7 @@ impl Spec {
             shared: false,
             processes_max: 256,
             sessions_max: 1024,
-            line_bytes_max: 16 * 1024 * 1024,
+            line_bytes_max: LINE_BYTES_MAX,
             call_timeout: Duration::from_secs(30),
             session_idle: Duration::from_secs(30 * 60),
         }
