@@ -51,6 +51,7 @@ fn tidy(schema: &mut Value) {
     fold_choices(map);
     bound_integer(map);
     drop_empty_default(map);
+    drop_default_of_required(map);
     for keyword in ["items", "additionalProperties"] {
         if let Some(child) = map.get_mut(keyword) {
             tidy(child);
@@ -129,5 +130,16 @@ fn drop_empty_default(map: &mut Map<String, Value>) {
     let says_nothing = map.get("default").is_some_and(Value::is_null);
     if is_section || says_nothing {
         map.shift_remove("default");
+    }
+}
+
+/// A key that must be there has no default.
+fn drop_default_of_required(map: &mut Map<String, Value>) {
+    let Some(Value::Array(required)) = map.get("required").cloned() else { return };
+    let Some(Value::Object(properties)) = map.get_mut("properties") else { return };
+    for name in required.iter().filter_map(Value::as_str) {
+        if let Some(Value::Object(property)) = properties.get_mut(name) {
+            property.shift_remove("default");
+        }
     }
 }
