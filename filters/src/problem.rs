@@ -53,6 +53,9 @@ pub struct Problem {
     pub allowed: Option<String>,
     /// Where the value was written, once known.
     pub place: Option<Place>,
+    /// The path of another value without which this would not be wrong, such as the `transport`
+    /// that makes a `url` required.
+    pub cause: Option<String>,
 }
 
 /// All findings of one load, in the order they were made.
@@ -88,6 +91,7 @@ impl Problem {
             found: None,
             allowed: None,
             place: None,
+            cause: None,
         }
     }
 
@@ -100,6 +104,12 @@ impl Problem {
     /// Says what would be accepted.
     pub fn allowed(&mut self, allowed: impl Into<String>) -> &mut Self {
         self.allowed = Some(allowed.into());
+        self
+    }
+
+    /// Says which other value makes this wrong.
+    pub fn because_of(&mut self, path: impl Into<String>) -> &mut Self {
+        self.cause = Some(path.into());
         self
     }
 
@@ -169,7 +179,7 @@ impl Problems {
 
     /// Takes over the findings of a later stage, except those that only echo an earlier error:
     /// when a value was refused the later stage saw its default instead, and what it says about
-    /// that value, its parts or the list it stood in is not the operator's doing.
+    /// that value, its parts, the list it stood in, or because of it, is not the operator's doing.
     pub fn absorb(&mut self, later: Self) {
         let refused: Vec<String> = self
             .list
@@ -179,7 +189,14 @@ impl Problems {
             .collect();
         self.omitted = self.omitted.saturating_add(later.omitted);
         for problem in later.list {
-            if !refused.iter().any(|path| related(path, &problem.path)) {
+            let rests_on = |path: &String| {
+                related(path, &problem.path)
+                    || problem
+                        .cause
+                        .as_ref()
+                        .is_some_and(|cause| related(path, cause))
+            };
+            if !refused.iter().any(rests_on) {
                 self.push(problem);
             }
         }
@@ -280,6 +297,25 @@ mod tests {
         first.absorb(later);
         let paths: Vec<_> = first.iter().map(|problem| problem.path.as_str()).collect();
         assert_eq!(paths, ["servers[1].id", "servers[10].id"]);
+    }
+
+    #[test]
+    fn a_finding_that_rests_on_a_refused_value_is_left_out() {
+        let mut first = Problems::default();
+        first.error("servers[0].transport", "is not one of the choices");
+        let mut later = Problems::default();
+        later
+            .error("servers[0].url", "is required")
+            .because_of("servers[0].transport");
+        later
+            .error("servers[1].url", "is required")
+            .because_of("servers[1].transport");
+        first.absorb(later);
+        assert_eq!(
+            first.iter().nth(1).map(|problem| problem.path.as_str()),
+            Some("servers[1].url")
+        );
+        assert_eq!(first.iter().count(), 2);
     }
 
     #[test]

@@ -48,8 +48,9 @@ fn usable(source: &Source, loaded: &Loaded, strict: bool) -> Report {
     let path = source.path.display();
     if strict && !loaded.warnings.is_empty() {
         let n = loaded.warnings.len();
+        let plural = if n == 1 { "warning" } else { "warnings" };
         text.push_str(&format!(
-            "{path} has {n} warnings, which --strict does not accept\n"
+            "{path} has {n} {plural}, which --strict does not accept\n"
         ));
         return Report {
             text,

@@ -60,7 +60,7 @@ fn check_ports(config: &Config, places: &Places, problems: &mut Problems) {
     if config.metrics.enabled && config.metrics.port == config.gateway.port {
         let port = config.gateway.port;
         let problem = problems.error("metrics.port", "must be different from gateway.port");
-        problem.found(port.to_string());
+        problem.found(port.to_string()).because_of("gateway.port");
         problem.place = places
             .nearest("metrics.port")
             .or_else(|| places.nearest("gateway.port"));
@@ -74,13 +74,17 @@ fn check_admin(config: &Config, places: &Places, problems: &mut Problems) {
         ..
     } = &config.admin;
     let host = &config.gateway.host;
-    if key.is_none() && !allow_unauthenticated && !is_loopback(host) {
+    let is_refused = problems
+        .iter()
+        .any(|problem| problem.path == "gateway.host");
+    if key.is_none() && !allow_unauthenticated && !is_loopback(host) && !is_refused {
         let message = format!(
             "is required because gateway.host is {host:?}, which is not a loopback address: set \
              admin.key or CONDUIT_ADMIN_KEY, or accept an open admin API with \
              admin.allow_unauthenticated: true"
         );
         let problem = problems.error("admin.key", message);
+        problem.because_of("gateway.host");
         problem.place = places
             .nearest("admin.key")
             .or_else(|| places.nearest("gateway.host"));

@@ -135,8 +135,12 @@ fn drop_empty_default(map: &mut Map<String, Value>) {
 
 /// A key that must be there has no default.
 fn drop_default_of_required(map: &mut Map<String, Value>) {
-    let Some(Value::Array(required)) = map.get("required").cloned() else { return };
-    let Some(Value::Object(properties)) = map.get_mut("properties") else { return };
+    let Some(Value::Array(required)) = map.get("required").cloned() else {
+        return;
+    };
+    let Some(Value::Object(properties)) = map.get_mut("properties") else {
+        return;
+    };
     for name in required.iter().filter_map(Value::as_str) {
         if let Some(Value::Object(property)) = properties.get_mut(name) {
             property.shift_remove("default");

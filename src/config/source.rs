@@ -203,7 +203,7 @@ fn warn_about_lines(file: &DotEnv, problems: &mut Problems) {
         // Which lines is not told: the error would quote them, and they may hold secrets.
         problems.warning(
             "",
-            format!("{path}: {n_bad} lines are not of the form NAME=value"),
+            format!("{path}: {n_bad} of its lines cannot be read as NAME=value"),
         );
     }
 }

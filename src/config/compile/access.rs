@@ -36,7 +36,9 @@ pub fn compile_auth(raw: Option<&raw::Auth>, problems: &mut Problems) -> Auth {
         AuthMethod::None => {
             if !raw.api_keys.is_empty() {
                 let message = "have no effect because auth.method is none: everybody may call";
-                problems.warning("auth.api_keys", message);
+                problems
+                    .warning("auth.api_keys", message)
+                    .because_of("auth.method");
             }
             Auth::None
         }
