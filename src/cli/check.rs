@@ -45,7 +45,10 @@ fn usable(source: &Source, loaded: &Loaded, strict: bool) -> Report {
     for notice in inactive(&loaded.config) {
         text.push_str(&format!("notice: {notice}\n"));
     }
-    let path = source.path.display();
+    let path = match source.text {
+        Some(_) => source.path.display().to_string(),
+        None => "a configuration without a file".to_owned(),
+    };
     if strict && !loaded.warnings.is_empty() {
         let n = loaded.warnings.len();
         let plural = if n == 1 { "warning" } else { "warnings" };

@@ -94,6 +94,10 @@ fn a_file_that_was_named_must_exist_and_the_default_one_need_not() {
         text.starts_with("warning: there is no conduit.config.yml: starting"),
         "{text}"
     );
+    assert!(
+        text.ends_with("a configuration without a file is OK: 0 servers\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -133,6 +137,24 @@ fn env_files_beside_the_file_and_in_the_working_directory_are_read() {
     assert_eq!(code, 78);
     assert!(
         text.contains("metrics.port: must be different from gateway.port"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_env_file_that_cannot_be_read_is_remarked_on_and_one_beside_the_file_is_read_once() {
+    let (code, text) = check(&[(".env/x", ""), ("c.yml", "")], &["-c", "./c.yml"], &[]);
+    assert_eq!(code, 0);
+    assert_eq!(text.matches(".env is not used: ").count(), 1, "{text}");
+    let (code, text) = check(
+        &[(".env", "bad line\n"), ("c.yml", "")],
+        &["-c", "./c.yml"],
+        &[],
+    );
+    assert_eq!(code, 0);
+    assert_eq!(
+        text.matches("cannot be read as NAME=value").count(),
+        1,
         "{text}"
     );
 }
