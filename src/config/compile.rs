@@ -100,8 +100,6 @@ fn check_admin(config: &Config, places: &Places, problems: &mut Problems) {
 /// A section full of rules whose switch was never written is most likely a mistake.
 fn warn_about_forgotten_switches(config: &Config, places: &Places, problems: &mut Problems) {
     let limits = &config.rate_limits;
-    let has_limits =
-        !(limits.global.is_empty() && limits.per_client.is_empty() && limits.overrides.is_empty());
     let sections = [
         (
             "acl",
@@ -111,7 +109,7 @@ fn warn_about_forgotten_switches(config: &Config, places: &Places, problems: &mu
             "guardrails",
             !config.guardrails.enabled && !config.guardrails.rules.is_empty(),
         ),
-        ("rate_limits", !limits.enabled && has_limits),
+        ("rate_limits", !limits.enabled && limits.has_limits()),
     ];
     for (section, is_idle) in sections {
         if is_idle && !places.is_written(&format!("{section}.enabled")) {

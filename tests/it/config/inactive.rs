@@ -53,7 +53,7 @@ cache: {enabled: true}
 tenant_isolation: {enabled: true}
 auth: {method: jwt, jwks_url: 'https://i/k'}
 acl: {enabled: true}
-rate_limits: {enabled: true}
+rate_limits: {enabled: true, global: {requests: 5}}
 guardrails: {enabled: true}
 observability: {log_args: false, retention_days: 5, opentelemetry: {enabled: true, endpoint: 'http://o'}}
 connect: {profiles: [{id: p, server_ids: [s]}], registry: {page_size: 5}}
