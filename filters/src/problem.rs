@@ -152,6 +152,11 @@ impl Problems {
         self.push(Problem::new(Severity::Warning, path, message))
     }
 
+    /// Adds a finding that was made elsewhere.
+    pub fn add(&mut self, problem: Problem) -> &mut Problem {
+        self.push(problem)
+    }
+
     /// The findings so far.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.list.iter()

@@ -24,6 +24,7 @@ pub mod governance;
 pub mod guard;
 pub mod limit;
 pub mod observe;
+pub mod reference;
 pub mod runtime;
 pub mod server;
 
@@ -50,6 +51,7 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
         discovery: extend::compile_discovery(raw.discovery, problems),
         written: crate::config::inactive::written(places),
     };
+    reference::check(&config, &server_ids, problems);
     check_ports(&config, places, problems);
     check_admin(&config, places, problems);
     warn_about_forgotten_switches(&config, places, problems);

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use conduit::config::source::Source;
 use conduit::config::{Config, Loaded, load};
+use filters::problem::{Problem, Severity};
 
 mod check;
 mod defaults;
@@ -40,13 +41,13 @@ fn findings(text: &str) -> String {
 }
 
 fn findings_of(source: &Source) -> String {
+    let line = |problem: &Problem| match problem.severity {
+        Severity::Error => format!("{problem}\n"),
+        Severity::Warning => format!("warning: {problem}\n"),
+    };
     match load(source) {
-        Ok(loaded) => loaded
-            .warnings
-            .iter()
-            .map(|warning| format!("warning: {warning}\n"))
-            .collect(),
-        Err(problems) => problems.to_string(),
+        Ok(loaded) => loaded.warnings.iter().map(line).collect(),
+        Err(problems) => problems.iter().map(line).collect(),
     }
 }
 

@@ -63,7 +63,7 @@ acl:
 #[test]
 fn a_short_deny_policy_denies() {
     let acl = model(
-        "acl: {enabled: true, policies: [{name: p, action: deny, clients: [c], tools: [x]}]}",
+        "acl: {enabled: true, policies: [{name: p, action: deny, clients: [c], servers: ['*'], tools: [x]}]}",
     )
     .acl;
     let all_servers = AccessRule {

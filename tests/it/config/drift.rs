@@ -115,6 +115,29 @@ fn the_reference_file_shows_every_field_and_its_true_default() {
     compare("", schema::schema(), &value, &places);
 }
 
+#[test]
+fn the_reference_file_describes_every_field_as_the_types_do() {
+    let prose = |line: &str| line.trim_start().strip_prefix("# ").map(str::to_owned);
+    let prose = REFERENCE
+        .lines()
+        .filter_map(prose)
+        .collect::<Vec<_>>()
+        .join(" ");
+    visit(schema::schema(), &mut |schema| {
+        let Kind::Struct(fields) = Kind::of(schema) else {
+            return;
+        };
+        for (name, field) in fields.properties {
+            let words = field["description"].as_str().unwrap().split_whitespace();
+            let description = words.collect::<Vec<_>>().join(" ");
+            assert!(
+                prose.contains(&description),
+                "conf/conduit.yaml tells {name} otherwise: {description}"
+            );
+        }
+    });
+}
+
 /// Removes the `#` of every setting: one that is followed by no space.
 fn uncommented(text: &str) -> String {
     let line = |line: &str| match line.split_once('#') {
