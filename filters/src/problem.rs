@@ -235,11 +235,14 @@ impl Problems {
     fn push(&mut self, problem: Problem) -> &mut Problem {
         if self.list.len() >= PROBLEMS_MAX {
             self.omitted = self.omitted.saturating_add(1);
-            if problem.severity == Severity::Warning {
-                return self.overflow.insert(Box::new(problem));
+            // An error never hides behind warnings: it takes the place of the last one.
+            let is_warning = |kept: &Problem| kept.severity == Severity::Warning;
+            match self.list.iter().rposition(is_warning) {
+                Some(at) if problem.severity == Severity::Error => {
+                    self.list.remove(at);
+                }
+                Some(_) | None => return self.overflow.insert(Box::new(problem)),
             }
-            // An error never hides behind warnings: it takes the last slot.
-            self.list.pop();
         }
         self.list.push_mut(problem)
     }
@@ -331,10 +334,20 @@ mod tests {
         }
         assert!(!problems.has_errors());
         problems.error("y", "is wrong");
+        problems.error("z", "is wrong").found("1");
         assert!(problems.has_errors());
+        let errors = problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error);
+        assert_eq!(
+            errors
+                .map(|problem| problem.path.as_str())
+                .collect::<Vec<_>>(),
+            ["y", "z"]
+        );
         assert_eq!(
             (problems.iter().count(), problems.omitted()),
-            (PROBLEMS_MAX, 1)
+            (PROBLEMS_MAX, 2)
         );
     }
 }
