@@ -1,0 +1,88 @@
+//! The built gateway, started on a free port with a config of its own.
+
+use std::{
+    collections::HashSet,
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::LazyLock,
+};
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{
+    process::Process,
+    until,
+    wire::{self, Request},
+};
+
+/// A gateway that is ready; it and its folder go on drop.
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) process: Process,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    /// Starts the gateway in front of `servers`, the list under `servers:` in its config.
+    pub(crate) async fn start(servers: Value) -> Self {
+        Self::with(json!({ "servers": servers })).await
+    }
+
+    /// Starts it with more of the config; the addresses are filled in.
+    pub(crate) async fn with(mut config: Value) -> Self {
+        let (address, metrics) = (free_address(), free_address());
+        config["gateway"]["host"] = json!("127.0.0.1");
+        config["gateway"]["port"] = json!(address.port());
+        config["metrics"]["port"] = json!(metrics.port());
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("conduit.config.yml");
+        // JSON is YAML, and needs no quoting rules here.
+        fs::write(&file, config.to_string()).unwrap();
+        let arguments = ["run".into(), "--config".into(), file.into_os_string()];
+        let log = ("RUST_LOG", "info");
+        let process = Process::spawn(binary(), arguments, &[log]);
+        let gateway = Self {
+            address,
+            process,
+            _folder: folder,
+        };
+        gateway.ready().await;
+        gateway
+    }
+
+    /// The MCP endpoint of one server.
+    pub(crate) fn url(&self, server: &str) -> String {
+        format!("http://{}/mcp/{server}", self.address)
+    }
+
+    async fn ready(&self) {
+        until("the gateway to be ready", || async {
+            self.process.assert_alive("the gateway to be ready");
+            let readyz = Request::get("/conduit/readyz");
+            let answer = wire::Connection::open(self.address).await.ok()?;
+            let answer = answer.exchange(&readyz).await.ok()?;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+    }
+}
+
+/// The `conduit` binary that Cargo built for this test run.
+fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_conduit"))
+}
+
+/// A port that nobody listens on now, and that no other test of this process was given.
+pub(crate) fn free_address() -> SocketAddr {
+    static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
+    loop {
+        let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = probe.local_addr().unwrap();
+        if GIVEN.lock().insert(address.port()) {
+            return address;
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! A client that sends exactly the bytes it is told to and reports exactly what came back.
+
+use std::{io, net::SocketAddr};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use super::{
+    http1::{Framing, Headers, Reader},
+    within,
+};
+
+/// A request to be; `Host` is filled in unless set.
+#[derive(Clone)]
+pub(crate) struct Request {
+    method: &'static str,
+    target: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    chunk_bytes: Option<usize>,
+}
+
+impl Request {
+    pub(crate) fn get(target: &str) -> Self {
+        Self::new("GET", target)
+    }
+
+    pub(crate) fn post(target: &str) -> Self {
+        Self::new("POST", target)
+    }
+
+    pub(crate) fn put(target: &str) -> Self {
+        Self::new("PUT", target)
+    }
+
+    pub(crate) fn delete(target: &str) -> Self {
+        Self::new("DELETE", target)
+    }
+
+    fn new(method: &'static str, target: &str) -> Self {
+        Self {
+            method,
+            target: target.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            chunk_bytes: None,
+        }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Takes a header away that a builder has set.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(key, _)| key != name);
+        self
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sends the body in chunks of this size, with no length declared.
+    pub(crate) fn chunked(mut self, chunk_bytes: usize) -> Self {
+        self.chunk_bytes = Some(chunk_bytes);
+        self
+    }
+
+    pub(crate) fn body_bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    fn head(&self, address: SocketAddr) -> String {
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            head += &format!("host: {address}\r\n");
+        }
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        if self.chunk_bytes.is_some() {
+            head += "transfer-encoding: chunked\r\n";
+        } else if self.method != "GET" && !self.headers.iter().any(|(n, _)| n == "content-length") {
+            head += &format!("content-length: {}\r\n", self.body.len());
+        }
+        head + "\r\n"
+    }
+
+    fn framed_body(&self) -> Vec<u8> {
+        let Some(chunk_bytes) = self.chunk_bytes else {
+            return self.body.clone();
+        };
+        let mut framed = Vec::with_capacity(self.body.len() + 64);
+        for chunk in self.body.chunks(chunk_bytes) {
+            framed.extend(format!("{:x}\r\n", chunk.len()).bytes());
+            framed.extend(chunk);
+            framed.extend(b"\r\n");
+        }
+        framed.extend(b"0\r\n\r\n");
+        framed
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+    /// The body ended as its framing promised, rather than with the connection.
+    pub(crate) whole: bool,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// One TCP connection to the gateway.
+pub(crate) struct Connection {
+    address: SocketAddr,
+    reader: Reader,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let reader = Reader::new(stream);
+        Ok(Self { address, reader })
+    }
+
+    /// Sends a request and reads the whole answer; the connection can be used again if the peer kept it open.
+    pub(crate) async fn ask(&mut self, request: &Request) -> io::Result<Answer> {
+        self.send(request).await?;
+        let (status, headers) = self.reader.response_head().await?;
+        self.finish(status, headers).await
+    }
+
+    /// As `ask`, for a connection that is not needed any more.
+    pub(crate) async fn exchange(mut self, request: &Request) -> io::Result<Answer> {
+        self.ask(request).await
+    }
+
+    pub(crate) async fn send(&mut self, request: &Request) -> io::Result<()> {
+        let head = request.head(self.address);
+        self.reader.stream.write_all(head.as_bytes()).await?;
+        let sent = self.reader.stream.write_all(&request.framed_body()).await;
+        // A peer may answer and close before it has read everything; its answer is what counts.
+        let gone = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+        match sent {
+            Err(error) if !gone.contains(&error.kind()) => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Sends the head of a request with `Expect: 100-continue`, and no body; the first status that comes back.
+    pub(crate) async fn announce(&mut self, request: &Request) -> io::Result<u16> {
+        let request = request.clone().header("expect", "100-continue");
+        let head = request.head(self.address);
+        self.reader.stream.write_all(head.as_bytes()).await?;
+        let (status, _) = self.reader.response_head().await?;
+        Ok(status)
+    }
+
+    /// Announces a body, which must be welcome, and sends it then.
+    pub(crate) async fn ask_first(&mut self, request: &Request) -> io::Result<Answer> {
+        assert_eq!(
+            self.announce(request).await?,
+            100,
+            "the announced body is not welcome"
+        );
+        self.reader.stream.write_all(&request.framed_body()).await?;
+        let (status, headers) = self.reader.response_head().await?;
+        self.finish(status, headers).await
+    }
+
+    /// Sends a request and reads the head of its answer; the body follows event by event.
+    pub(crate) async fn stream(mut self, request: &Request) -> io::Result<EventStream> {
+        self.send(request).await?;
+        let (status, headers) = self.reader.response_head().await?;
+        let framing = Framing::of(&headers, Framing::UntilClose);
+        Ok(EventStream {
+            status,
+            framing,
+            reader: self.reader,
+            pending: Vec::new(),
+        })
+    }
+
+    async fn finish(&mut self, status: u16, headers: Headers) -> io::Result<Answer> {
+        let undeclared = match status {
+            100..200 | 204 | 304 => Framing::Ended,
+            _ => Framing::UntilClose,
+        };
+        let mut framing = Framing::of(&headers, undeclared);
+        let mut body = Vec::new();
+        let whole = loop {
+            match self.reader.piece(&mut framing).await {
+                Ok(Some(piece)) => body.extend(piece),
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        Ok(Answer {
+            status,
+            headers,
+            body,
+            whole,
+        })
+    }
+}
+
+/// An answer that is being read; dropping it closes the connection.
+pub(crate) struct EventStream {
+    pub(crate) status: u16,
+    framing: Framing,
+    reader: Reader,
+    pending: Vec<u8>,
+}
+
+impl EventStream {
+    /// The data of the next event, comments skipped; `None` at the end of the stream, however it came.
+    pub(crate) async fn event(&mut self) -> Option<String> {
+        loop {
+            let block = self.block().await?;
+            let data: Vec<&str> = block
+                .lines()
+                .filter_map(|l| l.strip_prefix("data:"))
+                .collect();
+            if !data.is_empty() {
+                return Some(data.join("\n").trim_start().to_owned());
+            }
+        }
+    }
+
+    /// The next block of lines, which may be a comment.
+    pub(crate) async fn block(&mut self) -> Option<String> {
+        loop {
+            if let Some(at) = memchr::memmem::find(&self.pending, b"\n\n") {
+                let block: Vec<u8> = self.pending.drain(..at + 2).collect();
+                return Some(String::from_utf8(block).unwrap());
+            }
+            let piece = self.reader.piece(&mut self.framing).await.ok()??;
+            self.pending
+                .extend(piece.into_iter().filter(|byte| *byte != b'\r'));
+        }
+    }
+}
+
+/// Asks once over a fresh connection.
+pub(crate) async fn ask(address: SocketAddr, request: &Request) -> Answer {
+    within("an answer", async {
+        let connection = Connection::open(address).await.unwrap();
+        connection.exchange(request).await.unwrap()
+    })
+    .await
+}
+
+/// Opens an event stream over a fresh connection.
+pub(crate) async fn stream(address: SocketAddr, request: &Request) -> EventStream {
+    within("a stream to open", async {
+        let connection = Connection::open(address).await.unwrap();
+        connection.stream(request).await.unwrap()
+    })
+    .await
+}
+
+/// Asks once over HTTP/2 without TLS, prior knowledge.
+pub(crate) async fn ask_h2c(address: SocketAddr, request: &Request) -> Answer {
+    within("an answer over h2c", async {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let io = TokioIo::new(stream);
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+                .await
+                .unwrap();
+        let driver = tokio::spawn(connection);
+        let mut builder = hyper::Request::builder()
+            .method(request.method)
+            .uri(format!("http://{address}{}", request.target));
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        let body = Full::new(Bytes::from(request.body.clone()));
+        let response = sender
+            .send_request(builder.body(body).unwrap())
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let named = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            (name.to_string(), value.to_str().unwrap().to_owned())
+        };
+        let headers = Headers(response.headers().iter().map(named).collect());
+        let body = response.into_body().collect().await;
+        driver.abort();
+        Answer {
+            status,
+            headers,
+            whole: body.is_ok(),
+            body: body
+                .map(|body| body.to_bytes().to_vec())
+                .unwrap_or_default(),
+        }
+    })
+    .await
+}
