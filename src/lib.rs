@@ -1,1 +1,12 @@
 //! Conduit, a gateway for the Model Context Protocol on Pingora.
+//!
+//! See ARCHITECTURE.md for the layers; `filters` holds every decision, this crate everything that
+//! touches sockets, clocks and processes.
+
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod gateway;
+pub mod state;
+pub mod telemetry;
+pub mod upstream;

@@ -1,2 +1,7 @@
-//! Conduit.
-fn main() {}
+//! The program: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    conduit::cli::main(std::env::args_os())
+}

@@ -1,1 +1,19 @@
-//! Every decision Conduit takes.
+//! Every decision Conduit takes about a message, and nothing else.
+//!
+//! **Invariant:** no I/O, no clock, no async, no locks, no logging. Cargo keeps it so: this package
+//! depends on no crate that could. What needs the time is given it; what needs randomness is given
+//! bytes.
+
+pub mod acl;
+pub mod bounds;
+pub mod http1;
+pub mod identity;
+pub mod json;
+pub mod mcp;
+pub mod origin;
+pub mod problem;
+pub mod refusal;
+pub mod route;
+pub mod rpc;
+pub mod sse;
+pub mod trace;

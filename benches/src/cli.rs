@@ -1,0 +1,136 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::load::CONNECTIONS_MAX;
+use crate::workload::Era;
+
+/// Measures Conduit against bare Pingora, nginx and no proxy at all.
+#[derive(Debug, Parser)]
+#[command(name = "conduit-bench", args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) calls: CallOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Opens many idle event streams and reports the memory of each
+    Idle(IdleOptions),
+    /// (internal) The upstream MCP server over HTTP
+    #[command(hide = true)]
+    Stub {
+        #[arg(long)]
+        port: u16,
+    },
+    /// (internal) The upstream MCP server over stdio
+    #[command(hide = true)]
+    StubStdio,
+    /// (internal) The bare Pingora pass-through
+    #[command(hide = true)]
+    Bare {
+        #[arg(long)]
+        port: u16,
+        #[arg(long)]
+        upstream: u16,
+        #[arg(long)]
+        threads: usize,
+    },
+    /// (internal) Runs a program that dies with its parent
+    #[command(hide = true)]
+    Tether(TetherOptions),
+}
+
+/// What is run beside what.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BedOptions {
+    /// The gateway's binary [default: `conduit` beside this one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gateway: Option<PathBuf>,
+    /// Another build of conduit-bench for the bare pass-through, e.g. with the system's allocator
+    #[arg(long, value_name = "PATH")]
+    pub(crate) bare: Option<PathBuf>,
+    /// The nginx binary [default: the one on the PATH, if there is one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) nginx: Option<PathBuf>,
+    /// Worker threads of each proxy
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = parse_threads)]
+    pub(crate) threads: usize,
+    /// Whether the proxies have processors of their own, apart from the load and the stub
+    #[arg(long, value_enum, default_value_t = Pin::Auto)]
+    pub(crate) pin: Pin,
+    /// Also writes the figures to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Pin {
+    /// When there are more processors than worker threads
+    Auto,
+    Off,
+}
+
+/// The default command: calls per second, latency, CPU per call.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CallOptions {
+    #[command(flatten)]
+    pub(crate) bed: BedOptions,
+    /// Seconds of each row in each round
+    #[arg(long, default_value_t = 2.0, value_name = "N", value_parser = parse_seconds)]
+    pub(crate) seconds: f64,
+    /// Rounds; the figures are medians over them
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) rounds: u16,
+    /// Connections; give several with commas
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 32], value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=i64::from(CONNECTIONS_MAX)))]
+    pub(crate) connections: Vec<u16>,
+    /// Only rows whose name, as in `conduit/json-200`, contains one of these (nginx has more rows then)
+    #[arg(long, value_delimiter = ',', value_name = "TEXT")]
+    pub(crate) only: Vec<String>,
+    /// The protocol era of the calls
+    #[arg(long, value_enum, default_value_t = Era::Modern)]
+    pub(crate) era: Era,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct IdleOptions {
+    #[command(flatten)]
+    pub(crate) bed: BedOptions,
+    /// Event streams to open
+    #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) streams: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TetherOptions {
+    /// The process whose death is this one's
+    #[arg(long)]
+    pub(crate) parent: i32,
+    /// A processor to stay on; may be given several times
+    #[arg(long = "cpu")]
+    pub(crate) cpus: Vec<usize>,
+    /// The program and its arguments
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=256) => Ok(threads),
+        Ok(_) | Err(_) => Err("must be a number from 1 to 256".to_owned()),
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        Ok(_) | Err(_) => Err("must be a number from 0.1 to 3600".to_owned()),
+    }
+}

@@ -1,0 +1,160 @@
+//! `make bench`: what a call through Conduit costs, beside bare Pingora, nginx and no proxy at all.
+//!
+//! This process is the load; the stub and each proxy are processes of their own. See `README.md`.
+
+mod bare;
+mod bed;
+mod chunked;
+mod cli;
+mod http;
+mod idle;
+mod load;
+mod mcp;
+mod process;
+mod procfs;
+mod report;
+mod rounds;
+mod stub;
+mod tether;
+mod workload;
+
+use std::future::Future;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
+use rustix::process::{Resource, Rlimit};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::bed::Bed;
+use crate::cli::{Arguments, CallOptions, Command, IdleOptions};
+use crate::workload::Subject;
+
+/// The gateway's allocator, for the bare pass-through too: else the comparison would be one of allocators.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        None => block_on(until_interrupted(measure_calls(&arguments.calls))),
+        Some(Command::Idle(options)) => block_on(until_interrupted(measure_idle(&options))),
+        Some(Command::Stub { port }) => block_on(stub::serve(port)),
+        Some(Command::StubStdio) => stub::stdio::serve(),
+        Some(Command::Bare {
+            port,
+            upstream,
+            threads,
+        }) => {
+            bare::serve(port, upstream, threads);
+            Ok(())
+        }
+        Some(Command::Tether(options)) => tether::execute(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            writeln!(io::stderr(), "conduit-bench: {error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure_calls(options: &CallOptions) -> Result<()> {
+    let mut rows = rounds::plan(options);
+    let wanted: Vec<_> = Subject::ALL
+        .into_iter()
+        .filter(|s| rows.iter().any(|row| row.subject == *s))
+        .collect();
+    if wanted.is_empty() {
+        bail!(
+            "--only {} names no row (try `conduit/json-200`)",
+            options.only.join(",")
+        );
+    }
+    let bed = Bed::start(&options.bed, &wanted).await?;
+    announce(&bed);
+    rounds::measure(&bed, options, &mut rows, |round, row| {
+        show_progress(&format!(
+            "round {}/{}  {}  c={}",
+            round + 1,
+            options.rounds,
+            row.name(),
+            row.connections
+        ));
+    })
+    .await?;
+    show_progress("");
+    let promises = report::promises(&rows);
+    report::save(
+        options.bed.json.as_deref(),
+        &report::json(options, &bed.places, &rows, &promises),
+    )?;
+    print(&report::text(&rows, &promises))
+}
+
+async fn measure_idle(options: &IdleOptions) -> Result<()> {
+    allow_open_files()?;
+    let bed = Bed::start(&options.bed, &[Subject::Bare, Subject::Conduit]).await?;
+    announce(&bed);
+    let held = idle::measure(&bed, options).await?;
+    let promises: Vec<_> = held.iter().flat_map(idle::Held::promises).collect();
+    report::save(
+        options.bed.json.as_deref(),
+        &json!({ "idle": held, "promises": promises }),
+    )?;
+    print(&idle::text(&held, &promises))
+}
+
+/// Says what is missing, and where everything runs.
+fn announce(bed: &Bed) {
+    for note in &bed.notes {
+        writeln!(io::stderr(), "note: {note}").ok();
+    }
+    if bed.places.proxies.is_empty() {
+        writeln!(io::stderr(), "note: nothing is bound to processors").ok();
+    }
+}
+
+/// One line on a terminal, written over by the next.
+fn show_progress(line: &str) {
+    if io::stderr().is_terminal() {
+        write!(io::stderr(), "\r\x1b[K{line}").ok();
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot write the table")
+}
+
+/// Ends `work` on Ctrl-C or SIGTERM: what it owns, the servers too, is then dropped in good order.
+async fn until_interrupted(work: impl Future<Output = Result<()>>) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = work => result,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("terminated"),
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+/// Raises the limit of open files to what the system allows; the servers inherit it.
+fn allow_open_files() -> Result<()> {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    rustix::process::setrlimit(Resource::Nofile, raised).context("cannot open enough files")
+}

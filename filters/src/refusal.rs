@@ -1,0 +1,371 @@
+//! Every "no" that a client can be told, and how it is told.
+//!
+//! **Invariant:** one variant, one HTTP status, one JSON-RPC code, one metric label: each is one
+//! exhaustive match in this file, so a new refusal cannot be half defined. No variant carries an
+//! inner error's text: what went wrong inside is for the operator's log.
+
+use std::borrow::Cow;
+
+use crate::mcp::revision::Revision;
+use crate::rpc::parse::{Id, Invalid};
+use crate::rpc::write::{self, Failure};
+
+/// Why a request is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The body is not UTF-8 JSON.
+    ClientJson,
+    /// The body nests deeper than the bound.
+    ClientDepth,
+    /// The body is JSON but no JSON-RPC message.
+    ClientShape(&'static str),
+    /// A batch where the revision has none.
+    ClientBatch,
+    /// The body is larger than the configured bound, in bytes.
+    BodyTooLarge {
+        /// The bound, in bytes.
+        max: usize,
+    },
+    /// The client stopped sending its body.
+    BodyTimeout,
+    /// `Origin` is not allowed.
+    OriginForbidden,
+    /// `Host` is not allowed.
+    HostForbidden,
+    /// The path names no server.
+    ServerUnknown {
+        /// The id in the path.
+        server: String,
+    },
+    /// The path is no endpoint.
+    PathUnknown,
+    /// The endpoint has no such HTTP method.
+    HttpMethod {
+        /// The `Allow` header's value.
+        allow: &'static str,
+    },
+    /// A member of the modern `_meta` envelope is missing or of the wrong type.
+    EnvelopeInvalid {
+        /// The member, without its prefix.
+        member: &'static str,
+    },
+    /// A mirrored header is missing.
+    HeaderMissing {
+        /// The header.
+        header: &'static str,
+    },
+    /// A mirrored header and the body disagree.
+    HeaderMismatch {
+        /// The header.
+        header: &'static str,
+    },
+    /// A mirrored header's value cannot be decoded.
+    HeaderMalformed {
+        /// The header.
+        header: &'static str,
+    },
+    /// The protocol version is not served.
+    VersionUnsupported {
+        /// What was asked for.
+        requested: String,
+    },
+    /// The method does not exist in the request's revision.
+    MethodNotFound {
+        /// The method's name.
+        method: String,
+    },
+    /// The session id is no session id (visible ASCII, bounded).
+    SessionMalformed,
+    /// The caller may not do this.
+    Forbidden,
+    /// No replica of the server can take the request.
+    UpstreamUnavailable {
+        /// The server's id.
+        server: String,
+    },
+    /// No connection to any replica.
+    UpstreamConnect {
+        /// The server's id.
+        server: String,
+    },
+    /// The upstream broke off, or answered what is not HTTP or not MCP.
+    UpstreamBroken {
+        /// The server's id.
+        server: String,
+        /// What it did, in a few words of ours.
+        what: &'static str,
+    },
+    /// The upstream took longer than it may.
+    UpstreamTimeout {
+        /// The server's id.
+        server: String,
+        /// Which bound was reached.
+        phase: Phase,
+    },
+    /// The gateway is shutting down.
+    ShuttingDown,
+    /// A bound of the gateway's own is reached.
+    Overloaded {
+        /// What there are too many of.
+        what: &'static str,
+    },
+    /// Ours.
+    Internal,
+}
+
+/// Which time bound of an upstream call was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// No connection within `connect_timeout_ms`.
+    Connect,
+    /// No response header within `timeout_ms`.
+    Header,
+    /// No byte of the answer within `idle_timeout_ms`.
+    Idle,
+    /// The whole call exceeded `max_duration_ms`.
+    Total,
+}
+
+impl Phase {
+    /// How a client is told.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Connect => "did not accept a connection in time",
+            Self::Header => "did not answer in time",
+            Self::Idle => "stopped sending its answer",
+            Self::Total => "took longer than the longest allowed call",
+        }
+    }
+}
+
+impl From<Invalid> for Refusal {
+    fn from(invalid: Invalid) -> Self {
+        match invalid {
+            Invalid::Syntax => Self::ClientJson,
+            Invalid::Depth => Self::ClientDepth,
+            Invalid::Shape(reason) => Self::ClientShape(reason),
+        }
+    }
+}
+
+impl Refusal {
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::ClientJson
+            | Self::ClientDepth
+            | Self::ClientShape(_)
+            | Self::ClientBatch
+            | Self::EnvelopeInvalid { .. }
+            | Self::HeaderMissing { .. }
+            | Self::HeaderMismatch { .. }
+            | Self::HeaderMalformed { .. }
+            | Self::VersionUnsupported { .. }
+            | Self::SessionMalformed => 400,
+            Self::OriginForbidden | Self::Forbidden => 403,
+            Self::ServerUnknown { .. } | Self::PathUnknown | Self::MethodNotFound { .. } => 404,
+            Self::HttpMethod { .. } => 405,
+            Self::BodyTimeout => 408,
+            Self::BodyTooLarge { .. } => 413,
+            Self::HostForbidden => 421,
+            Self::Internal => 500,
+            Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => 502,
+            Self::UpstreamUnavailable { .. } | Self::ShuttingDown | Self::Overloaded { .. } => 503,
+            Self::UpstreamTimeout { .. } => 504,
+        }
+    }
+
+    /// The JSON-RPC code. Ours lie outside -32768…-32000, which JSON-RPC and MCP reserve (E12):
+    /// -31000 less the HTTP status.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::ClientJson => -32700,
+            Self::ClientDepth
+            | Self::ClientShape(_)
+            | Self::ClientBatch
+            | Self::BodyTooLarge { .. }
+            | Self::BodyTimeout
+            | Self::HttpMethod { .. }
+            | Self::SessionMalformed => -32600,
+            Self::ServerUnknown { .. } | Self::PathUnknown | Self::MethodNotFound { .. } => -32601,
+            Self::EnvelopeInvalid { .. } => -32602,
+            Self::Internal => -32603,
+            Self::HeaderMissing { .. }
+            | Self::HeaderMismatch { .. }
+            | Self::HeaderMalformed { .. } => -32020,
+            Self::VersionUnsupported { .. } => -32022,
+            Self::OriginForbidden | Self::Forbidden => -31403,
+            Self::HostForbidden => -31421,
+            Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => -31502,
+            Self::UpstreamUnavailable { .. } | Self::ShuttingDown | Self::Overloaded { .. } => {
+                -31503
+            }
+            Self::UpstreamTimeout { .. } => -31504,
+        }
+    }
+
+    /// The metric label and log reason: a closed set.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::ClientJson => "parse_error",
+            Self::ClientDepth => "too_deep",
+            Self::ClientShape(_) => "invalid_request",
+            Self::ClientBatch => "batch_unsupported",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyTimeout => "body_timeout",
+            Self::OriginForbidden => "origin_forbidden",
+            Self::HostForbidden => "host_forbidden",
+            Self::ServerUnknown { .. } => "server_unknown",
+            Self::PathUnknown => "path_unknown",
+            Self::HttpMethod { .. } => "http_method",
+            Self::EnvelopeInvalid { .. } => "envelope_invalid",
+            Self::HeaderMissing { .. } => "header_missing",
+            Self::HeaderMismatch { .. } => "header_mismatch",
+            Self::HeaderMalformed { .. } => "header_malformed",
+            Self::VersionUnsupported { .. } => "version_unsupported",
+            Self::MethodNotFound { .. } => "method_not_found",
+            Self::SessionMalformed => "session_malformed",
+            Self::Forbidden => "forbidden",
+            Self::UpstreamUnavailable { .. } => "upstream_unavailable",
+            Self::UpstreamConnect { .. } => "upstream_connect",
+            Self::UpstreamBroken { .. } => "upstream_broken",
+            Self::UpstreamTimeout { .. } => "upstream_timeout",
+            Self::ShuttingDown => "shutting_down",
+            Self::Overloaded { .. } => "overloaded",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Seconds for `Retry-After`, where trying again makes sense.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u32> {
+        (self.status() == 503).then_some(1)
+    }
+
+    /// For a human, naming the thing and what to do.
+    #[must_use]
+    pub fn message(&self) -> Cow<'static, str> {
+        match self {
+            Self::ClientJson => "JSON parse error: the body is not valid UTF-8 JSON".into(),
+            Self::ClientDepth => "invalid request: the body is nested too deeply (128)".into(),
+            Self::ClientShape(reason) => format!("invalid request: {reason}").into(),
+            Self::ClientBatch => "invalid request: JSON-RPC batches exist only in revisions up to \
+                 2025-03-26; send the messages one by one"
+                .into(),
+            Self::BodyTooLarge { max } => {
+                format!("request body too large: at most {max} bytes are accepted").into()
+            }
+            Self::BodyTimeout => "the request body did not arrive in time".into(),
+            Self::OriginForbidden => {
+                "forbidden: this Origin is not in gateway.allowed_origins".into()
+            }
+            Self::HostForbidden => {
+                "misdirected request: this Host is not in gateway.allowed_hosts".into()
+            }
+            Self::ServerUnknown { server } => format!("unknown server: {}", excerpt(server)).into(),
+            Self::PathUnknown => "not found: MCP servers are at /mcp/{server}".into(),
+            Self::HttpMethod { allow } => {
+                format!("method not allowed: this endpoint answers {allow}").into()
+            }
+            Self::EnvelopeInvalid { member } => format!(
+                "invalid params: _meta[\"io.modelcontextprotocol/{member}\"] is missing or invalid"
+            )
+            .into(),
+            Self::HeaderMissing { header } => {
+                format!("header mismatch: {header} is missing").into()
+            }
+            Self::HeaderMismatch { header } => {
+                format!("header mismatch: {header} does not match the body").into()
+            }
+            Self::HeaderMalformed { header } => {
+                format!("header mismatch: {header} is not valid base64 or too long").into()
+            }
+            Self::VersionUnsupported { requested } => {
+                format!("unsupported protocol version: {}", excerpt(requested)).into()
+            }
+            Self::MethodNotFound { method } => {
+                format!("method not found: {}", excerpt(method)).into()
+            }
+            Self::SessionMalformed => "invalid request: Mcp-Session-Id is malformed".into(),
+            Self::Forbidden => "forbidden".into(),
+            Self::UpstreamUnavailable { server } => {
+                format!("server {server} is unavailable: no healthy replica").into()
+            }
+            Self::UpstreamConnect { server } => format!("server {server} is unreachable").into(),
+            Self::UpstreamBroken { server, what } => format!("server {server} {what}").into(),
+            Self::UpstreamTimeout { server, phase } => {
+                format!("server {server} {}", phase.describe()).into()
+            }
+            Self::ShuttingDown => "the gateway is shutting down; try again".into(),
+            Self::Overloaded { what } => format!("too many {what}; try again later").into(),
+            Self::Internal => "internal error".into(),
+        }
+    }
+
+    /// The JSON-RPC error answer.
+    #[must_use]
+    pub fn to_json(&self, id: Option<Id<'_>>) -> String {
+        let data = if let Self::VersionUnsupported { requested } = self {
+            let mut data = format!(
+                r#"{{"supported":{},"requested":"#,
+                Revision::SUPPORTED_MODERN_JSON
+            );
+            write::push_string(&mut data, excerpt(requested));
+            data.push('}');
+            Some(data)
+        } else {
+            None
+        };
+        let message = self.message();
+        write::error(
+            id,
+            &Failure {
+                code: self.code(),
+                message: &message,
+                data: data.as_deref(),
+            },
+        )
+    }
+}
+
+/// As much of a stranger's text as an error repeats.
+fn excerpt(text: &str) -> &str {
+    const CHARS_MAX: usize = 64;
+    text.char_indices()
+        .nth(CHARS_MAX)
+        .map_or(text, |(at, _)| text.split_at(at).0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_codes_stay_out_of_the_reserved_range() {
+        let own = Refusal::Overloaded { what: "sessions" };
+        assert!(!(-32768..=-32000).contains(&own.code()));
+    }
+
+    #[test]
+    fn an_unsupported_version_names_what_is_supported_and_what_was_asked() {
+        let refusal = Refusal::VersionUnsupported {
+            requested: "1999-01-01\"".into(),
+        };
+        assert_eq!(
+            refusal.to_json(Id::from_json("7")),
+            r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32022,"message":"unsupported protocol version: 1999-01-01\"","data":{"supported":["2026-07-28"],"requested":"1999-01-01\""}}}"#
+        );
+    }
+
+    #[test]
+    fn a_strangers_text_is_repeated_in_part_only() {
+        let refusal = Refusal::MethodNotFound {
+            method: "é".repeat(10_000),
+        };
+        assert_eq!(refusal.message().chars().filter(|&c| c == 'é').count(), 64);
+    }
+}

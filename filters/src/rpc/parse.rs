@@ -1,0 +1,445 @@
+//! Reads one JSON-RPC message without building a tree.
+//!
+//! **Invariant:** what is not understood is not touched. Ids, arguments, results and errors stay
+//! slices of the text they came in, so big integers, key order and number spelling survive.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::bounds::{BATCH_MAX, DEPTH_MAX, ID_BYTES_MAX};
+use crate::json::scan;
+
+/// One JSON-RPC message: a request, a notification or a response.
+#[derive(Debug)]
+pub struct Message<'a> {
+    /// The whole message as it came, without surrounding white space.
+    pub text: &'a str,
+    /// What kind of message it is, with what only that kind has.
+    pub body: Body<'a>,
+}
+
+/// The three kinds of JSON-RPC message.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// Wants an answer.
+    Request {
+        /// Echoed in the answer, byte for byte.
+        id: Id<'a>,
+        /// The method's name, unescaped.
+        method: Cow<'a, str>,
+        /// The parts of `params` that a gateway looks at.
+        params: Params<'a>,
+    },
+    /// Wants none.
+    Notification {
+        /// The method's name, unescaped.
+        method: Cow<'a, str>,
+        /// The parts of `params` that a gateway looks at.
+        params: Params<'a>,
+    },
+    /// Answers a request of the other side.
+    Response {
+        /// The id of the request it answers; absent where that id could not be read.
+        id: Option<Id<'a>>,
+    },
+}
+
+impl<'a> Message<'a> {
+    /// The id to echo, for a request.
+    #[must_use]
+    pub fn request_id(&self) -> Option<Id<'a>> {
+        match &self.body {
+            Body::Request { id, .. } => Some(*id),
+            Body::Notification { .. } | Body::Response { .. } => None,
+        }
+    }
+
+    /// The method, for a request or notification.
+    #[must_use]
+    pub fn method(&self) -> Option<&str> {
+        match &self.body {
+            Body::Request { method, .. } | Body::Notification { method, .. } => Some(method),
+            Body::Response { .. } => None,
+        }
+    }
+
+    /// The params, for a request or notification.
+    #[must_use]
+    pub fn params(&self) -> Option<&Params<'a>> {
+        match &self.body {
+            Body::Request { params, .. } | Body::Notification { params, .. } => Some(params),
+            Body::Response { .. } => None,
+        }
+    }
+}
+
+/// A JSON-RPC id as its JSON text: a string with its quotes, or a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Id<'a>(&'a str);
+
+impl<'a> Id<'a> {
+    /// The JSON text, ready to be written into an answer.
+    #[must_use]
+    pub fn as_json(self) -> &'a str {
+        self.0
+    }
+
+    /// Takes an id from its JSON text; nothing but a string or a number is one.
+    #[must_use]
+    pub fn from_json(text: &'a str) -> Option<Self> {
+        let first = *text.as_bytes().first()?;
+        (matches!(first, b'"' | b'-' | b'0'..=b'9') && text.len() <= ID_BYTES_MAX)
+            .then_some(Self(text))
+    }
+}
+
+impl fmt::Display for Id<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// The members of `params` that a gateway looks at; all are raw JSON.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Params<'a> {
+    /// `_meta`.
+    pub meta: Option<&'a RawValue>,
+    /// `name`: of a tool or prompt.
+    pub name: Option<&'a RawValue>,
+    /// `uri`: of a resource.
+    pub uri: Option<&'a RawValue>,
+    /// `taskId`: of a task.
+    pub task_id: Option<&'a RawValue>,
+    /// `requestId`: of the request that `notifications/cancelled` names.
+    pub request_id: Option<&'a RawValue>,
+    /// `arguments`: of a tool or prompt.
+    pub arguments: Option<&'a RawValue>,
+    /// `cursor`: of a list.
+    pub cursor: Option<&'a RawValue>,
+}
+
+/// Why a text is no JSON-RPC message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// Not UTF-8, or not JSON.
+    Syntax,
+    /// JSON, but nested deeper than [`DEPTH_MAX`].
+    Depth,
+    /// JSON, but no JSON-RPC 2.0 message: the reason, for the client.
+    Shape(&'static str),
+}
+
+/// A request body: one message, or a batch of them.
+#[derive(Debug)]
+pub enum Payload<'a> {
+    /// One message.
+    One(Message<'a>),
+    /// The entries of a JSON array, each still to be read with [`message`].
+    Batch(Vec<&'a RawValue>),
+}
+
+/// Reads a request body.
+///
+/// # Errors
+/// [`Invalid`] where it is neither a message nor an array of 1 to [`BATCH_MAX`] values.
+pub fn payload(bytes: &[u8]) -> Result<Payload<'_>, Invalid> {
+    if !scan::nests_within(bytes, DEPTH_MAX) {
+        return Err(Invalid::Depth);
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Invalid::Syntax)?
+        .trim_matches(JSON_SPACE);
+    if !text.starts_with('[') {
+        return message(text).map(Payload::One);
+    }
+    let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| Invalid::Syntax)?;
+    match entries.len() {
+        0 => Err(Invalid::Shape("empty JSON-RPC batch")),
+        1..=BATCH_MAX => Ok(Payload::Batch(entries)),
+        _ => Err(Invalid::Shape("JSON-RPC batch exceeds maximum size (100)")),
+    }
+}
+
+/// Reads one message. The depth of `text` is the caller's to bound: see [`payload`].
+///
+/// # Errors
+/// [`Invalid::Syntax`] where it is not JSON, [`Invalid::Shape`] where it is no message.
+pub fn message(text: &str) -> Result<Message<'_>, Invalid> {
+    let text = text.trim_matches(JSON_SPACE);
+    let envelope: Envelope<'_> =
+        serde_json::from_str(text).map_err(|error| diagnose(text, &error))?;
+    envelope.into_message(text)
+}
+
+const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// Tells bad JSON from JSON that is no message, whichever the parser came upon first.
+fn diagnose(text: &str, error: &serde_json::Error) -> Invalid {
+    if !error.is_data() || serde_json::from_str::<IgnoredAny>(text).is_err() {
+        return Invalid::Syntax;
+    }
+    if text.starts_with('{') {
+        Invalid::Shape("a member of the JSON-RPC message is duplicated or has the wrong type")
+    } else {
+        Invalid::Shape("a JSON-RPC message must be an object")
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    jsonrpc: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    params: Option<Params<'a>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+/// Keeps an explicit `null` apart from an absent member.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+impl<'a> Envelope<'a> {
+    fn into_message(self, text: &'a str) -> Result<Message<'a>, Invalid> {
+        if self.jsonrpc.as_deref() != Some("2.0") {
+            return Err(Invalid::Shape("`jsonrpc` must be \"2.0\""));
+        }
+        let answers = usize::from(self.result.is_some()) + usize::from(self.error.is_some());
+        let params = self.params.unwrap_or_default();
+        let body = match (self.method, self.id, answers) {
+            (Some(method), Some(id), 0) => Body::Request {
+                id: known(id)?,
+                method,
+                params,
+            },
+            (Some(method), None, 0) => Body::Notification { method, params },
+            (None, Some(id), 1) => Body::Response { id: answered(id)? },
+            (None, None, 1) if self.error.is_some() => Body::Response { id: None },
+            (None, None, 1) => return Err(Invalid::Shape("a result must have an `id`")),
+            (Some(_), _, _) => {
+                return Err(Invalid::Shape(
+                    "a message has either `method` or `result` or `error`",
+                ));
+            }
+            (None, _, _) => {
+                return Err(Invalid::Shape(
+                    "a message must have one of `method`, `result` or `error`",
+                ));
+            }
+        };
+        Ok(Message { text, body })
+    }
+}
+
+/// A request's id: a string or a number, never null (MCP, "Requests").
+fn known(id: &RawValue) -> Result<Id<'_>, Invalid> {
+    if id.get().len() > ID_BYTES_MAX {
+        return Err(Invalid::Shape("`id` is too long"));
+    }
+    Id::from_json(id.get()).ok_or(Invalid::Shape("`id` must be a string or a number"))
+}
+
+/// A response's id, which may be null where the request's could not be read.
+fn answered(id: &RawValue) -> Result<Option<Id<'_>>, Invalid> {
+    if id.get() == "null" {
+        Ok(None)
+    } else {
+        known(id).map(Some)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Params<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(ParamsVisitor)
+    }
+}
+
+struct ParamsVisitor;
+
+impl<'de> Visitor<'de> for ParamsVisitor {
+    type Value = Params<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Params<'de>, A::Error> {
+        let mut params = Params::default();
+        while let Some(key) = map.next_key::<Key>()? {
+            let slot = match key {
+                Key::Meta => &mut params.meta,
+                Key::Name => &mut params.name,
+                Key::Uri => &mut params.uri,
+                Key::TaskId => &mut params.task_id,
+                Key::RequestId => &mut params.request_id,
+                Key::Arguments => &mut params.arguments,
+                Key::Cursor => &mut params.cursor,
+                Key::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            // Two parsers that pick different duplicates would disagree about what is called.
+            if slot.replace(map.next_value::<&RawValue>()?).is_some() {
+                return Err(de::Error::custom("duplicate member of params"));
+            }
+        }
+        Ok(params)
+    }
+}
+
+#[derive(Deserialize)]
+enum Key {
+    #[serde(rename = "_meta")]
+    Meta,
+    #[serde(rename = "name")]
+    Name,
+    #[serde(rename = "uri")]
+    Uri,
+    #[serde(rename = "taskId")]
+    TaskId,
+    #[serde(rename = "requestId")]
+    RequestId,
+    #[serde(rename = "arguments")]
+    Arguments,
+    #[serde(rename = "cursor")]
+    Cursor,
+    #[serde(other)]
+    Other,
+}
+
+/// The string that `raw` is, unescaped; nothing where it is no string.
+#[must_use]
+pub fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    serde_json::from_str::<Text<'_>>(raw.get())
+        .ok()
+        .map(|text| text.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Result<Message<'_>, Invalid> {
+        match payload(text.as_bytes())? {
+            Payload::One(message) => Ok(message),
+            Payload::Batch(_) => panic!("not one message"),
+        }
+    }
+
+    #[test]
+    fn ids_are_kept_byte_for_byte() {
+        for id in [
+            "1",
+            "\"1\"",
+            "9007199254740993",
+            "-7",
+            "1.50",
+            "\"\\u0061\"",
+            "123456789012345678901234567890",
+        ] {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            assert_eq!(one(&text).unwrap().request_id().unwrap().as_json(), id);
+        }
+    }
+
+    #[test]
+    fn an_id_is_a_string_or_a_number() {
+        for id in ["null", "true", "{}", "[]"] {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            assert!(matches!(one(&text), Err(Invalid::Shape(_))), "{id}");
+        }
+        let long = format!(
+            r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#,
+            "x".repeat(ID_BYTES_MAX)
+        );
+        assert_eq!(one(&long).unwrap_err(), Invalid::Shape("`id` is too long"));
+    }
+
+    #[test]
+    fn bad_json_and_bad_shape_are_told_apart() {
+        let rows: [(&[u8], bool); 10] = [
+            (b"", true),
+            (b"{", true),
+            (b"\xff", true),
+            (br#"{"jsonrpc":5,garbage}"#, true),
+            (b"3", false),
+            (b"\"x\"", false),
+            (br#"{"jsonrpc":"1.0","id":1,"method":"x"}"#, false),
+            (br#"{"jsonrpc":"2.0"}"#, false),
+            (br#"{"jsonrpc":"2.0","id":1,"id":2,"method":"x"}"#, false),
+            (
+                br#"{"jsonrpc":"2.0","id":1,"method":"x","result":{}}"#,
+                false,
+            ),
+        ];
+        for (text, syntax) in rows {
+            let invalid = payload(text).unwrap_err();
+            assert_eq!(invalid == Invalid::Syntax, syntax, "{text:?} {invalid:?}");
+        }
+    }
+
+    #[test]
+    fn params_that_are_no_object_are_a_wrong_shape() {
+        assert!(matches!(
+            one(r#"{"jsonrpc":"2.0","id":1,"method":"x","params":[1]}"#),
+            Err(Invalid::Shape(_))
+        ));
+    }
+
+    #[test]
+    fn duplicate_names_are_refused() {
+        let text =
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#;
+        assert!(matches!(one(text), Err(Invalid::Shape(_))));
+    }
+
+    #[test]
+    fn a_batch_holds_one_to_a_hundred_entries() {
+        let batch = |n: usize| format!("[{}]", vec!["1"; n].join(","));
+        assert!(matches!(
+            payload(batch(0).as_bytes()),
+            Err(Invalid::Shape(_))
+        ));
+        assert!(
+            matches!(payload(batch(100).as_bytes()), Ok(Payload::Batch(entries)) if entries.len() == 100)
+        );
+        assert!(matches!(
+            payload(batch(101).as_bytes()),
+            Err(Invalid::Shape(_))
+        ));
+    }
+
+    #[test]
+    fn an_error_response_may_have_no_id() {
+        let text = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x"}}"#;
+        assert!(matches!(
+            one(text).unwrap().body,
+            Body::Response { id: None }
+        ));
+    }
+
+    #[test]
+    fn names_are_unescaped_on_demand() {
+        let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools\/call","params":{"name":"\u0061b"}}"#;
+        let message = one(text).unwrap();
+        assert_eq!(message.method(), Some("tools/call"));
+        assert_eq!(
+            string(message.params().unwrap().name.unwrap()).unwrap(),
+            "ab"
+        );
+    }
+}

@@ -1,0 +1,4 @@
+//! Server-sent events (HTML Living Standard, 9.2) as MCP uses them.
+
+pub mod observe;
+pub mod write;

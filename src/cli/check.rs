@@ -1,0 +1,93 @@
+//! `conduit check`: reports everything that is wrong with a configuration.
+
+use clap::Args;
+use filters::problem::{Problem, Problems, Severity};
+
+use crate::cli::{Exit, File, answer};
+use crate::config;
+use crate::config::Loaded;
+use crate::config::inactive::inactive;
+use crate::config::source::Source;
+
+/// `conduit check [--config FILE] [--strict]`
+#[derive(Debug, Clone, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    file: File,
+    /// Fail on warnings, such as unknown keys, too
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Checks the configuration; nothing is started.
+#[must_use]
+pub fn run(arguments: &Arguments) -> Exit {
+    let report = match Source::read(arguments.file.config.as_deref()) {
+        Ok(source) => match config::load(&source) {
+            Ok(loaded) => usable(&source, &loaded, arguments.strict),
+            Err(problems) => unusable(&problems),
+        },
+        Err(problems) => unusable(&problems),
+    };
+    match answer(&report.text) {
+        Exit::Done => report.exit,
+        failed @ (Exit::Failed | Exit::Usage | Exit::BadConfig) => failed,
+    }
+}
+
+struct Report {
+    text: String,
+    exit: Exit,
+}
+
+fn usable(source: &Source, loaded: &Loaded, strict: bool) -> Report {
+    let mut text = lines(loaded.warnings.iter());
+    for notice in inactive(&loaded.config) {
+        text.push_str(&format!("notice: {notice}\n"));
+    }
+    let path = source.path.display();
+    if strict && !loaded.warnings.is_empty() {
+        let n = loaded.warnings.len();
+        text.push_str(&format!(
+            "{path} has {n} warnings, which --strict does not accept\n"
+        ));
+        return Report {
+            text,
+            exit: Exit::BadConfig,
+        };
+    }
+    let n_servers = loaded.config.servers.len();
+    let plural = if n_servers == 1 { "server" } else { "servers" };
+    text.push_str(&format!("{path} is OK: {n_servers} {plural}\n"));
+    Report {
+        text,
+        exit: Exit::Done,
+    }
+}
+
+/// All findings of a configuration that cannot be used, errors first told by their number.
+fn unusable(problems: &Problems) -> Report {
+    let mut text = lines(problems.iter());
+    if problems.omitted() > 0 {
+        text.push_str(&format!("and {} more\n", problems.omitted()));
+    }
+    let n = problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .count();
+    let plural = if n == 1 { "error" } else { "errors" };
+    text.push_str(&format!("the configuration cannot be used: {n} {plural}\n"));
+    Report {
+        text,
+        exit: Exit::BadConfig,
+    }
+}
+
+/// One line for each finding.
+pub fn lines<'a>(problems: impl Iterator<Item = &'a Problem>) -> String {
+    let line = |problem: &Problem| match problem.severity {
+        Severity::Error => format!("error: {problem}\n"),
+        Severity::Warning => format!("warning: {problem}\n"),
+    };
+    problems.map(line).collect()
+}

@@ -1,0 +1,150 @@
+//! Turns what the file says into the one model, and checks what a schema cannot.
+//!
+//! Each section has its function; what concerns two sections is checked here. The walk has already
+//! refused values of the wrong shape, so findings are only about meaning.
+//!
+//! **Invariant:** every finding names the path of the value in the file, so that its line can be
+//! looked up; nothing stops at the first.
+
+use std::net::IpAddr;
+
+use filters::problem::Problems;
+
+use crate::config::Config;
+use crate::config::model;
+use crate::config::raw::Raw;
+use crate::config::walk::Places;
+
+pub mod access;
+pub mod cache;
+pub mod connect;
+pub mod extend;
+pub mod gateway;
+pub mod governance;
+pub mod guard;
+pub mod limit;
+pub mod observe;
+pub mod runtime;
+pub mod server;
+
+/// The model of a file. If the problems hold errors afterwards, it must not be used.
+pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
+    let server_ids: Vec<String> = raw.servers.iter().map(|server| server.id.clone()).collect();
+    let config = Config {
+        gateway: gateway::compile(raw.gateway, problems),
+        router: gateway::compile_router(&raw.router),
+        servers: server::compile_all(raw.servers, problems),
+        cache: cache::compile(raw.cache, problems),
+        tenant_isolation: access::compile_isolation(&raw.tenant_isolation, problems),
+        auth: access::compile_auth(raw.auth.as_ref(), problems),
+        acl: access::compile_acl(raw.acl, raw.auth.as_ref(), problems),
+        rate_limits: limit::compile(raw.rate_limits, problems),
+        guardrails: guard::compile(raw.guardrails, problems),
+        observability: observe::compile(raw.observability, problems),
+        metrics: observe::compile_metrics(raw.metrics, problems),
+        admin: gateway::compile_admin(raw.admin),
+        connect: connect::compile(raw.connect, &server_ids, problems),
+        identity: connect::compile_identity(raw.identity, problems),
+        governance: governance::compile(raw.governance, problems),
+        plugins: extend::compile_plugins(raw.plugins, problems),
+        discovery: extend::compile_discovery(raw.discovery, problems),
+        written: crate::config::inactive::written(places),
+    };
+    check_ports(&config, places, problems);
+    check_admin(&config, places, problems);
+    warn_about_forgotten_switches(&config, places, problems);
+    config
+}
+
+fn check_ports(config: &Config, places: &Places, problems: &mut Problems) {
+    if config.metrics.enabled && config.metrics.port == config.gateway.port {
+        let port = config.gateway.port;
+        let problem = problems.error("metrics.port", "must be different from gateway.port");
+        problem.found(port.to_string());
+        problem.place = places
+            .nearest("metrics.port")
+            .or_else(|| places.nearest("gateway.port"));
+    }
+}
+
+fn check_admin(config: &Config, places: &Places, problems: &mut Problems) {
+    let model::gateway::Admin {
+        key,
+        allow_unauthenticated,
+        ..
+    } = &config.admin;
+    let host = &config.gateway.host;
+    if key.is_none() && !allow_unauthenticated && !is_loopback(host) {
+        let message = format!(
+            "is required because gateway.host is {host:?}, which is not a loopback address: set \
+             admin.key or CONDUIT_ADMIN_KEY, or accept an open admin API with \
+             admin.allow_unauthenticated: true"
+        );
+        let problem = problems.error("admin.key", message);
+        problem.place = places
+            .nearest("admin.key")
+            .or_else(|| places.nearest("gateway.host"));
+    }
+    if config.metrics.require_auth && key.is_none() {
+        problems.error(
+            "metrics.require_auth",
+            "needs admin.key (or CONDUIT_ADMIN_KEY) to be set",
+        );
+    }
+}
+
+/// A section full of rules whose switch was never written is most likely a mistake.
+fn warn_about_forgotten_switches(config: &Config, places: &Places, problems: &mut Problems) {
+    let limits = &config.rate_limits;
+    let has_limits =
+        !(limits.global.is_empty() && limits.per_client.is_empty() && limits.overrides.is_empty());
+    let sections = [
+        (
+            "acl",
+            !config.acl.enabled && !config.acl.policies.is_empty(),
+        ),
+        (
+            "guardrails",
+            !config.guardrails.enabled && !config.guardrails.rules.is_empty(),
+        ),
+        ("rate_limits", !limits.enabled && has_limits),
+    ];
+    for (section, is_idle) in sections {
+        if is_idle && !places.is_written(&format!("{section}.enabled")) {
+            problems.warning(
+                section,
+                format!("has rules, but {section}.enabled is not true, so they do not apply"),
+            );
+        }
+    }
+}
+
+/// Whether an address can only be reached from this machine.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// Checks an address to listen on; IPv6 loses its brackets.
+fn listen_host(path: &str, host: &str, problems: &mut Problems) -> String {
+    let host = host.trim();
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter))
+    };
+    if bare.parse::<IpAddr>().is_err() && !is_name(bare) {
+        problems
+            .error(path, "must be an IP address or a host name, without a port")
+            .found(format!("{:?}", crate::config::walk::scalar::excerpt(host)));
+    }
+    bare.to_owned()
+}

@@ -1,0 +1,225 @@
+//! `tenant_isolation`, `auth` and `acl`.
+
+use filters::problem::Problems;
+
+use crate::config::choice::{AccessAction, AuthMethod};
+use crate::config::compile::server::http_url;
+use crate::config::model::Secret;
+use crate::config::model::access::{AccessRule, Acl, ApiKey, Auth, Jwt, Policy, TenantIsolation};
+use crate::config::path::Path;
+use crate::config::raw::access as raw;
+
+/// Signature algorithms of public-key cryptography; the others would make every holder of the
+/// verification key a signer.
+const ALGORITHMS: [&str; 10] = [
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+];
+
+/// `tenant_isolation`, if it is switched on.
+pub fn compile_isolation(
+    raw: &raw::TenantIsolation,
+    problems: &mut Problems,
+) -> Option<TenantIsolation> {
+    if let Ok(header) = raw.header.parse() {
+        return raw.enabled.then_some(TenantIsolation { header });
+    }
+    problems
+        .error("tenant_isolation.header", "is not a header name")
+        .found(format!("{:?}", raw.header));
+    None
+}
+
+/// `auth`.
+pub fn compile_auth(raw: Option<&raw::Auth>, problems: &mut Problems) -> Auth {
+    let Some(raw) = raw else { return Auth::None };
+    match raw.method {
+        AuthMethod::None => {
+            if !raw.api_keys.is_empty() {
+                let message = "have no effect because auth.method is none: everybody may call";
+                problems.warning("auth.api_keys", message);
+            }
+            Auth::None
+        }
+        AuthMethod::ApiKey => Auth::ApiKey(api_keys(&raw.api_keys, problems)),
+        AuthMethod::Jwt => jwt(raw, problems).map(Auth::Jwt).unwrap_or_default(),
+    }
+}
+
+fn api_keys(raw: &[raw::ApiKey], problems: &mut Problems) -> Vec<ApiKey> {
+    if raw.is_empty() {
+        let message = "must hold at least one key when auth.method is api-key";
+        problems.error("auth.api_keys", message);
+    }
+    let mut keys: Vec<ApiKey> = Vec::new();
+    for (index, key) in raw.iter().enumerate() {
+        let path = Path::root().key("auth").key("api_keys").index(index);
+        let (text, path) = match key {
+            raw::ApiKey::Bare(text) => (text, path),
+            raw::ApiKey::Owned(owned) => (&owned.key, path.key("key")),
+        };
+        if text.trim() != text || text.is_empty() {
+            problems.error(path, "must not be empty or begin or end with a space");
+            continue;
+        }
+        if keys.iter().any(|known| known.key.expose() == text) {
+            problems.error(path, "the same key is listed before");
+            continue;
+        }
+        keys.push(ApiKey {
+            key: Secret::new(text.clone()),
+            client_id: client_id(index, key),
+            tenant_id: match key {
+                raw::ApiKey::Bare(_) => None,
+                raw::ApiKey::Owned(owned) => owned.tenant_id.clone().filter(|id| !id.is_empty()),
+            },
+        });
+    }
+    keys
+}
+
+/// The client of a key: the one written, else a name by position that gives nothing away.
+fn client_id(index: usize, key: &raw::ApiKey) -> String {
+    let written = match key {
+        raw::ApiKey::Bare(_) => None,
+        raw::ApiKey::Owned(owned) => owned.client_id.clone().filter(|id| !id.is_empty()),
+    };
+    written.unwrap_or_else(|| format!("key-{}", index.saturating_add(1)))
+}
+
+fn jwt(raw: &raw::Auth, problems: &mut Problems) -> Option<Jwt> {
+    let jwks = agreed(("jwks_url", &raw.jwks_url), ("jwks", &raw.jwks), problems);
+    let issuer = agreed(
+        ("issuer", &raw.issuer),
+        ("jwt_issuer", &raw.jwt_issuer),
+        problems,
+    );
+    let audience = agreed(
+        ("audience", &raw.audience),
+        ("jwt_audience", &raw.jwt_audience),
+        problems,
+    );
+    let algorithms = algorithms(raw.algorithms.as_deref(), problems);
+    let Some(jwks) = jwks else {
+        problems.error("auth.jwks_url", "is required when auth.method is jwt");
+        return None;
+    };
+    let jwks_url = http_url(&Path::root().key("auth").key("jwks_url"), &jwks, problems)?;
+    Some(Jwt {
+        jwks_url,
+        issuer,
+        audiences: match audience {
+            None => Vec::new(),
+            Some(raw::OneOrMany::One(audience)) => vec![audience],
+            Some(raw::OneOrMany::Many(audiences)) => audiences,
+        },
+        tenant_claim: raw.tenant_claim.clone(),
+        client_claim: raw.client_claim.clone(),
+        algorithms,
+    })
+}
+
+/// The value of a field that has two names.
+fn agreed<T: Clone + PartialEq>(
+    (name, value): (&str, &Option<T>),
+    (alias, other): (&str, &Option<T>),
+    problems: &mut Problems,
+) -> Option<T> {
+    if let (Some(value), Some(other)) = (value, other)
+        && value != other
+    {
+        let message = format!("differs from auth.{name}, which means the same; keep one");
+        problems.error(format!("auth.{alias}"), message);
+    }
+    value.clone().or_else(|| other.clone())
+}
+
+fn algorithms(raw: Option<&[String]>, problems: &mut Problems) -> Vec<String> {
+    let Some(raw) = raw.filter(|raw| !raw.is_empty()) else {
+        return ALGORITHMS.map(str::to_owned).to_vec();
+    };
+    for (index, name) in raw.iter().enumerate() {
+        if !ALGORITHMS.contains(&name.as_str()) {
+            problems
+                .error(
+                    format!("auth.algorithms[{index}]"),
+                    "is not a public-key signature",
+                )
+                .found(format!("{name:?}"))
+                .allowed(ALGORITHMS.join(", "));
+        }
+    }
+    raw.to_vec()
+}
+
+/// `acl`. Clients of bare API keys are named by position here; a policy that names such a client
+/// by the key itself, as mcp-conduit's examples do, is understood.
+pub fn compile_acl(raw: raw::Acl, auth: Option<&raw::Auth>, problems: &mut Problems) -> Acl {
+    let keys = auth
+        .map(|auth| auth.api_keys.as_slice())
+        .unwrap_or_default();
+    let policies = raw.policies.into_iter().enumerate();
+    let policies = policies.map(|(index, policy)| compile_policy(index, policy, keys, problems));
+    Acl {
+        enabled: raw.enabled,
+        policies: policies.collect(),
+        default_action: raw.default_action,
+    }
+}
+
+fn compile_policy(
+    index: usize,
+    raw: raw::Policy,
+    keys: &[raw::ApiKey],
+    problems: &mut Problems,
+) -> Policy {
+    let path = Path::root().key("acl").key("policies").index(index);
+    if raw.clients.is_empty() {
+        problems.error(
+            path.key("clients"),
+            "must not be empty; write [\"*\"] for all clients",
+        );
+    }
+    let rule = |rule: raw::AccessRule| AccessRule {
+        server: rule.server,
+        tools: rule.tools,
+    };
+    let mut allow: Vec<_> = raw.allow.into_iter().map(rule).collect();
+    let mut deny: Vec<_> = raw.deny.into_iter().map(rule).collect();
+    let tools = raw.tools.clone().unwrap_or_else(|| vec!["*".to_owned()]);
+    let servers = raw.servers.clone().unwrap_or_else(|| vec!["*".to_owned()]);
+    let short = servers.into_iter().map(|server| AccessRule {
+        server,
+        tools: tools.clone(),
+    });
+    match raw.action {
+        Some(AccessAction::Allow) => allow.extend(short),
+        Some(AccessAction::Deny) => deny.extend(short),
+        None if raw.servers.is_some() || raw.tools.is_some() => {
+            let message = "is required with `servers` and `tools`";
+            problems
+                .error(path.key("action"), message)
+                .allowed("allow, deny");
+        }
+        None => {}
+    }
+    Policy {
+        name: raw
+            .name
+            .unwrap_or_else(|| format!("policy-{}", index.saturating_add(1))),
+        clients: raw
+            .clients
+            .into_iter()
+            .map(|client| name_of(client, keys))
+            .collect(),
+        allow,
+        deny,
+    }
+}
+
+fn name_of(client: String, keys: &[raw::ApiKey]) -> String {
+    let is_it = |key: &raw::ApiKey| matches!(key, raw::ApiKey::Bare(text) if *text == client);
+    match keys.iter().position(is_it) {
+        Some(index) => format!("key-{}", index.saturating_add(1)),
+        None => client,
+    }
+}

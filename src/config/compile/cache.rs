@@ -1,0 +1,69 @@
+//! `cache`.
+
+use filters::problem::Problems;
+
+use crate::config::model::Secret;
+use crate::config::model::cache::{Cache, L2};
+use crate::config::raw;
+
+/// `cache`.
+pub fn compile(raw: raw::cache::Cache, problems: &mut Problems) -> Cache {
+    let l2 = raw.l2.filter(|l2| l2.enabled);
+    Cache {
+        enabled: raw.enabled,
+        l1_max_entries: usize::try_from(raw.l1.max_entries).unwrap_or(usize::MAX),
+        l1_entry_bytes_max: bytes(raw.l1.max_entry_size_kb),
+        l2: l2.and_then(|l2| compile_l2(l2, problems)),
+    }
+}
+
+fn compile_l2(raw: raw::cache::L2, problems: &mut Problems) -> Option<L2> {
+    let redis_url = redis_url(
+        "cache.l2.redis_url",
+        raw.redis_url,
+        "is required when cache.l2 is enabled; set it or CONDUIT_REDIS_URL",
+        problems,
+    )?;
+    Some(L2 {
+        redis_url,
+        ttl_multiplier: raw.default_ttl_multiplier,
+        key_prefix: raw.key_prefix,
+        entry_bytes_max: bytes(raw.max_entry_size_kb),
+    })
+}
+
+fn bytes(kilobytes: u32) -> usize {
+    usize::try_from(kilobytes)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(1024)
+}
+
+/// Checks the URL of a Redis server, which is never shown: it may hold a password.
+pub fn redis_url(
+    path: &str,
+    text: Option<String>,
+    if_missing: &str,
+    problems: &mut Problems,
+) -> Option<Secret> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        problems.error(path, if_missing);
+        return None;
+    };
+    let schemes = [
+        "redis://",
+        "rediss://",
+        "redis+unix://",
+        "unix://",
+        "valkey://",
+        "valkeys://",
+    ];
+    let has_rest = |scheme: &&str| {
+        text.strip_prefix(scheme)
+            .is_some_and(|rest| !rest.is_empty())
+    };
+    if !schemes.iter().any(has_rest) {
+        problems.error(path, "must be a Redis URL, such as redis://localhost:6379");
+        return None;
+    }
+    Some(Secret::new(text))
+}

@@ -1,0 +1,134 @@
+//! `gateway`, `router` and `admin`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use filters::problem::Problems;
+
+use crate::config::compile::listen_host;
+use crate::config::model::Secret;
+use crate::config::model::gateway::{Admin, Gateway, Tls};
+use crate::config::model::router::{CircuitBreaker, HealthCheck, Router};
+use crate::config::raw;
+
+/// `gateway`.
+pub fn compile(raw: raw::gateway::Gateway, problems: &mut Problems) -> Gateway {
+    let to_size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    Gateway {
+        port: raw.port,
+        host: listen_host("gateway.host", &raw.host, problems),
+        tls: raw
+            .tls
+            .filter(|tls| tls.enabled)
+            .and_then(|tls| compile_tls(tls, problems)),
+        max_body_bytes: usize::try_from(raw.max_body_bytes).unwrap_or(usize::MAX),
+        allowed_origins: origins(&raw.allowed_origins, problems),
+        allowed_hosts: hosts(&raw.allowed_hosts, problems),
+        sse_keepalive: (raw.sse_keepalive_seconds > 0)
+            .then(|| Duration::from_secs(raw.sse_keepalive_seconds.into())),
+        shutdown_grace: Duration::from_secs(raw.shutdown_grace_seconds.into()),
+        n_threads: (raw.threads > 0).then(|| to_size(raw.threads)),
+    }
+}
+
+fn compile_tls(raw: raw::gateway::Tls, problems: &mut Problems) -> Option<Tls> {
+    let cert_path = required_file("gateway.tls.cert_path", raw.cert_path, problems);
+    let key_path = required_file("gateway.tls.key_path", raw.key_path, problems);
+    let ca_path = raw.ca_path.filter(|path| !path.is_empty());
+    let ca_path = ca_path.and_then(|path| existing_file("gateway.tls.ca_path", &path, problems));
+    Some(Tls {
+        cert_path: cert_path?,
+        key_path: key_path?,
+        ca_path,
+        min_version: raw.min_version,
+    })
+}
+
+fn required_file(path: &str, file: Option<String>, problems: &mut Problems) -> Option<PathBuf> {
+    match file.filter(|file| !file.is_empty()) {
+        Some(file) => existing_file(path, &file, problems),
+        None => {
+            problems.error(path, "is required when gateway.tls.enabled is true");
+            None
+        }
+    }
+}
+
+fn existing_file(path: &str, file: &str, problems: &mut Problems) -> Option<PathBuf> {
+    if Path::new(file).is_file() {
+        return Some(PathBuf::from(file));
+    }
+    problems
+        .error(path, "the file does not exist")
+        .found(format!("{file:?}"));
+    None
+}
+
+/// Origins in the form browsers send them.
+fn origins(raw: &[String], problems: &mut Problems) -> Vec<String> {
+    let mut origins = Vec::new();
+    for (index, text) in raw.iter().enumerate() {
+        let origin = text.trim().trim_end_matches('/').to_ascii_lowercase();
+        let is_origin = origin.split_once("://").is_some_and(|(scheme, host)| {
+            !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' '])
+        });
+        if is_origin {
+            origins.push(origin);
+        } else {
+            problems
+                .error(
+                    format!("gateway.allowed_origins[{index}]"),
+                    "must be an origin (scheme, host and port, no path), such as \
+                     https://app.example.com",
+                )
+                .found(format!("{text:?}"));
+        }
+    }
+    origins
+}
+
+fn hosts(raw: &[String], problems: &mut Problems) -> Vec<String> {
+    let each = raw.iter().enumerate();
+    each.map(|(index, text)| {
+        listen_host(&format!("gateway.allowed_hosts[{index}]"), text, problems).to_ascii_lowercase()
+    })
+    .collect()
+}
+
+/// `admin`. An empty key is no key: it would let everybody in who sends an empty header.
+#[must_use]
+pub fn compile_admin(raw: raw::gateway::Admin) -> Admin {
+    Admin {
+        key: raw.key.filter(|key| !key.is_empty()).map(Secret::new),
+        allow_private_networks: raw.allow_private_networks,
+        allow_unauthenticated: raw.allow_unauthenticated,
+    }
+}
+
+/// `router`.
+#[must_use]
+pub fn compile_router(raw: &raw::router::Router) -> Router {
+    let to_size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    let check = &raw.health_check;
+    let health_check = check.enabled.then(|| HealthCheck {
+        interval: Duration::from_secs(check.interval_seconds.into()),
+        timeout: Duration::from_millis(check.timeout_ms.into()),
+        unhealthy_threshold: to_size(check.unhealthy_threshold),
+        healthy_threshold: to_size(check.healthy_threshold),
+    });
+    let breaker = raw
+        .circuit_breaker
+        .as_ref()
+        .filter(|breaker| breaker.enabled);
+    Router {
+        namespace_strategy: raw.namespace_strategy,
+        load_balancing: raw.load_balancing,
+        health_check,
+        circuit_breaker: breaker.map(|breaker| CircuitBreaker {
+            failure_threshold: breaker.failure_threshold,
+            reset_timeout: Duration::from_millis(breaker.reset_timeout_ms.into()),
+            half_open_max_requests: breaker.half_open_max_requests,
+            success_threshold: breaker.success_threshold,
+        }),
+    }
+}

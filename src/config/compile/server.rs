@@ -1,0 +1,277 @@
+//! `servers`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use filters::problem::Problems;
+use http::{HeaderName, HeaderValue};
+
+use crate::config::choice;
+use crate::config::compile::runtime;
+use crate::config::model::Secret;
+use crate::config::model::server::{
+    Cache, ConnectedAccount, ForwardIdentity, Http, Server, ServerId, Stdio, ToolCache, Transport,
+    UpstreamAuth,
+};
+use crate::config::model::url::HttpUrl;
+use crate::config::path::Path;
+use crate::config::raw;
+
+/// Headers that describe one connection or message and are always Conduit's own.
+const OWN_HEADERS: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// All servers; those with errors are left out.
+pub fn compile_all(raw: Vec<raw::server::Server>, problems: &mut Problems) -> Vec<Server> {
+    let mut first_use: HashMap<String, usize> = HashMap::new();
+    let mut servers = Vec::new();
+    for (index, server) in raw.into_iter().enumerate() {
+        let path = Path::root().key("servers").index(index);
+        if let Some(first) = first_use.get(&server.id) {
+            problems
+                .error(
+                    path.key("id"),
+                    format!("is already the id of servers[{first}]"),
+                )
+                .found(format!("{:?}", server.id));
+        } else if !server.id.is_empty() {
+            first_use.insert(server.id.clone(), index);
+        }
+        servers.extend(compile(server, &path, problems));
+    }
+    servers
+}
+
+fn compile(mut raw: raw::server::Server, path: &Path, problems: &mut Problems) -> Option<Server> {
+    let seconds = |n: u32| Duration::from_secs(n.into());
+    let milliseconds = |n: u32| Duration::from_millis(n.into());
+    let cache = compile_cache(std::mem::take(&mut raw.cache));
+    let upstream_auth = raw
+        .upstream_auth
+        .take()
+        .map(|auth| compile_upstream_auth(auth, &path.key("upstream_auth"), problems));
+    let (connect_timeout, timeout) = (
+        milliseconds(raw.connect_timeout_ms),
+        milliseconds(raw.timeout_ms),
+    );
+    let (idle_timeout, max_duration) = (
+        milliseconds(raw.idle_timeout_ms),
+        milliseconds(raw.max_duration_ms),
+    );
+    let session_idle = seconds(raw.session_idle_seconds);
+    let max_sessions = usize::try_from(raw.max_sessions).unwrap_or(usize::MAX);
+    let forward_authorization = raw.forward_authorization;
+    let Some(id) = ServerId::parse(&raw.id) else {
+        problems.error(path.key("id"), "must consist of letters, digits and dashes");
+        return None;
+    };
+    let transport = match raw.transport {
+        choice::Transport::Http => compile_http(raw, path, problems).map(Transport::Http),
+        choice::Transport::Stdio => compile_stdio(raw, path, problems).map(Transport::Stdio),
+    };
+    Some(Server {
+        id,
+        transport: transport?,
+        connect_timeout,
+        timeout,
+        idle_timeout,
+        max_duration,
+        session_idle,
+        max_sessions,
+        forward_authorization,
+        cache,
+        upstream_auth,
+    })
+}
+
+fn compile_http(raw: raw::server::Server, path: &Path, problems: &mut Problems) -> Option<Http> {
+    if raw.managed_runtime.is_some() {
+        problems.error(path.key("managed_runtime"), "needs transport: stdio");
+    }
+    let written = [
+        ("args", !raw.args.is_empty()),
+        ("env", !raw.env.is_empty()),
+        ("cwd", raw.cwd.is_some()),
+        ("shared", raw.shared),
+        ("command", raw.command.is_some() && raw.url.is_some()),
+    ];
+    for (field, is_written) in written {
+        if is_written {
+            problems.warning(path.key(field), "has no effect without transport: stdio");
+        }
+    }
+    let headers = headers(raw.headers, path, problems);
+    let replicas: Vec<Option<HttpUrl>> = raw
+        .replicas
+        .iter()
+        .enumerate()
+        .map(|(index, text)| http_url(&path.key("replicas").index(index), text, problems))
+        .collect();
+    let Some(text) = raw.url.filter(|text| !text.is_empty()) else {
+        let message = if raw.command.is_some() {
+            "is required for transport: http; write transport: stdio to start `command`"
+        } else {
+            "is required for transport: http"
+        };
+        problems.error(path.key("url"), message);
+        return None;
+    };
+    let url = http_url(&path.key("url"), &text, problems)?;
+    Some(Http {
+        url,
+        replicas: replicas.into_iter().flatten().collect(),
+        headers,
+    })
+}
+
+/// Checks an `http` or `https` URL.
+pub fn http_url(path: &Path, text: &str, problems: &mut Problems) -> Option<HttpUrl> {
+    match HttpUrl::parse(text) {
+        Ok(url) => Some(url),
+        Err(error) => {
+            problems
+                .error(path.as_str(), error.to_string())
+                .found(format!("{:?}", without_userinfo(text)));
+            None
+        }
+    }
+}
+
+/// A URL as it may be shown.
+fn without_userinfo(text: &str) -> String {
+    let text = crate::config::walk::scalar::excerpt(text);
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
+        (None, Some((_, rest))) => format!("***@{rest}"),
+        (_, None) => text,
+    }
+}
+
+fn headers(
+    raw: BTreeMap<String, String>,
+    path: &Path,
+    problems: &mut Problems,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    for (name, text) in raw {
+        let path = path.key("headers").key(&name);
+        let Ok(header) = name.parse::<HeaderName>() else {
+            problems.error(path, "is not a header name");
+            continue;
+        };
+        if OWN_HEADERS.contains(&header.as_str()) {
+            problems.error(path, "is set by Conduit itself; remove it");
+            continue;
+        }
+        match HeaderValue::from_str(&text) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                headers.push((header, value));
+            }
+            Err(_) => {
+                problems.error(path, "must be visible ASCII, without line breaks");
+            }
+        }
+    }
+    headers
+}
+
+fn compile_stdio(raw: raw::server::Server, path: &Path, problems: &mut Problems) -> Option<Stdio> {
+    if !raw.replicas.is_empty() {
+        problems.error(path.key("replicas"), "needs transport: http");
+    }
+    if !raw.headers.is_empty() {
+        problems.warning(path.key("headers"), "has no effect with transport: stdio");
+    }
+    for (name, value) in &raw.env {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            problems.error(path.key("env").key(name), "is not an environment variable");
+        }
+    }
+    let managed = raw.managed_runtime.filter(|managed| managed.enabled);
+    let managed_runtime =
+        managed.map(|managed| runtime::compile(managed, &path.key("managed_runtime"), problems));
+    let Some(command) = raw.command.filter(|command| !command.trim().is_empty()) else {
+        problems.error(path.key("command"), "is required for transport: stdio");
+        return None;
+    };
+    Some(Stdio {
+        command,
+        args: raw.args,
+        env: secrets(raw.env),
+        cwd: raw
+            .cwd
+            .filter(|folder| !folder.is_empty())
+            .map(PathBuf::from),
+        shared: raw.shared,
+        max_processes: usize::try_from(raw.max_processes).unwrap_or(usize::MAX),
+        managed_runtime: managed_runtime.flatten(),
+    })
+}
+
+/// Wraps the values of a map.
+pub fn secrets(raw: BTreeMap<String, String>) -> BTreeMap<String, Secret> {
+    raw.into_iter()
+        .map(|(name, value)| (name, Secret::new(value)))
+        .collect()
+}
+
+fn compile_cache(raw: raw::server::ServerCache) -> Cache {
+    let seconds = |n: u32| Duration::from_secs(n.into());
+    let tool = |tool: raw::server::ToolCache| ToolCache {
+        ttl: tool.ttl.map(seconds),
+        ignore_args: tool.ignore_args,
+        invalidates: tool.invalidates,
+    };
+    Cache {
+        default_ttl: seconds(raw.default_ttl),
+        overrides: raw
+            .overrides
+            .into_iter()
+            .map(|(name, rules)| (name, tool(rules)))
+            .collect(),
+    }
+}
+
+fn compile_upstream_auth(
+    raw: raw::server::UpstreamAuth,
+    path: &Path,
+    problems: &mut Problems,
+) -> UpstreamAuth {
+    let connected_account = raw.connected_account.map(|account| {
+        if account.provider.is_empty() {
+            let path = path.key("connected_account").key("provider");
+            problems.error(path, "must not be empty");
+        }
+        ConnectedAccount {
+            provider: account.provider,
+            binding: account.binding,
+            required: account.required,
+            headers: secrets(account.headers),
+        }
+    });
+    let forward_identity = raw.forward_identity.and_then(|identity| {
+        let Ok(header_name) = identity.header_name.parse() else {
+            let path = path.key("forward_identity").key("header_name");
+            problems.error(path, "is not a header name");
+            return None;
+        };
+        Some(ForwardIdentity {
+            mode: identity.mode,
+            header_name,
+        })
+    });
+    UpstreamAuth {
+        connected_account,
+        forward_identity,
+    }
+}

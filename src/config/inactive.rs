@@ -1,0 +1,172 @@
+//! Says which parts of a configuration this build does not run yet.
+//!
+//! Conduit accepts the whole configuration of mcp-conduit from the start. What a build does not run
+//! it says plainly, once, and most plainly where somebody might feel protected.
+//!
+//! **Invariant:** only what the file or a variable really says is warned about, never a default.
+
+use std::collections::BTreeSet;
+
+use crate::config::Config;
+use crate::config::model::access::Auth;
+use crate::config::model::server::Transport;
+use crate::config::walk::Places;
+
+/// Values that have an effect by default, so that only writing them is a wish.
+const WATCHED: [&str; 11] = [
+    "router.namespace_strategy",
+    "cache",
+    "observability.log_args",
+    "observability.log_responses",
+    "observability.redact_fields",
+    "observability.retention_days",
+    "observability.db_path",
+    "connect.profiles",
+    "connect.registry",
+    "connect.managed_runtime",
+    "discovery",
+];
+
+/// Which of the watched values a file writes.
+#[must_use]
+pub fn written(places: &Places) -> BTreeSet<&'static str> {
+    WATCHED
+        .into_iter()
+        .filter(|path| places.is_written(path))
+        .collect()
+}
+
+/// One sentence for each configured part that this build does not run.
+#[must_use]
+pub fn inactive(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut say = |path: &str, what: &str| warnings.push(format!("{path}: {what}"));
+    protection(config, &mut say);
+    features(config, &mut say);
+    servers(config, &mut say);
+    warnings
+}
+
+/// Parts whose absence leaves something open.
+fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
+    if config.gateway.tls.is_some() {
+        say(
+            "gateway.tls",
+            "NOT in effect: this build speaks plain HTTP only",
+        );
+    }
+    if config.auth != Auth::None {
+        say(
+            "auth",
+            "NOT enforced: this build does not authenticate clients; everybody may call",
+        );
+    }
+    if config.acl.enabled {
+        say(
+            "acl",
+            "NOT enforced: this build lets every client call every tool",
+        );
+    }
+    if config.rate_limits.enabled {
+        say(
+            "rate_limits",
+            "NOT enforced: this build does not limit calls",
+        );
+    }
+    if config.guardrails.enabled {
+        say(
+            "guardrails",
+            "NOT enforced: this build does not inspect calls",
+        );
+    }
+    if config.tenant_isolation.is_some() {
+        say(
+            "tenant_isolation",
+            "NOT enforced: this build does not know tenants",
+        );
+    }
+    if config.governance.enabled {
+        say(
+            "governance",
+            "NOT enforced: this build has no roles, quotas or approvals",
+        );
+    }
+    if config.identity.enabled {
+        say(
+            "identity",
+            "not active in this build: no credentials are looked up for calls",
+        );
+    }
+}
+
+fn features(config: &Config, say: &mut impl FnMut(&str, &str)) {
+    let is_written = |path: &str| config.written.contains(path);
+    if is_written("router.namespace_strategy") {
+        say(
+            "router.namespace_strategy",
+            "not active in this build: servers are not aggregated",
+        );
+    }
+    if config.router.circuit_breaker.is_some() {
+        say(
+            "router.circuit_breaker",
+            "not active in this build: failing replicas are only health-checked",
+        );
+    }
+    if is_written("cache") && config.cache.enabled {
+        say("cache", "not active in this build: nothing is cached");
+    }
+    for path in WATCHED
+        .into_iter()
+        .filter(|path| path.starts_with("observability."))
+    {
+        if is_written(path) {
+            say(path, "not active in this build: there is no request log");
+        }
+    }
+    if config.observability.opentelemetry.is_some() {
+        say(
+            "observability.opentelemetry",
+            "not active in this build: no traces are exported",
+        );
+    }
+    for path in WATCHED
+        .into_iter()
+        .filter(|path| path.starts_with("connect."))
+    {
+        if is_written(path) {
+            say(path, "not active in this build");
+        }
+    }
+    if !config.plugins.is_empty() {
+        say("plugins", "not active in this build: no plugin is loaded");
+    }
+    if config.discovery.enabled {
+        say(
+            "discovery",
+            "not active in this build: only the servers of the file are used",
+        );
+    }
+}
+
+fn servers(config: &Config, say: &mut impl FnMut(&str, &str)) {
+    for server in &config.servers {
+        let id = &server.id;
+        if !server.cache.default_ttl.is_zero() || !server.cache.overrides.is_empty() {
+            say(
+                &format!("server {id}, cache"),
+                "not active in this build: nothing is cached",
+            );
+        }
+        if server.upstream_auth.is_some() {
+            let what = "not active in this build: no credentials are looked up for calls";
+            say(&format!("server {id}, upstream_auth"), what);
+        }
+        if let Transport::Stdio(stdio) = &server.transport
+            && stdio.managed_runtime.is_some()
+        {
+            let what = "not active in this build: `command` is started as it is";
+            say(&format!("server {id}, managed_runtime"), what);
+        }
+    }
+}

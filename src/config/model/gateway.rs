@@ -1,0 +1,54 @@
+//! `gateway` and `admin`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::choice::TlsVersion;
+use crate::config::model::Secret;
+
+/// Where Conduit listens, and the bounds of one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    /// The TCP port.
+    pub port: u16,
+    /// The address: an IP address (IPv6 without brackets) or a name.
+    pub host: String,
+    /// HTTPS, if switched on.
+    pub tls: Option<Tls>,
+    /// The largest request body.
+    pub max_body_bytes: usize,
+    /// Origins that may call besides loopback ones: lower case, without a trailing slash.
+    pub allowed_origins: Vec<String>,
+    /// Host names under which Conduit may be called besides its own: lower case, without a port.
+    pub allowed_hosts: Vec<String>,
+    /// How long a stream may be silent before a comment is sent; `None` sends none.
+    pub sse_keepalive: Option<Duration>,
+    /// How long calls in flight may take to finish at shutdown.
+    pub shutdown_grace: Duration,
+    /// Worker threads; `None` means one for each core.
+    pub n_threads: Option<usize>,
+}
+
+/// HTTPS on the gateway's port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain.
+    pub cert_path: PathBuf,
+    /// The private key.
+    pub key_path: PathBuf,
+    /// The authorities of client certificates, if those are demanded.
+    pub ca_path: Option<PathBuf>,
+    /// The oldest version accepted.
+    pub min_version: TlsVersion,
+}
+
+/// Protection of the admin API.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admin {
+    /// The key; without one, the admin API is open.
+    pub key: Option<Secret>,
+    /// Whether servers added through the API may have private addresses.
+    pub allow_private_networks: bool,
+    /// Whether an open admin API on a public address was accepted.
+    pub allow_unauthenticated: bool,
+}

@@ -1,0 +1,176 @@
+//! `servers`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::config::choice::{AccountBinding, IdentityMode};
+use crate::config::model::Secret;
+use crate::config::model::runtime::ManagedRuntime;
+use crate::config::model::url::HttpUrl;
+
+/// The id of a server: letters, digits and dashes. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(Arc<str>);
+
+/// An MCP server behind the gateway.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Its unique name.
+    pub id: ServerId,
+    /// How it is reached.
+    pub transport: Transport,
+    /// How long connecting, or starting a process, may take.
+    pub connect_timeout: Duration,
+    /// How long it may take to begin its answer.
+    pub timeout: Duration,
+    /// How long the answer to a call may pause.
+    pub idle_timeout: Duration,
+    /// The longest time one call may take.
+    pub max_duration: Duration,
+    /// How long a session may be unused.
+    pub session_idle: Duration,
+    /// How many sessions are kept.
+    pub max_sessions: usize,
+    /// Whether the client's `Authorization` is sent on.
+    pub forward_authorization: bool,
+    /// How long results may be cached.
+    pub cache: Cache,
+    /// Credentials looked up for each call.
+    pub upstream_auth: Option<UpstreamAuth>,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Transport {
+    /// Over the network.
+    Http(Http),
+    /// As a child process.
+    Stdio(Stdio),
+}
+
+/// A server in the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// The first instance.
+    pub url: HttpUrl,
+    /// The further instances.
+    pub replicas: Vec<HttpUrl>,
+    /// Headers for every request; values are marked sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A server that is started as a child process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stdio {
+    /// The program.
+    pub command: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its own environment variables.
+    pub env: BTreeMap<String, Secret>,
+    /// Its working directory; `None` means the gateway's.
+    pub cwd: Option<PathBuf>,
+    /// Whether all clients share one process of a server that has sessions.
+    pub shared: bool,
+    /// How many processes may run at once.
+    pub max_processes: usize,
+    /// The package that Conduit manages, if it is one.
+    pub managed_runtime: Option<ManagedRuntime>,
+}
+
+/// How long results of a server's tools may be cached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cache {
+    /// The time to live; zero caches nothing.
+    pub default_ttl: Duration,
+    /// Rules of single tools, by name.
+    pub overrides: BTreeMap<String, ToolCache>,
+}
+
+/// Caching rules of one tool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolCache {
+    /// The time to live; `None` means the server's, zero never caches.
+    pub ttl: Option<Duration>,
+    /// Arguments that do not matter for the result.
+    pub ignore_args: Vec<String>,
+    /// Tools whose results a call makes stale.
+    pub invalidates: Vec<String>,
+}
+
+/// Credentials looked up for each call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamAuth {
+    /// The caller's account at the provider.
+    pub connected_account: Option<ConnectedAccount>,
+    /// Tells the server who calls.
+    pub forward_identity: Option<ForwardIdentity>,
+}
+
+/// The caller's account at the provider behind a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectedAccount {
+    /// The provider.
+    pub provider: String,
+    /// Whose account.
+    pub binding: AccountBinding,
+    /// Whether a call without account is refused.
+    pub required: bool,
+    /// Header templates.
+    pub headers: BTreeMap<String, Secret>,
+}
+
+/// Tells a server who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardIdentity {
+    /// How.
+    pub mode: IdentityMode,
+    /// The header for claims.
+    pub header_name: HeaderName,
+}
+
+// === impl ServerId ===
+
+impl ServerId {
+    /// Checks and wraps an id; `None` if it is empty or holds anything but letters, digits and
+    /// dashes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        crate::config::walk::scalar::is_name(text).then(|| Self(Arc::from(text)))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ServerId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "ServerId({})", self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for ServerId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for ServerId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}

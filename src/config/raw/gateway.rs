@@ -1,0 +1,87 @@
+//! `gateway` and `admin` as they are written.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::choice::TlsVersion;
+
+/// Where Conduit listens, and the bounds of one request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Gateway {
+    /// The TCP port to listen on. `CONDUIT_PORT` overrides it.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+    /// The address to listen on. Anything but a loopback address needs `admin.key`, or
+    /// `admin.allow_unauthenticated: true`. `CONDUIT_HOST` overrides it.
+    #[schemars(length(min = 1))]
+    pub host: String,
+    /// HTTPS on the same port.
+    pub tls: Option<Tls>,
+    /// The largest request body accepted, in bytes; a larger one is answered with 413.
+    #[schemars(range(min = 1024, max = 1073741824))]
+    pub max_body_bytes: u64,
+    /// Origins of web pages that may call, such as `https://app.example.com`. Pages on a loopback
+    /// address are always allowed; requests without an `Origin` header always pass.
+    pub allowed_origins: Vec<String>,
+    /// Host names under which Conduit may be called, besides `gateway.host` and loopback names.
+    /// Protects a local gateway against DNS rebinding.
+    pub allowed_hosts: Vec<String>,
+    /// How long a server-sent event stream may be silent before Conduit sends a comment to keep
+    /// it open; 0 sends none.
+    #[schemars(range(max = 3600))]
+    pub sse_keepalive_seconds: u32,
+    /// How long calls in flight may take to finish after SIGTERM.
+    #[schemars(range(max = 3600))]
+    pub shutdown_grace_seconds: u32,
+    /// Worker threads; 0 means one for each core.
+    #[schemars(range(max = 1024))]
+    pub threads: u32,
+}
+
+/// HTTPS on the gateway's port.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Whether the port speaks HTTPS. `CONDUIT_TLS_ENABLED` overrides it.
+    pub enabled: bool,
+    /// The PEM file of the certificate chain. `CONDUIT_TLS_CERT` overrides it.
+    pub cert_path: Option<String>,
+    /// The PEM file of the private key. `CONDUIT_TLS_KEY` overrides it.
+    pub key_path: Option<String>,
+    /// The PEM file of the authorities that client certificates must come from.
+    pub ca_path: Option<String>,
+    /// The oldest TLS version accepted.
+    pub min_version: TlsVersion,
+}
+
+/// Protection of the admin API under `/conduit`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// The key that admin requests must carry, as `Authorization: Bearer <key>` or
+    /// `X-Admin-Key: <key>`. `CONDUIT_ADMIN_KEY` overrides it.
+    #[schemars(extend("writeOnly" = true))]
+    pub key: Option<String>,
+    /// Lets servers added through the admin API have private or loopback addresses.
+    pub allow_private_networks: bool,
+    /// Accepts that the admin API is open to everybody who can reach a non-loopback
+    /// `gateway.host`.
+    pub allow_unauthenticated: bool,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            port: 8080,
+            host: "127.0.0.1".to_owned(),
+            tls: None,
+            max_body_bytes: 10 * 1024 * 1024,
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            sse_keepalive_seconds: 15,
+            shutdown_grace_seconds: 30,
+            threads: 0,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! One entry of `servers` as it is written.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::choice::{AccountBinding, IdentityMode, Transport};
+use crate::config::raw::runtime::ManagedRuntime;
+
+/// An MCP server behind the gateway, reached over HTTP or started as a child process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["id"]))]
+pub struct Server {
+    /// The name in URLs (`/mcp/<id>`), tool prefixes, logs and metrics; unique.
+    #[schemars(regex(pattern = "^[a-zA-Z0-9-]+$"), length(max = 256))]
+    pub id: String,
+    /// The `http` or `https` URL of the server's MCP endpoint. Not used with `transport: stdio`.
+    pub url: Option<String>,
+    /// How the server is reached: `http`, or `stdio` to start it as a child process.
+    pub transport: Transport,
+    /// Only stdio: the program to start. Looked up in `PATH` unless it contains a slash.
+    pub command: Option<String>,
+    /// Only stdio: the program's arguments.
+    pub args: Vec<String>,
+    /// Only stdio: environment variables for the program, besides `PATH`, `HOME`, `LANG` and the
+    /// like. Nothing else of the gateway's environment reaches it.
+    #[schemars(extend("additionalProperties" = {"type": "string", "writeOnly": true}))]
+    pub env: BTreeMap<String, String>,
+    /// Only stdio: the program's working directory. Absent means the gateway's own.
+    pub cwd: Option<String>,
+    /// Only stdio: let all clients share one process although the server speaks a protocol
+    /// revision with sessions. Without it, such a server gets one process for each session.
+    pub shared: bool,
+    /// Only stdio: how many processes of this server may run at once.
+    #[schemars(range(min = 1, max = 65536))]
+    pub max_processes: u32,
+    /// Only http: headers added to every request to the server.
+    #[schemars(extend("additionalProperties" = {"type": "string", "writeOnly": true}))]
+    pub headers: BTreeMap<String, String>,
+    /// Only http: URLs of further instances of the same server.
+    #[schemars(length(max = 1024))]
+    pub replicas: Vec<String>,
+    /// How long connecting to the server, or starting it, may take.
+    #[schemars(range(min = 1, max = 2147483647))]
+    pub connect_timeout_ms: u32,
+    /// How long the server may take to begin its answer: until its response headers, or over stdio
+    /// its first message.
+    #[schemars(range(min = 1, max = 2147483647))]
+    pub timeout_ms: u32,
+    /// How long the answer to a call may pause. Never applies to notification streams.
+    #[schemars(range(min = 1, max = 2147483647))]
+    pub idle_timeout_ms: u32,
+    /// The longest time one call may take, whatever it does.
+    #[schemars(range(min = 1, max = 2147483647))]
+    pub max_duration_ms: u32,
+    /// How long a session may be unused before Conduit forgets it.
+    #[schemars(range(min = 1, max = 31536000))]
+    pub session_idle_seconds: u32,
+    /// How many sessions with this server Conduit keeps; a further one is refused.
+    #[schemars(range(min = 1, max = 10000000))]
+    pub max_sessions: u32,
+    /// Sends the client's own `Authorization` header on to the server. Off, because that header
+    /// usually holds the client's key to Conduit.
+    pub forward_authorization: bool,
+    /// How long results of this server's tools may be cached.
+    pub cache: ServerCache,
+    /// Credentials looked up for each call.
+    pub upstream_auth: Option<UpstreamAuth>,
+    /// Only stdio: a package that Conduit installs, updates and rolls back.
+    pub managed_runtime: Option<ManagedRuntime>,
+}
+
+/// How long results of a server's tools may be cached.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerCache {
+    /// For how many seconds a result is used again; 0 caches nothing.
+    pub default_ttl: u32,
+    /// Different rules for single tools, by tool name.
+    pub overrides: BTreeMap<String, ToolCache>,
+}
+
+/// Caching rules of one tool.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ToolCache {
+    /// For how many seconds a result is used again; 0 never caches. Absent means `default_ttl`.
+    pub ttl: Option<u32>,
+    /// Arguments that do not matter for the result, such as a request id.
+    pub ignore_args: Vec<String>,
+    /// Tools whose cached results a call to this tool makes stale.
+    pub invalidates: Vec<String>,
+}
+
+/// Credentials looked up for each call.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpstreamAuth {
+    /// The account of the caller at the provider behind this server.
+    pub connected_account: Option<ConnectedAccount>,
+    /// Tells the server who calls.
+    pub forward_identity: Option<ForwardIdentity>,
+}
+
+/// The account of the caller at the provider behind a server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["provider"]))]
+pub struct ConnectedAccount {
+    /// The provider's name, such as `github`.
+    pub provider: String,
+    /// Whose account is used.
+    pub binding: AccountBinding,
+    /// Refuse the call when there is no account.
+    pub required: bool,
+    /// Headers to send, as templates such as `Bearer {{access_token}}`.
+    #[schemars(extend("additionalProperties" = {"type": "string", "writeOnly": true}))]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// Tells a server who calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ForwardIdentity {
+    /// `bearer` passes the client's token on, `claims-header` sends a header that describes it.
+    pub mode: IdentityMode,
+    /// The header for `claims-header`.
+    pub header_name: String,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            url: None,
+            transport: Transport::Http,
+            command: None,
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            cwd: None,
+            shared: false,
+            max_processes: 256,
+            headers: BTreeMap::new(),
+            replicas: Vec::new(),
+            connect_timeout_ms: 5_000,
+            timeout_ms: 30_000,
+            idle_timeout_ms: 300_000,
+            max_duration_ms: 3_600_000,
+            session_idle_seconds: 1_800,
+            max_sessions: 10_000,
+            forward_authorization: false,
+            cache: ServerCache::default(),
+            upstream_auth: None,
+            managed_runtime: None,
+        }
+    }
+}
+
+impl Default for ConnectedAccount {
+    fn default() -> Self {
+        Self {
+            provider: String::new(),
+            binding: AccountBinding::default(),
+            required: true,
+            headers: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for ForwardIdentity {
+    fn default() -> Self {
+        Self {
+            mode: IdentityMode::default(),
+            header_name: "X-Conduit-Identity".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The data plane: Pingora's phases around one ordered pipeline.
+//!
+//! A request is admitted (`admit`), read (`body`), classified and permitted (`pipeline`), and
+//! carried to its server (`relay`), all inside Pingora's `request_filter`. Why not the proxy phase:
+//! see `upstream::relay`.
+//!
+//! **Invariant:** every way out of a request ends in one [`Outcome`], counted and logged once.
+
+mod answer;
+mod batch;
+mod body;
+mod exchange;
+mod fields;
+mod pipeline;
+mod relay;
+mod stream;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use filters::refusal::Refusal;
+use futures_util::future::BoxFuture;
+use pingora::prelude::HttpPeer;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::{Error, ErrorType};
+
+use crate::gateway::exchange::Exchange;
+use crate::state::Shared;
+use crate::telemetry::outcome::Status;
+
+/// The control plane, as the data plane sees it: requests under `/conduit` go there.
+pub type ControlPlane =
+    Arc<dyn Fn(http::Request<Bytes>) -> BoxFuture<'static, http::Response<Bytes>> + Send + Sync>;
+
+/// The gateway as a Pingora application.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    control: ControlPlane,
+}
+
+/// Why a request ended without the answer it was meant to get.
+#[derive(Debug)]
+enum Ended {
+    /// It is refused; nothing was sent to the client yet.
+    Refused {
+        /// What the client is told.
+        refusal: Refusal,
+        /// The JSON text of the id to echo.
+        id: Option<String>,
+        /// What the operator is told beyond that.
+        error: Option<String>,
+    },
+    /// The client left.
+    ClientGone,
+    /// The answer broke off after its head was sent.
+    Broken {
+        /// The label of what happened.
+        reason: &'static str,
+    },
+}
+
+impl From<Refusal> for Ended {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused {
+            refusal,
+            id: None,
+            error: None,
+        }
+    }
+}
+
+impl Gateway {
+    /// A gateway over shared state.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, control: ControlPlane) -> Self {
+        Self { shared, control }
+    }
+
+    async fn end(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        ended: Ended,
+    ) -> pingora::Result<bool> {
+        let cut = |why: &'static str| Error::e_explain(ErrorType::ConnectionClosed, why);
+        match ended {
+            Ended::Refused { refusal, id, error } => {
+                exchange.outcome.error = error;
+                answer::refuse(session, exchange, &refusal, id.as_deref()).await?;
+                Ok(true)
+            }
+            Ended::ClientGone => {
+                exchange.outcome.status = Status::Cancelled;
+                exchange.outcome.reason = Some("client_gone");
+                cut("client left")
+            }
+            Ended::Broken { reason } => {
+                exchange.outcome.status = Status::Error;
+                exchange.outcome.reason = Some(reason);
+                cut("answer broke off")
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange::begin(
+            self.shared.snapshot.load_full(),
+            Arc::clone(&self.shared.live),
+        )
+    }
+
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> pingora::Result<bool> {
+        match pipeline::serve(session, exchange, &self.control).await {
+            Ok(()) => Ok(true),
+            Err(ended) => self.end(session, exchange, ended).await,
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        _exchange: &mut Exchange,
+    ) -> pingora::Result<Box<HttpPeer>> {
+        // Never reached: `request_filter` answers every request.
+        Error::e_explain(
+            ErrorType::InternalError,
+            "requests are relayed, not proxied",
+        )
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        _session: &mut Session,
+        _error: &Error,
+        _exchange: &mut Exchange,
+    ) -> FailToProxy {
+        // Whatever could be said was said; what is left is to close the connection.
+        FailToProxy {
+            error_code: 0,
+            can_reuse_downstream: false,
+        }
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Exchange, _error: &Error) -> bool {
+        // The access line tells it.
+        true
+    }
+
+    fn request_summary(&self, session: &Session, _ctx: &Exchange) -> String {
+        let header = session.req_header();
+        format!("{} {}", header.method, header.uri.path())
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        exchange.outcome.duration = exchange.started.elapsed();
+        exchange.outcome.response_bytes = session.body_bytes_sent();
+        if let Some(written) = session.response_written() {
+            exchange.outcome.http_status = written.status.as_u16();
+        }
+        if exchange.outcome.reason.is_none() && error.is_some() {
+            exchange.outcome.status = Status::Cancelled;
+            exchange.outcome.reason = Some("client_gone");
+        }
+        if exchange.is_counted {
+            exchange.live.metrics.count(&exchange.outcome);
+        }
+        exchange.live.access.log(&exchange.outcome);
+    }
+}

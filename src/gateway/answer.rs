@@ -1,0 +1,72 @@
+//! Answers that the gateway itself writes.
+
+use bytes::Bytes;
+use filters::refusal::Refusal;
+use filters::rpc::parse::Id;
+use http::HeaderValue;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+
+use crate::gateway::body;
+use crate::gateway::exchange::Exchange;
+use crate::telemetry::outcome::Status;
+
+/// Refuses a request: status, JSON-RPC error, the caller's id.
+pub(super) async fn refuse(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    refusal: &Refusal,
+    id: Option<&str>,
+) -> pingora::Result<()> {
+    exchange.outcome.status = Status::Error;
+    exchange.outcome.reason = Some(refusal.label());
+    // No cache has a say in a refusal.
+    exchange.outcome.cache_status = None;
+    body::drain(session.as_downstream_mut()).await;
+    let text = refusal.to_json(id.and_then(Id::from_json));
+    let mut header = ResponseHeader::build_no_case(refusal.status(), Some(8))?;
+    if let Some(seconds) = refusal.retry_after_seconds() {
+        header.insert_header(RETRY_AFTER, seconds)?;
+    }
+    if let Refusal::HttpMethod { allow } = refusal {
+        header.insert_header(ALLOW, *allow)?;
+    }
+    json(session, exchange, header, text.into()).await
+}
+
+/// Answers with a JSON body.
+pub(super) async fn json(
+    session: &mut Session,
+    exchange: &Exchange,
+    mut header: ResponseHeader,
+    text: Bytes,
+) -> pingora::Result<()> {
+    header.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+    stamp(&mut header, exchange)?;
+    write(session, header, text).await
+}
+
+/// Writes a whole answer.
+pub(super) async fn write(
+    session: &mut Session,
+    mut header: ResponseHeader,
+    text: Bytes,
+) -> pingora::Result<()> {
+    header.insert_header(CONTENT_LENGTH, text.len())?;
+    let downstream = session.as_downstream_mut();
+    downstream.write_response_header(Box::new(header)).await?;
+    downstream.write_response_body(text, true).await
+}
+
+/// Puts the gateway's own headers on an answer.
+pub(super) fn stamp(header: &mut ResponseHeader, exchange: &Exchange) -> pingora::Result<()> {
+    header.insert_header("x-conduit-trace-id", exchange.trace.id.as_str())?;
+    if let Some(server) = &exchange.outcome.server {
+        header.insert_header("x-conduit-server-id", &**server)?;
+    }
+    if let Some(status) = exchange.outcome.cache_status {
+        header.insert_header("x-conduit-cache-status", status.label())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! The request in flight: Pingora's `CTX`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use filters::identity::Principal;
+use filters::trace::Trace;
+
+use crate::state::live::{InFlight, Live};
+use crate::state::snapshot::Snapshot;
+use crate::telemetry::outcome::Outcome;
+
+/// One request, from its head to its last byte.
+pub struct Exchange {
+    /// The configuration it is served under, whatever is reloaded meanwhile.
+    pub snapshot: Arc<Snapshot>,
+    /// What outlives it.
+    pub live: Arc<Live>,
+    /// When its head had come.
+    pub started: Instant,
+    /// The trace it belongs to.
+    pub trace: Trace,
+    /// Who is calling.
+    pub principal: Principal,
+    /// What will be told of it.
+    pub outcome: Outcome,
+    /// Whether it counts as an MCP request: the control plane's do not.
+    pub is_counted: bool,
+    _in_flight: InFlight,
+}
+
+impl Exchange {
+    /// Pins the configuration.
+    #[must_use]
+    pub fn begin(snapshot: Arc<Snapshot>, live: Arc<Live>) -> Self {
+        Self {
+            snapshot,
+            started: Instant::now(),
+            trace: Trace {
+                id: String::new(),
+                traceparent: String::new(),
+            },
+            principal: Principal::anonymous(),
+            outcome: Outcome::begin(String::new()),
+            is_counted: true,
+            _in_flight: InFlight::start(Arc::clone(&live)),
+            live,
+        }
+    }
+}

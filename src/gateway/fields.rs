@@ -1,0 +1,140 @@
+//! Header fields: what is read from a client's request, and what goes on to its server.
+//!
+//! **Invariant:** an allow-list. A client's header reaches an upstream because this file names it,
+//! never because nobody thought of it (E14, E15).
+
+use bytes::Bytes;
+use filters::bounds::SESSION_ID_BYTES_MAX;
+use filters::mcp::header::{self, Headers};
+use filters::mcp::revision::Era;
+use filters::refusal::Refusal;
+use http::HeaderMap;
+
+use crate::gateway::exchange::Exchange;
+use crate::state::snapshot::Server;
+
+/// What is read from a client's request head.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Client<'a> {
+    /// The mirrored MCP headers.
+    pub(super) mcp: Headers<'a>,
+    /// `Mcp-Session-Id`
+    pub(super) session: Option<&'a str>,
+}
+
+impl<'a> Client<'a> {
+    /// Reads the MCP headers.
+    ///
+    /// # Errors
+    /// Where one stands twice, so that two readers could pick different ones, or the session id is
+    /// none.
+    pub(super) fn read(headers: &'a HeaderMap) -> Result<Self, Refusal> {
+        let mcp = Headers {
+            protocol_version: single(headers, header::PROTOCOL_VERSION, "MCP-Protocol-Version")?,
+            method: single(headers, header::METHOD, "Mcp-Method")?,
+            name: single(headers, header::NAME, "Mcp-Name")?,
+        };
+        let session = single(headers, header::SESSION_ID, "Mcp-Session-Id")?;
+        if session.is_some_and(|id| !is_session_id(id)) {
+            return Err(Refusal::SessionMalformed);
+        }
+        Ok(Self { mcp, session })
+    }
+}
+
+fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &str,
+    shown: &'static str,
+) -> Result<Option<&'a str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Refusal::HeaderMalformed { header: shown });
+    }
+    // What is not visible ASCII matches no body: only the sentinel form can carry it.
+    value
+        .to_str()
+        .map(|text| Some(text.trim()))
+        .map_err(|_| Refusal::HeaderMalformed { header: shown })
+}
+
+/// Visible ASCII (2025-11-25, "Session Management"), bounded.
+fn is_session_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= SESSION_ID_BYTES_MAX && id.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Writes the header lines of the upstream request.
+pub(super) fn write(
+    headers: &HeaderMap,
+    exchange: &Exchange,
+    server: &Server,
+    era: Era,
+    has_body: bool,
+) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(512 + server.fields.lines.len());
+    let mut has_accept = false;
+    for (name, value) in headers {
+        let name = name.as_str();
+        if server.fields.sets(name) || !is_forwarded(name, server, era) {
+            continue;
+        }
+        if name == "accept" {
+            // A client that takes anything takes both; one that is choosy gets what it chose.
+            if has_accept || value.as_bytes().windows(3).any(|part| part == b"*/*") {
+                continue;
+            }
+            has_accept = true;
+        }
+        push(&mut lines, name, value.as_bytes());
+    }
+    if !has_accept && !server.fields.sets("accept") {
+        push(&mut lines, "accept", b"application/json, text/event-stream");
+    }
+    if has_body {
+        // MCP bodies are JSON whatever a client calls them.
+        push(&mut lines, "content-type", b"application/json");
+    }
+    if !server.fields.sets("traceparent") {
+        push(
+            &mut lines,
+            "traceparent",
+            exchange.trace.traceparent.as_bytes(),
+        );
+    }
+    push(
+        &mut lines,
+        "x-conduit-trace-id",
+        exchange.trace.id.as_bytes(),
+    );
+    lines.extend_from_slice(&server.fields.lines);
+    lines
+}
+
+fn is_forwarded(name: &str, server: &Server, era: Era) -> bool {
+    match name {
+        "accept" | "tracestate" | "baggage" | "x-conduit-group" => true,
+        "authorization" => server.forwards_authorization,
+        // Sessions and resumption ended with 2025-11-25 (E72).
+        header::SESSION_ID | header::LAST_EVENT_ID => era == Era::Legacy,
+        // Unknown `Mcp-Param-*` must go on (E7).
+        _ => name.starts_with("mcp-"),
+    }
+}
+
+fn push(lines: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        lines.extend_from_slice(part);
+    }
+}
+
+/// Copies a request into the form the control plane takes.
+pub(super) fn to_http(header: &pingora::http::RequestHeader, body: Bytes) -> http::Request<Bytes> {
+    let mut request = http::Request::new(body);
+    *request.method_mut() = header.method.clone();
+    *request.uri_mut() = header.uri.clone();
+    *request.headers_mut() = header.headers.clone();
+    request
+}

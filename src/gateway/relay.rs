@@ -1,0 +1,429 @@
+//! Carries a permitted message to its server and the answer back to the client.
+//!
+//! **Invariant:** while an answer is awaited, the client is watched. A modern client that leaves
+//! cancels its call; a legacy one does not (E22): its call goes on, unheard, within its bounds.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use filters::acl::Permit;
+use filters::json::outcome::TopLevel;
+use filters::mcp::header;
+use filters::mcp::revision::Era;
+use filters::refusal::Phase;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::Session;
+use pingora_timeout::fast_timeout::fast_timeout;
+
+use crate::gateway::exchange::Exchange;
+use crate::gateway::{Ended, answer, stream};
+use crate::state::live::Live;
+use crate::state::snapshot::Server;
+use crate::telemetry::outcome::Status;
+use crate::upstream::cluster::{Cluster, Limits};
+use crate::upstream::error::Error;
+use crate::upstream::head::{Content, Head};
+use crate::upstream::relay::{Body, Flight, Request};
+
+/// How long a client may take to accept a part of its answer.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A permitted message on its way.
+pub(super) struct Errand {
+    /// The upstream request.
+    pub(super) request: Request,
+    /// What kind of exchange it starts.
+    pub(super) kind: Kind,
+    /// The era of the message.
+    pub(super) era: Era,
+    /// The JSON text of a request's id.
+    pub(super) id: Option<String>,
+    /// That the caller may.
+    pub(super) permit: Permit,
+}
+
+/// What kind of exchange a message starts: what bounds it, and what its end means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A request that is answered and over.
+    Call,
+    /// `initialize`: a call that begins a session and cannot be cancelled.
+    Handshake,
+    /// A stream that lives until one side ends it.
+    Listen,
+    /// A notification or response, accepted without an answer.
+    Delivery,
+    /// `DELETE`: the end of a session.
+    Farewell,
+}
+
+/// What is needed to speak for a call once the client is out of the picture.
+pub(super) struct Aftercare {
+    pub(super) live: Arc<Live>,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) limits: Limits,
+    pub(super) kind: Kind,
+    pub(super) era: Era,
+    pub(super) id: Option<String>,
+    pub(super) deadline: Instant,
+    fields: Vec<u8>,
+    session: Option<String>,
+}
+
+/// Carries one errand to its end.
+pub(super) async fn carry(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Server,
+    errand: Errand,
+) -> Result<(), Ended> {
+    let Errand {
+        request,
+        kind,
+        era,
+        id,
+        permit,
+    } = errand;
+    let care = Aftercare {
+        live: Arc::clone(&exchange.live),
+        cluster: Arc::clone(&server.cluster),
+        limits: server.cluster.limits,
+        kind,
+        era,
+        id,
+        deadline: exchange.started + server.cluster.limits.total,
+        fields: if era == Era::Legacy {
+            request.fields.clone()
+        } else {
+            Vec::new()
+        },
+        session: request.session.clone(),
+    };
+    let _active = Gauge::raise(exchange, server);
+    let mut flight = Flight::new(Arc::clone(&server.cluster), request, permit);
+    let head = match await_head(session.as_downstream_mut(), &mut flight, &care).await {
+        Ok(head) => head,
+        Err(Interrupted::ClientGone) => {
+            care.abandon_flight(flight);
+            return Err(Ended::ClientGone);
+        }
+        Err(Interrupted::Upstream(error)) => {
+            note_replica(exchange, flight.replica().map(|replica| replica.index));
+            return Err(care.fail(&error));
+        }
+    };
+    note_replica(exchange, flight.replica().map(|replica| replica.index));
+    respond(session, exchange, server, flight, head, care).await
+}
+
+async fn respond(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Server,
+    flight: Flight,
+    mut head: Head,
+    care: Aftercare,
+) -> Result<(), Ended> {
+    let body = flight
+        .into_body(&mut head)
+        .map_err(|error| care.fail(&error))?;
+    care.note_session(&head, &body);
+    let content = head.content;
+    let length = head
+        .content_length
+        .filter(|_| content != Content::EventStream);
+    let header = client_header(session, exchange, server, head, length)
+        .map_err(|_| care.fail(&Error::NotHttp("an answer that cannot be passed on")))?;
+    let is_ok = header.status.is_success();
+    exchange.outcome.status = if is_ok {
+        Status::Success
+    } else {
+        Status::Error
+    };
+    if session
+        .as_downstream_mut()
+        .write_response_header(Box::new(header))
+        .await
+        .is_err()
+    {
+        care.abandon_body(body);
+        return Err(Ended::ClientGone);
+    }
+    match content {
+        Content::EventStream => stream::relay(session, exchange, body, care).await,
+        Content::Json | Content::Other => whole(session, exchange, body, care).await,
+    }
+}
+
+enum Interrupted {
+    ClientGone,
+    Upstream(Error),
+}
+
+async fn await_head(
+    downstream: &mut ServerSession,
+    flight: &mut Flight,
+    care: &Aftercare,
+) -> Result<Head, Interrupted> {
+    let limits = care.limits;
+    let sending = async {
+        // Name, TCP and TLS have their own bound inside.
+        fast_timeout(limits.connect + limits.header, flight.launch())
+            .await
+            .map_err(|_| Error::Timeout(Phase::Header))??;
+        let left = care.deadline.saturating_duration_since(Instant::now());
+        let (limit, phase) = if left < limits.header {
+            (left, Phase::Total)
+        } else {
+            (limits.header, Phase::Header)
+        };
+        fast_timeout(limit, flight.head())
+            .await
+            .map_err(|_| Error::Timeout(phase))?
+    };
+    tokio::select! {
+        biased;
+        head = sending => head.map_err(Interrupted::Upstream),
+        () = client_gone(downstream) => Err(Interrupted::ClientGone),
+    }
+}
+
+/// Resolves when the client left: nobody else watches while the gateway answers.
+pub(super) async fn client_gone(downstream: &mut ServerSession) {
+    loop {
+        match downstream.read_body_or_idle(true).await {
+            // Without a body this reads nothing: it ends with the connection.
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+/// The head that the client gets.
+fn client_header(
+    session: &Session,
+    exchange: &Exchange,
+    server: &Server,
+    head: Head,
+    length: Option<u64>,
+) -> pingora::Result<ResponseHeader> {
+    let mut header = *head.header;
+    answer::stamp(&mut header, exchange)?;
+    if !server.forwards_authorization {
+        // A challenge of the upstream's is for the gateway's credentials, not the client's (E19).
+        header.remove_header(&http::header::WWW_AUTHENTICATE);
+    }
+    if head.content == Content::EventStream {
+        header.insert_header("x-accel-buffering", "no")?;
+        if !header.headers.contains_key(http::header::CACHE_CONTROL) {
+            header.insert_header(http::header::CACHE_CONTROL, "no-cache")?;
+        }
+    }
+    match length {
+        Some(_) if matches!(header.status.as_u16(), 204 | 304) => {}
+        Some(length) => header.insert_header(http::header::CONTENT_LENGTH, length)?,
+        None if session.req_header().version == http::Version::HTTP_11 => {
+            header.insert_header(http::header::TRANSFER_ENCODING, "chunked")?;
+        }
+        None => {}
+    }
+    Ok(header)
+}
+
+/// Passes on an answer that is one document, as it comes.
+async fn whole(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    mut body: Body,
+    care: Aftercare,
+) -> Result<(), Ended> {
+    let mut seen = TopLevel::default();
+    loop {
+        let limit = care
+            .limits
+            .idle
+            .min(care.deadline.saturating_duration_since(Instant::now()));
+        let next = tokio::select! {
+            biased;
+            next = fast_timeout(limit, body.next()) => next,
+            () = client_gone(session.as_downstream_mut()) => {
+                care.abandon_body(body);
+                return Err(Ended::ClientGone);
+            }
+        };
+        let bytes = match next {
+            Ok(Ok(bytes)) => bytes,
+            // The head is with the client: all that is left is to break off.
+            Ok(Err(error)) => return Err(broken(exchange, &error)),
+            Err(_) => {
+                care.cancel();
+                return Err(broken(exchange, &Error::Timeout(Phase::Idle)));
+            }
+        };
+        if let Some(bytes) = &bytes {
+            seen.observe(bytes);
+        }
+        let is_over = bytes.is_none() || body.is_done();
+        let bytes = bytes.unwrap_or_default();
+        let written = session
+            .as_downstream_mut()
+            .write_response_body(bytes, is_over)
+            .await;
+        if written.is_err() {
+            care.abandon_body(body);
+            return Err(Ended::ClientGone);
+        }
+        if is_over {
+            if seen.is_error() {
+                exchange.outcome.status = Status::Error;
+            }
+            return Ok(());
+        }
+    }
+}
+
+pub(super) fn broken(exchange: &mut Exchange, error: &Error) -> Ended {
+    exchange.outcome.error = Some(error.to_string());
+    Ended::Broken {
+        reason: error.to_refusal("").label(),
+    }
+}
+
+fn note_replica(exchange: &mut Exchange, replica: Option<usize>) {
+    exchange.outcome.replica = replica;
+}
+
+impl Aftercare {
+    /// Gives up on an upstream that failed: tells it, and says what to tell the client.
+    pub(super) fn fail(&self, error: &Error) -> Ended {
+        if matches!(
+            error,
+            Error::Timeout(Phase::Header | Phase::Idle | Phase::Total)
+        ) {
+            self.cancel();
+        }
+        Ended::Refused {
+            refusal: error.to_refusal(&self.cluster.server),
+            id: self.id.clone(),
+            error: Some(error.to_string()),
+        }
+    }
+
+    /// Tells a legacy server that its call is cancelled. A modern one is told by the closing of the
+    /// connection; `initialize` must not be cancelled (2025-11-25, "Cancellation").
+    pub(super) fn cancel(&self) {
+        let (Era::Legacy, Kind::Call, Some(id)) = (self.era, self.kind, &self.id) else {
+            return;
+        };
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"timed out at the gateway"}}}}"#
+        );
+        let request = Request {
+            verb: "POST",
+            fields: self.fields.clone(),
+            body: body.into(),
+            is_repeatable: false,
+            session: self.session.clone(),
+        };
+        let mut flight = Flight::for_gateway(Arc::clone(&self.cluster), request);
+        let limits = self.limits;
+        self.live.detached.spawn(async move {
+            let outcome = fast_timeout(limits.connect + limits.header, flight.head()).await;
+            if !matches!(outcome, Ok(Ok(_))) {
+                tracing::debug!("Upstream could not be told of a cancelled call");
+            }
+        });
+    }
+
+    /// The client left before the answer began.
+    fn abandon_flight(self, mut flight: Flight) {
+        if !self.must_go_on() || !flight.is_sent() {
+            return;
+        }
+        self.go_on(async move {
+            let mut head = flight.head().await?;
+            flight.into_body(&mut head)?.discard().await
+        });
+    }
+
+    /// The client left during the answer.
+    pub(super) fn abandon_body(self, body: Body) {
+        if self.must_go_on() {
+            self.go_on(body.discard());
+        }
+    }
+
+    fn must_go_on(&self) -> bool {
+        self.era == Era::Legacy && self.kind != Kind::Listen
+    }
+
+    fn go_on(self, rest: impl Future<Output = Result<(), Error>> + Send + 'static) {
+        let Ok(permit) = Arc::clone(&self.live.abandoned).try_acquire_owned() else {
+            tracing::warn!(server.id = %self.cluster.server, "Too many abandoned calls; one is cut off");
+            return;
+        };
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.live.detached.spawn(async move {
+            // Nobody is left to be told how it ends.
+            if fast_timeout(left, rest).await.is_err() {
+                tracing::debug!("An abandoned call exceeded its time");
+            }
+            drop(permit);
+        });
+    }
+
+    /// Learns which replica has a session, and forgets it with its end.
+    fn note_session(&self, head: &Head, body: &Body) {
+        let Some(affinity) = &self.cluster.affinity else {
+            return;
+        };
+        match self.kind {
+            Kind::Handshake => {
+                let id = head.header.headers.get(header::SESSION_ID);
+                if let Some(id) = id.and_then(|value| value.to_str().ok()) {
+                    affinity.remember(id, body.replica().index);
+                }
+            }
+            Kind::Farewell if head.header.status.is_success() => {
+                if let Some(session) = &self.session {
+                    affinity.forget(session);
+                }
+            }
+            Kind::Call | Kind::Listen | Kind::Delivery | Kind::Farewell => {}
+        }
+    }
+}
+
+impl Body {
+    /// Reads to the end and keeps nothing.
+    async fn discard(mut self) -> Result<(), Error> {
+        while self.next().await?.is_some() {}
+        Ok(())
+    }
+}
+
+/// A request in flight, in the metrics.
+struct Gauge(prometheus::IntGauge);
+
+impl Gauge {
+    fn raise(exchange: &Exchange, server: &Server) -> Self {
+        let gauge = exchange
+            .live
+            .metrics
+            .active
+            .with_label_values(&[&server.id]);
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// An empty body part.
+pub(super) const NOTHING: Bytes = Bytes::new();

@@ -1,0 +1,19 @@
+//! What a request works on: the compiled configuration, and what outlives it.
+
+pub mod live;
+pub mod snapshot;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::state::live::Live;
+use crate::state::snapshot::Snapshot;
+
+/// The compiled configuration, exchanged as a whole, beside what outlives it.
+pub struct Shared {
+    /// The configuration in force. A request pins it once.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// What outlives a reload.
+    pub live: Arc<Live>,
+}

@@ -1,0 +1,200 @@
+//! The Prometheus metrics, under mcp-conduit's names.
+//!
+//! **Invariant:** every label is a closed set or a name from the configuration. A tool's name is a
+//! client's invention until its server has answered a call to it with a result, and only so many
+//! are told apart.
+
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::telemetry::outcome::{Outcome, Status};
+
+/// Most tool names told apart over all servers; the rest count as `_other`.
+const TOOL_LABELS_MAX: usize = 1000;
+/// Longest label value, as mcp-conduit has it.
+const LABEL_CHARS_MAX: usize = 64;
+
+const DURATION_BUCKETS_SECONDS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// All metrics of the data plane.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    errors: IntCounterVec,
+    /// Requests in flight, by server.
+    pub active: IntGaugeVec,
+    /// 1 while a replica of the server is healthy.
+    pub backend_health: IntGaugeVec,
+    /// Requests in flight, by server and replica.
+    pub backend_active: IntGaugeVec,
+    tools: Mutex<HashSet<String>>,
+}
+
+impl Metrics {
+    /// Registers every metric in a registry of its own.
+    ///
+    /// # Errors
+    /// Where two metrics share a name: a programming error that a test would show.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok::<_, prometheus::Error>(metric)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok::<_, prometheus::Error>(metric)
+        };
+        let durations = HistogramVec::new(
+            HistogramOpts::new(
+                "conduit_request_duration_seconds",
+                "Time from a request's head to its answer's last byte",
+            )
+            .buckets(DURATION_BUCKETS_SECONDS.to_vec()),
+            &["server", "method", "tool"],
+        )?;
+        registry.register(Box::new(durations.clone()))?;
+        Ok(Self {
+            requests: counter(
+                "conduit_requests_total",
+                "Requests by how they ended",
+                &["server", "method", "tool", "status", "cache_status"],
+            )?,
+            durations,
+            errors: counter(
+                "conduit_errors_total",
+                "Requests refused or broken off, by reason",
+                &["server", "type"],
+            )?,
+            active: gauge(
+                "conduit_active_connections",
+                "Requests in flight",
+                &["server"],
+            )?,
+            backend_health: gauge(
+                "conduit_backend_health",
+                "1 while at least one replica of the server is healthy",
+                &["server"],
+            )?,
+            backend_active: gauge(
+                "conduit_backend_active_connections",
+                "Requests in flight, by replica",
+                &["server", "replica"],
+            )?,
+            tools: Mutex::new(HashSet::new()),
+            registry,
+        })
+    }
+
+    /// Counts a finished request.
+    pub fn count(&self, outcome: &Outcome) {
+        let server = outcome.server_label();
+        let method = outcome.method_label();
+        let tool = self.tool_label(outcome);
+        let cache = outcome.cache_status.map_or("none", |status| status.label());
+        let status = outcome.status.label();
+        self.requests
+            .with_label_values(&[&server, method, &tool, status, cache])
+            .inc();
+        self.durations
+            .with_label_values(&[&server, method, &tool])
+            .observe(outcome.duration.as_secs_f64());
+        if outcome.status == Status::Error {
+            let reason = outcome.reason.unwrap_or("upstream_error");
+            self.errors.with_label_values(&[&server, reason]).inc();
+        }
+    }
+
+    /// The exposition text.
+    ///
+    /// # Errors
+    /// Where a metric cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    fn tool_label(&self, outcome: &Outcome) -> String {
+        let is_call = outcome.method == Some(filters::mcp::method::Method::ToolsCall);
+        let Some(target) = outcome.target.as_deref().filter(|_| is_call) else {
+            return String::new();
+        };
+        let label = sanitize(target);
+        let mut tools = self.tools.lock();
+        if tools.contains(&label) {
+            return label;
+        }
+        if outcome.status == Status::Success && tools.len() < TOOL_LABELS_MAX {
+            tools.insert(label.clone());
+            return label;
+        }
+        "_other".to_owned()
+    }
+}
+
+/// Replaces what mcp-conduit replaces in a label, and cuts it to its length.
+fn sanitize(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._/:-".contains(c);
+    let mut label: String = text
+        .chars()
+        .take(LABEL_CHARS_MAX)
+        .map(|c| if is_plain(c) { c } else { '_' })
+        .collect();
+    if text.chars().nth(LABEL_CHARS_MAX).is_some() {
+        label.push_str("_trunc");
+    }
+    label
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use filters::mcp::method::Method;
+
+    fn call(tool: &str, status: Status) -> Outcome {
+        let mut outcome = Outcome::begin(String::new());
+        outcome.server = Some("s".into());
+        outcome.method = Some(Method::ToolsCall);
+        outcome.target = Some(tool.to_owned());
+        outcome.status = status;
+        outcome
+    }
+
+    #[test]
+    fn an_invented_tool_gets_no_label_of_its_own() {
+        let metrics = Metrics::new().unwrap();
+        metrics.count(&call("invented", Status::Error));
+        metrics.count(&call("real tool", Status::Success));
+        metrics.count(&call("real tool", Status::Error));
+        let text = String::from_utf8(metrics.encode().unwrap()).unwrap();
+        assert!(!text.contains("invented"));
+        assert!(text.contains(r#"tool="real_tool""#));
+        assert!(text.contains(r#"tool="_other""#));
+    }
+
+    #[test]
+    fn tool_labels_are_bounded() {
+        let metrics = Metrics::new().unwrap();
+        for n in 0..=TOOL_LABELS_MAX {
+            metrics.count(&call(&format!("t{n}"), Status::Success));
+        }
+        assert_eq!(metrics.tools.lock().len(), TOOL_LABELS_MAX);
+    }
+
+    #[test]
+    fn a_long_label_is_cut_and_says_so() {
+        assert_eq!(sanitize(&"a".repeat(64)), "a".repeat(64));
+        assert_eq!(
+            sanitize(&"é".repeat(65)),
+            format!("{}_trunc", "_".repeat(64))
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! What can go wrong on the way to an upstream.
+
+use filters::refusal::{Phase, Refusal};
+
+/// Why an upstream did not give an answer. The text is for the operator; a client is told the
+/// [`Refusal`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No replica is healthy.
+    #[error("no healthy replica")]
+    Unavailable,
+    /// No connection could be made.
+    #[error("connect failed: {0}")]
+    Connect(String),
+    /// The connection failed while it was used.
+    #[error("connection failed: {0}")]
+    Io(#[from] std::io::Error),
+    /// The upstream closed the connection before it answered.
+    #[error("closed the connection before answering")]
+    ClosedEarly,
+    /// The upstream closed the connection in the middle of its answer.
+    #[error("closed the connection in the middle of its answer")]
+    Truncated,
+    /// The upstream's answer is not HTTP/1.1.
+    #[error("answered with something that is not HTTP: {0}")]
+    NotHttp(&'static str),
+    /// A time bound was reached.
+    #[error("{}", .0.describe())]
+    Timeout(Phase),
+}
+
+impl Error {
+    /// Whether no byte of the request can have reached the upstream.
+    #[must_use]
+    pub fn is_before_sending(&self) -> bool {
+        match self {
+            Self::Unavailable | Self::Connect(_) | Self::Timeout(Phase::Connect) => true,
+            Self::Io(_)
+            | Self::ClosedEarly
+            | Self::Truncated
+            | Self::NotHttp(_)
+            | Self::Timeout(Phase::Header | Phase::Idle | Phase::Total) => false,
+        }
+    }
+
+    /// What the client is told.
+    #[must_use]
+    pub fn to_refusal(&self, server: &str) -> Refusal {
+        let server = server.to_owned();
+        let broken = |what| Refusal::UpstreamBroken {
+            server: server.clone(),
+            what,
+        };
+        match self {
+            Self::Unavailable => Refusal::UpstreamUnavailable { server },
+            Self::Connect(_) => Refusal::UpstreamConnect { server },
+            Self::Io(_) => broken("broke the connection"),
+            Self::ClosedEarly => broken("closed the connection without answering"),
+            Self::Truncated => broken("closed the connection in the middle of its answer"),
+            Self::NotHttp(_) => broken("answered with something that is not HTTP"),
+            Self::Timeout(phase) => Refusal::UpstreamTimeout {
+                server,
+                phase: *phase,
+            },
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Carries one request to a replica and its answer back.
+//!
+//! Why not Pingora's proxy phase: it drops the upstream when the client leaves, which a legacy call
+//! must survive (E22); it cannot write a keep-alive comment into an idle stream (E23); and it costs
+//! about twice the CPU. It stays Pingora's connector, TLS and load balancer underneath.
+//!
+//! **Invariant:** [`Flight`] sends its request once. It sends it a second time only if the first
+//! cannot have been acted on: no connection, a write that failed on a reused connection, or a
+//! request that is safe to repeat on a reused connection that closed without a byte.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use filters::acl::Permit;
+
+use crate::upstream::cluster::Cluster;
+use crate::upstream::connection::{COALESCED_BODY_BYTES, Connection};
+use crate::upstream::error::Error;
+use crate::upstream::head::{Framing, Head};
+use crate::upstream::replica::{InFlight, Replica};
+
+/// A request to one server.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The HTTP method.
+    pub verb: &'static str,
+    /// Every header line but `Host` and `Content-Length`, each with its CRLF.
+    pub fields: Vec<u8>,
+    /// The body.
+    pub body: Bytes,
+    /// Whether repeating it changes nothing upstream.
+    pub is_repeatable: bool,
+    /// The legacy session it belongs to.
+    pub session: Option<String>,
+}
+
+/// A request on its way.
+pub struct Flight {
+    cluster: Arc<Cluster>,
+    request: Request,
+    tried: Vec<usize>,
+    stage: Stage,
+    was_repeated: bool,
+}
+
+enum Stage {
+    /// Nothing was sent.
+    Grounded,
+    /// Being sent; a flight abandoned here is never resumed.
+    Launching,
+    /// Sent, awaiting the answer.
+    Sent(Connection, InFlight),
+    /// Over.
+    Landed,
+}
+
+impl Flight {
+    /// A permitted request that has not left yet.
+    #[must_use]
+    pub fn new(cluster: Arc<Cluster>, request: Request, _permit: Permit) -> Self {
+        Self::for_gateway(cluster, request)
+    }
+
+    /// A request of the gateway's own, for which nobody needs a permit.
+    #[must_use]
+    pub fn for_gateway(cluster: Arc<Cluster>, request: Request) -> Self {
+        Self {
+            cluster,
+            request,
+            tried: Vec::new(),
+            stage: Stage::Grounded,
+            was_repeated: false,
+        }
+    }
+
+    /// Whether the request is with the upstream.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        matches!(self.stage, Stage::Sent(..))
+    }
+
+    /// The replica that carries the request.
+    #[must_use]
+    pub fn replica(&self) -> Option<&Replica> {
+        match &self.stage {
+            Stage::Sent(_, in_flight) => Some(in_flight.replica()),
+            Stage::Grounded | Stage::Launching | Stage::Landed => None,
+        }
+    }
+
+    /// Sends the request: on an idle connection, a new one, or one to another replica.
+    ///
+    /// # Errors
+    /// Where no replica takes it, or one broke while it was sent.
+    pub async fn launch(&mut self) -> Result<(), Error> {
+        debug_assert!(
+            matches!(self.stage, Stage::Grounded),
+            "a flight is launched once"
+        );
+        self.stage = Stage::Launching;
+        let mut failure = Error::Unavailable;
+        while let Some(replica) = self
+            .cluster
+            .choose(self.request.session.as_deref(), &self.tried)
+        {
+            match self.send_to(&replica).await {
+                Ok(connection) => {
+                    self.stage = Stage::Sent(connection, InFlight::start(replica));
+                    return Ok(());
+                }
+                Err(error) if error.is_before_sending() => {
+                    self.tried.push(replica.index);
+                    failure = error;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failure)
+    }
+
+    async fn send_to(&self, replica: &Arc<Replica>) -> Result<Connection, Error> {
+        // A repeated request takes no chances with a second idle connection.
+        if !self.was_repeated
+            && let Some(mut connection) = replica.pool.take(self.request.is_repeatable)
+            && connection
+                .send(self.request_head(replica), &self.request.body)
+                .await
+                .is_ok()
+        {
+            return Ok(connection);
+        }
+        let limit = self.cluster.limits.connect;
+        let mut connection = replica.connect(&self.cluster.transport, limit).await?;
+        // An upstream may answer (413, say) and close before it has read everything: what it said
+        // is worth more than the broken pipe.
+        if let Err(error) = connection
+            .send(self.request_head(replica), &self.request.body)
+            .await
+        {
+            tracing::debug!(%error, "Upstream closed while the request was sent");
+        }
+        Ok(connection)
+    }
+
+    /// Awaits the answer's head. Cancel-safe once the flight is sent.
+    ///
+    /// # Errors
+    /// Where the upstream closes first, or answers what is not HTTP.
+    pub async fn head(&mut self) -> Result<Head, Error> {
+        loop {
+            let Stage::Sent(connection, _) = &mut self.stage else {
+                self.launch().await?;
+                continue;
+            };
+            match connection.read_head().await {
+                Err(Error::ClosedEarly)
+                    if self.request.is_repeatable
+                        && connection.is_reused()
+                        && !self.was_repeated =>
+                {
+                    self.was_repeated = true;
+                    self.stage = Stage::Grounded;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Goes on to the body that `head` announced.
+    ///
+    /// # Errors
+    /// [`Error::ClosedEarly`] where no head was read.
+    pub fn into_body(mut self, head: &mut Head) -> Result<Body, Error> {
+        match std::mem::replace(&mut self.stage, Stage::Landed) {
+            Stage::Sent(connection, in_flight) => Ok(Body {
+                connection: Some(connection),
+                framing: std::mem::replace(&mut head.framing, Framing::Length(0)),
+                keep_alive: head.keep_alive,
+                in_flight,
+            }),
+            Stage::Grounded | Stage::Launching | Stage::Landed => Err(Error::ClosedEarly),
+        }
+    }
+
+    fn request_head(&self, replica: &Replica) -> Vec<u8> {
+        let Request {
+            verb, fields, body, ..
+        } = &self.request;
+        let address = &replica.address;
+        let mut head = Vec::with_capacity(
+            verb.len()
+                + address.path.len()
+                + address.authority.len()
+                + fields.len()
+                + 64
+                + body.len().min(COALESCED_BODY_BYTES),
+        );
+        for part in [
+            verb,
+            " ",
+            &address.path,
+            " HTTP/1.1\r\nhost: ",
+            &address.authority,
+            "\r\n",
+        ] {
+            head.extend_from_slice(part.as_bytes());
+        }
+        head.extend_from_slice(fields);
+        if *verb == "POST" {
+            head.extend_from_slice(b"content-length: ");
+            head.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+}
+
+/// An answer's body. Dropped before its end, it closes the connection: the upstream sees that
+/// nobody listens any more.
+#[derive(Debug)]
+pub struct Body {
+    connection: Option<Connection>,
+    framing: Framing,
+    keep_alive: Option<std::time::Duration>,
+    in_flight: InFlight,
+}
+
+impl Body {
+    /// The next bytes, as many as are there; nothing at the end. Cancel-safe.
+    ///
+    /// # Errors
+    /// Where the upstream closes before the end, or breaks the framing.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(None);
+        };
+        let bytes = connection.read_body(&mut self.framing).await;
+        match bytes {
+            Ok(None) => self.settle(),
+            Ok(Some(_)) if matches!(self.framing, Framing::Length(0)) => self.settle(),
+            Ok(Some(_)) => {}
+            Err(_) => self.connection = None,
+        }
+        bytes
+    }
+
+    /// Whether everything was read.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.connection.is_none()
+    }
+
+    /// The replica that sends it.
+    #[must_use]
+    pub fn replica(&self) -> &Replica {
+        self.in_flight.replica()
+    }
+
+    fn settle(&mut self) {
+        if let (Some(connection), Some(keep)) = (self.connection.take(), self.keep_alive) {
+            self.in_flight.replica().pool.put(connection, keep);
+        }
+    }
+}
