@@ -37,7 +37,9 @@ pub struct Access {
 
 impl From<&Admin> for Access {
     fn from(admin: &Admin) -> Self {
-        Self { key: admin.key.as_ref().map(|key| key.expose().into()) }
+        Self {
+            key: admin.key.as_ref().map(|key| key.expose().into()),
+        }
     }
 }
 
@@ -95,7 +97,11 @@ impl Control {
 }
 
 async fn unknown() -> Response {
-    (StatusCode::NOT_FOUND, axum::Json(json!({ "error": "Not found" }))).into_response()
+    (
+        StatusCode::NOT_FOUND,
+        axum::Json(json!({ "error": "Not found" })),
+    )
+        .into_response()
 }
 
 async fn answer(router: Router, request: http::Request<Bytes>) -> Response {

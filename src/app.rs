@@ -66,7 +66,9 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let caretaker = Caretaker::new(built.tasks, signals.stop(), address, banner(config));
     server.add_service(background_service("caretaker", caretaker));
     server.bootstrap();
-    server.run(RunArgs { shutdown_signal: Box::new(signals) });
+    server.run(RunArgs {
+        shutdown_signal: Box::new(signals),
+    });
     drop(writer);
     Ok(())
 }
@@ -105,7 +107,10 @@ fn banner(config: &Config) -> String {
         host => host.to_owned(),
     };
     let base = format!("http://{host}:{}", config.gateway.port);
-    let mut text = format!("conduit {} is listening on {base}\n", env!("CARGO_PKG_VERSION"));
+    let mut text = format!(
+        "conduit {} is listening on {base}\n",
+        env!("CARGO_PKG_VERSION")
+    );
     for server in &config.servers {
         text.push_str(&format!("  {base}/mcp/{}\n", server.id));
     }

@@ -1,6 +1,5 @@
 //! Serves an axum router on a Pingora listener.
 
-
 use async_trait::async_trait;
 use axum::Router;
 use bytes::Bytes;
@@ -33,8 +32,9 @@ impl ServeHttp for RouterApp {
         let response = whole(answer(self.router.clone(), request).await).await;
         let length = response.body().len();
         let mut response = response.map(|body| body.to_vec());
-        response.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
+        response
+            .headers_mut()
+            .insert(http::header::CONTENT_LENGTH, length.into());
         response
     }
 }
-

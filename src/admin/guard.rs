@@ -19,7 +19,11 @@ pub(super) async fn key(State(access): State<Access>, request: Request, next: Ne
     if is_allowed {
         return next.run(request).await;
     }
-    (StatusCode::UNAUTHORIZED, axum::Json(json!({ "error": "Unauthorized" }))).into_response()
+    (
+        StatusCode::UNAUTHORIZED,
+        axum::Json(json!({ "error": "Unauthorized" })),
+    )
+        .into_response()
 }
 
 fn presented(headers: &HeaderMap) -> Option<&str> {
@@ -27,7 +31,11 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
-    bearer.or_else(|| headers.get("x-admin-key").and_then(|value| value.to_str().ok()))
+    bearer.or_else(|| {
+        headers
+            .get("x-admin-key")
+            .and_then(|value| value.to_str().ok())
+    })
 }
 
 /// Compares in a time that depends on the lengths only.
@@ -37,14 +45,18 @@ fn same(presented: &str, expected: &str) -> bool {
 
 /// Refuses a change without `X-Conduit-Admin: 1`, which no web page can send across origins.
 pub(super) async fn csrf(request: Request, next: Next) -> Response {
-    let is_change = matches!(*request.method(), Method::POST | Method::PUT | Method::DELETE);
-    let said = request.headers().get("x-conduit-admin").map(HeaderValue::as_bytes);
+    let is_change = matches!(
+        *request.method(),
+        Method::POST | Method::PUT | Method::DELETE
+    );
+    let said = request
+        .headers()
+        .get("x-conduit-admin")
+        .map(HeaderValue::as_bytes);
     let why = match said {
         _ if !is_change => None,
         Some(value) if value == b"1" || value.eq_ignore_ascii_case(b"true") => None,
-        Some(_) => {
-            Some("Invalid X-Conduit-Admin header value (expected \"1\" or \"true\")")
-        }
+        Some(_) => Some("Invalid X-Conduit-Admin header value (expected \"1\" or \"true\")"),
         None => Some("Missing X-Conduit-Admin header (CSRF protection)"),
     };
     match why {
@@ -61,7 +73,9 @@ pub(super) async fn secure(mut response: Response) -> Response {
         ("cache-control", "no-store"),
         ("referrer-policy", "no-referrer"),
     ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
     response
 }

@@ -17,7 +17,10 @@ pub(super) async fn live(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let mut backends: Vec<_> = snapshot.servers.values().collect();
     backends.sort_by(|a, b| a.id.cmp(&b.id));
     let is_up = backends.is_empty() || backends.iter().any(|server| is_healthy(&server.cluster));
-    let backends: Vec<Value> = backends.iter().map(|server| backend(&server.cluster)).collect();
+    let backends: Vec<Value> = backends
+        .iter()
+        .map(|server| backend(&server.cluster))
+        .collect();
     Json(json!({
         "status": if is_up { "ok" } else { "degraded" },
         "uptime_seconds": shared.live.started.elapsed().as_secs(),
@@ -29,7 +32,11 @@ pub(super) async fn live(State(shared): State<Arc<Shared>>) -> Json<Value> {
 /// Readiness: whether traffic should come here.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Value>) {
     let snapshot = shared.snapshot.load();
-    let n_healthy = snapshot.servers.values().filter(|s| is_healthy(&s.cluster)).count();
+    let n_healthy = snapshot
+        .servers
+        .values()
+        .filter(|s| is_healthy(&s.cluster))
+        .count();
     let is_draining = shared.live.draining.is_cancelled();
     if n_healthy > 0 && !is_draining {
         return (StatusCode::OK, Json(json!({ "ready": true })));
@@ -48,9 +55,11 @@ fn is_healthy(cluster: &Cluster) -> bool {
 }
 
 fn backend(cluster: &Cluster) -> Value {
-    let last = cluster.replicas().iter().filter_map(|replica| replica.last_check()).max_by_key(
-        |check| check.at,
-    );
+    let last = cluster
+        .replicas()
+        .iter()
+        .filter_map(|replica| replica.last_check())
+        .max_by_key(|check| check.at);
     json!({
         "id": &*cluster.server,
         "healthy": is_healthy(cluster),

@@ -12,9 +12,7 @@ use crate::state::Shared;
 pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Response {
     refresh(&shared);
     match shared.live.metrics.encode() {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
-        }
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "Metrics could not be encoded");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
@@ -27,10 +25,14 @@ fn refresh(shared: &Shared) {
     let metrics = &shared.live.metrics;
     for (id, server) in &shared.snapshot.load().servers {
         let is_up = server.cluster.healthy_count() > 0;
-        metrics.backend_health.with_label_values(&[id]).set(i64::from(is_up));
+        metrics
+            .backend_health
+            .with_label_values(&[id])
+            .set(i64::from(is_up));
         for replica in server.cluster.replicas() {
-            let gauge =
-                metrics.backend_active.with_label_values(&[id, &replica.index.to_string()]);
+            let gauge = metrics
+                .backend_active
+                .with_label_values(&[id, &replica.index.to_string()]);
             gauge.set(i64::try_from(replica.in_flight()).unwrap_or(i64::MAX));
         }
     }

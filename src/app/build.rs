@@ -45,9 +45,16 @@ pub(super) struct Tasks {
 pub(super) fn build(config: &Config, _live: &Live) -> anyhow::Result<Built> {
     // Reading the system's root certificates is slow: one connector serves all.
     let transport = Arc::new(TransportConnector::new(None));
-    let mut builder = Builder { config, transport, servers: HashMap::new(), tasks: Tasks::new() };
+    let mut builder = Builder {
+        config,
+        transport,
+        servers: HashMap::new(),
+        tasks: Tasks::new(),
+    };
     for server in &config.servers {
-        builder.add(server).with_context(|| format!("server \"{}\"", server.id))?;
+        builder
+            .add(server)
+            .with_context(|| format!("server \"{}\"", server.id))?;
     }
     let gateway = &config.gateway;
     let snapshot = Snapshot {
@@ -61,7 +68,10 @@ pub(super) fn build(config: &Config, _live: &Live) -> anyhow::Result<Built> {
         body_bytes_max: gateway.max_body_bytes,
         keep_alive: gateway.sse_keepalive,
     };
-    Ok(Built { snapshot, tasks: builder.tasks })
+    Ok(Built {
+        snapshot,
+        tasks: builder.tasks,
+    })
 }
 
 impl Tasks {
@@ -89,9 +99,11 @@ impl Builder<'_> {
                 let fields = StaticFields::compile(&http.headers);
                 (self.http(server, http, &fields)?, fields, Transport::Http)
             }
-            Reach::Stdio(child) => {
-                (self.stdio(server, child)?, StaticFields::default(), Transport::Stdio)
-            }
+            Reach::Stdio(child) => (
+                self.stdio(server, child)?,
+                StaticFields::default(),
+                Transport::Stdio,
+            ),
         };
         self.tasks.clusters.push(Arc::clone(&cluster));
         let id: Arc<str> = server.id.as_str().into();
@@ -121,7 +133,9 @@ impl Builder<'_> {
         let probe = check.map(|check| self.check(check, fields));
         let cluster = self.cluster(server, addresses, probe);
         if let Some(check) = check {
-            self.tasks.checked.push((Arc::clone(&cluster), check.interval));
+            self.tasks
+                .checked
+                .push((Arc::clone(&cluster), check.interval));
         }
         Ok(cluster)
     }
@@ -145,7 +159,11 @@ impl Builder<'_> {
             let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("conduit"));
             self.tasks.runtime = Some(Runtime::open(executable)?);
         }
-        let runtime = self.tasks.runtime.as_ref().context("no runtime directory")?;
+        let runtime = self
+            .tasks
+            .runtime
+            .as_ref()
+            .context("no runtime directory")?;
         let spec = stdio::Spec {
             server: server.id.to_string(),
             command: child.command.clone(),
@@ -202,5 +220,7 @@ impl Builder<'_> {
 
 fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }

@@ -46,7 +46,11 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn new(live: Arc<Live>, grace: Duration) -> Self {
-        Self { live, grace, stop: Stop::default() }
+        Self {
+            live,
+            grace,
+            stop: Stop::default(),
+        }
     }
 
     pub(super) fn stop(&self) -> Stop {
@@ -65,10 +69,16 @@ impl Signals {
             self.live.detached.wait().await;
         };
         if timeout(self.grace, quiet).await.is_err() {
-            tracing::warn!(in_flight = self.live.in_flight(), "Requests cut off at shutdown");
+            tracing::warn!(
+                in_flight = self.live.in_flight(),
+                "Requests cut off at shutdown"
+            );
         }
         self.stop.begin.cancel();
-        if timeout(BACKGROUND_MAX, self.stop.done.cancelled()).await.is_err() {
+        if timeout(BACKGROUND_MAX, self.stop.done.cancelled())
+            .await
+            .is_err()
+        {
             tracing::error!("Background tasks did not end in time");
         }
     }
@@ -77,7 +87,10 @@ impl Signals {
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
-        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        let signals = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        );
         let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
             tracing::error!("Signals cannot be watched; stop the gateway with SIGKILL");
             return std::future::pending().await;
@@ -108,12 +121,22 @@ pub(super) struct Caretaker {
 
 impl Caretaker {
     pub(super) fn new(tasks: Tasks, stop: Stop, address: SocketAddr, banner: String) -> Self {
-        Self { tasks: Mutex::new(Some(tasks)), stop, address, banner }
+        Self {
+            tasks: Mutex::new(Some(tasks)),
+            stop,
+            address,
+            banner,
+        }
     }
 
     async fn run(&self, tasks: Tasks) {
         let begin = &self.stop.begin;
-        let Tasks { clusters, checked, supervisors, runtime } = tasks;
+        let Tasks {
+            clusters,
+            checked,
+            supervisors,
+            runtime,
+        } = tasks;
         let mut running = JoinSet::new();
         for supervisor in &supervisors {
             running.spawn(supervise(Arc::clone(supervisor), begin.clone()));

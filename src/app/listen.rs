@@ -10,9 +10,10 @@ use socket2::{Domain, Socket, Type};
 /// # Errors
 /// Where the host is no address and no name that resolves.
 pub(super) fn address(host: &str, port: u16) -> io::Result<SocketAddr> {
-    (host, port).to_socket_addrs()?.next().ok_or_else(|| {
-        io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address")
-    })
+    (host, port)
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address"))
 }
 
 /// Checks that an address can be listened on. Pingora would panic in a thread of its own.

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::cli::{Exit, remark};
+use crate::demo;
 
 /// `conduit demo [--stdio | --port N]`
 #[derive(Debug, Clone, Args)]
@@ -19,9 +20,9 @@ pub struct Arguments {
 #[must_use]
 pub fn run(arguments: &Arguments) -> Exit {
     let served = if arguments.stdio {
-        serve_stdio()
+        serve(demo::stdio())
     } else {
-        serve_http(arguments.port)
+        serve(demo::http(arguments.port))
     };
     match served {
         Ok(()) => Exit::Done,
@@ -32,12 +33,13 @@ pub fn run(arguments: &Arguments) -> Exit {
     }
 }
 
-/// The founder's hook.
-fn serve_stdio() -> anyhow::Result<()> {
-    anyhow::bail!("the demo server is wired by the founder at merge")
-}
-
-/// The founder's hook.
-fn serve_http(port: u16) -> anyhow::Result<()> {
-    anyhow::bail!("the demo server is wired by the founder at merge (port {port})")
+/// Drives a demo server on a runtime of its own.
+fn serve(server: impl Future<Output = Result<(), demo::Error>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(server);
+    // A read of standard input may be pending for ever; nothing else is left to wait for.
+    runtime.shutdown_background();
+    served.map_err(anyhow::Error::from)
 }

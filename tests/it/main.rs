@@ -20,4 +20,5 @@ mod faults;
 mod forwarding;
 mod sdk;
 mod sdk_rust;
+mod stdio;
 mod support;
