@@ -3,7 +3,6 @@
 //! **Invariant:** the data plane is read here, never carried on: no request of a client's passes
 //! through this module.
 
-pub mod adapter;
 mod guard;
 mod health;
 mod metrics;
@@ -22,8 +21,7 @@ use serde_json::json;
 use tower::ServiceExt;
 
 use crate::config::model::gateway::Admin;
-use crate::gateway::ControlPlane;
-use crate::state::Shared;
+use crate::state::{ControlPlane, Shared};
 
 /// Largest answer of the control plane, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -58,17 +56,13 @@ impl Control {
 
     /// What serves `/conduit/…` on the gateway's own listener.
     #[must_use]
-    pub fn handler(&self) -> ControlPlane {
-        let router = self.router();
-        Arc::new(move |request| {
-            let router = router.clone();
-            Box::pin(async move { whole(answer(router, request).await).await })
-        })
+    pub fn api(&self) -> ControlPlane {
+        serve(self.router())
     }
 
     /// What serves the metrics listener.
     #[must_use]
-    pub fn metrics_app(&self, needs_key: bool) -> adapter::RouterApp {
+    pub fn metrics(&self, needs_key: bool) -> ControlPlane {
         let mut router = Router::new()
             .route("/", get(metrics::show))
             .with_state(Arc::clone(&self.shared));
@@ -76,7 +70,7 @@ impl Control {
             let access = self.access.clone();
             router = router.layer(axum::middleware::from_fn_with_state(access, guard::key));
         }
-        adapter::RouterApp::new(router)
+        serve(router)
     }
 
     fn router(&self) -> Router {
@@ -104,14 +98,16 @@ async fn unknown() -> Response {
         .into_response()
 }
 
-async fn answer(router: Router, request: http::Request<Bytes>) -> Response {
-    match router.oneshot(request.map(Body::from)).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+fn serve(router: Router) -> ControlPlane {
+    Arc::new(move |request| Box::pin(answer(router.clone(), request)))
 }
 
-async fn whole(response: Response) -> http::Response<Bytes> {
+/// Has a router answer one request, body and all.
+async fn answer(router: Router, request: http::Request<Bytes>) -> http::Response<Bytes> {
+    let response = match router.oneshot(request.map(Body::from)).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
     let (parts, body) = response.into_parts();
     match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
         Ok(collected) => http::Response::from_parts(parts, collected.to_bytes()),

@@ -3,6 +3,7 @@
 //! **Invariant:** constructors do no I/O; sockets are opened and processes started by the services
 //! that run them.
 
+mod adapter;
 mod build;
 mod lifecycle;
 mod listen;
@@ -18,6 +19,7 @@ use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 
 use crate::admin;
+use crate::app::adapter::ControlApp;
 use crate::app::lifecycle::{Caretaker, Signals};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -50,7 +52,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
 
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(config));
     let conf = Arc::clone(&server.configuration);
-    let gateway = Gateway::new(Arc::clone(&shared), control.handler());
+    let gateway = Gateway::new(Arc::clone(&shared), control.api());
     let mut service = pingora::proxy::http_proxy_service_with_name(&conf, gateway, "gateway");
     if let Some(proxy) = service.app_logic_mut() {
         let mut options = HttpServerOptions::default();
@@ -87,11 +89,11 @@ fn server_conf(config: &Config) -> ServerConf {
 fn metrics_service(
     config: &Config,
     control: &admin::Control,
-) -> anyhow::Result<Service<admin::adapter::RouterApp>> {
+) -> anyhow::Result<Service<ControlApp>> {
     let address = listen::address(&config.metrics.host, config.metrics.port)
         .with_context(|| format!("metrics.host {}", config.metrics.host))?;
     listen::probe(address).with_context(|| format!("metrics.port: cannot listen on {address}"))?;
-    let app = control.metrics_app(config.metrics.require_auth);
+    let app = ControlApp::new(control.metrics(config.metrics.require_auth));
     let mut service = Service::new("metrics".to_owned(), app);
     service.threads = Some(1);
     service.add_tcp(&address.to_string());

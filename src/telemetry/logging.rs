@@ -4,9 +4,8 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// What is logged when `RUST_LOG` says nothing. Pingora logs an error for a race that is harmless
-/// and a line for each service that starts.
-const DEFAULT_FILTER: &str = "info,pingora_core=warn,pingora_core::connectors=off,rmcp=warn";
+/// What is logged when `RUST_LOG` says nothing: libraries only where something is wrong.
+const DEFAULT_FILTER: &str = "info,pingora_core=warn,pingora_proxy=warn,rmcp=warn";
 
 /// Starts logging. A second call changes nothing.
 pub fn start() {
