@@ -15,6 +15,7 @@
 mod bad_input;
 mod bodies;
 mod conformance;
+mod demo;
 mod disconnect;
 mod faults;
 mod forwarding;
