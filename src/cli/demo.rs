@@ -1,8 +1,12 @@
 //! `conduit demo`: serves the built-in demonstration MCP server.
 
 use clap::Args;
+use tokio::runtime::Builder;
 
-use crate::cli::{Exit, remark};
+use crate::{
+    cli::{Exit, remark},
+    demo,
+};
 
 /// `conduit demo [--stdio | --port N]`
 #[derive(Debug, Clone, Args)]
@@ -11,7 +15,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "port")]
     stdio: bool,
     /// Listen on this TCP port of 127.0.0.1; 0 chooses a free one
-    #[arg(long, value_name = "PORT", default_value_t = 3000)]
+    #[arg(long, value_name = "PORT", default_value_t = 3001)]
     port: u16,
 }
 
@@ -19,9 +23,9 @@ pub struct Arguments {
 #[must_use]
 pub fn run(arguments: &Arguments) -> Exit {
     let served = if arguments.stdio {
-        serve_stdio()
+        serve(demo::stdio())
     } else {
-        serve_http(arguments.port)
+        serve(demo::http(arguments.port))
     };
     match served {
         Ok(()) => Exit::Done,
@@ -32,12 +36,10 @@ pub fn run(arguments: &Arguments) -> Exit {
     }
 }
 
-/// The founder's hook.
-fn serve_stdio() -> anyhow::Result<()> {
-    anyhow::bail!("the demo server is wired by the founder at merge")
-}
-
-/// The founder's hook.
-fn serve_http(port: u16) -> anyhow::Result<()> {
-    anyhow::bail!("the demo server is wired by the founder at merge (port {port})")
+fn serve(serving: impl Future<Output = Result<(), demo::Error>>) -> anyhow::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(serving);
+    // A read of standard input may still be pending: do not wait for its next line.
+    runtime.shutdown_background();
+    Ok(served?)
 }
