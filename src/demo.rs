@@ -23,6 +23,7 @@ mod notes;
 mod prompts;
 mod resources;
 mod server;
+mod stdin;
 mod tools;
 
 use std::{
@@ -45,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     listener::Listener,
     server::{Server, World},
+    stdin::Watched,
 };
 
 /// How long calls under way may take to end once the server is told to stop.
@@ -78,16 +80,17 @@ pub enum Error {
 
 /// Serves one client on stdin and stdout until stdin ends, SIGTERM or SIGINT.
 ///
-/// Where stdin is not a pipe, a read of it may still be pending when this returns: end the
-/// runtime with `shutdown_background`, so that it does not wait for the next line.
+/// At the end of stdin, calls under way get a few seconds to answer: `echo … | conduit demo
+/// --stdio` works. Where stdin is not a pipe, a read of it may still be pending when this
+/// returns: end the runtime with `shutdown_background`, so that it does not wait for a next line.
 ///
 /// # Errors
 ///
 /// [`Error::ClientHandshake`] if the first message is neither a request nor `initialize`.
 pub async fn stdio() -> Result<(), Error> {
-    let server = Server::new(Arc::new(World::new()?));
+    let world = Arc::new(World::new()?);
     let stop = CancellationToken::new();
-    let mut serving = pin!(serve_stdio(server, stop.clone()));
+    let mut serving = pin!(serve_stdio(world, stop.clone()));
     tokio::select! {
         ended = &mut serving => return ended,
         told = told_to_stop() => told?,
@@ -97,8 +100,13 @@ pub async fn stdio() -> Result<(), Error> {
     timeout(GRACE, serving).await.unwrap_or(Ok(()))
 }
 
-async fn serve_stdio(server: Server, stop: CancellationToken) -> Result<(), Error> {
-    match server.serve_with_ct(stdio_pipes(), stop).await {
+async fn serve_stdio(world: Arc<World>, stop: CancellationToken) -> Result<(), Error> {
+    let (source, sink) = stdio_pipes();
+    let source = Watched {
+        source,
+        ended: world.client_gone.clone(),
+    };
+    match Server::new(world).serve_with_ct((source, sink), stop).await {
         Ok(service) => {
             service.waiting().await?;
             Ok(())
