@@ -18,20 +18,14 @@ mod stream;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use filters::refusal::Refusal;
-use futures_util::future::BoxFuture;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{Error, ErrorType};
 
 use crate::gateway::exchange::Exchange;
-use crate::state::Shared;
+use crate::state::{ControlPlane, Shared};
 use crate::telemetry::outcome::Status;
-
-/// The control plane, as the data plane sees it: requests under `/conduit` go there.
-pub type ControlPlane =
-    Arc<dyn Fn(http::Request<Bytes>) -> BoxFuture<'static, http::Response<Bytes>> + Send + Sync>;
 
 /// The gateway as a Pingora application.
 pub struct Gateway {

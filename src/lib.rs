@@ -3,10 +3,13 @@
 //! See ARCHITECTURE.md for the layers; `filters` holds every decision, this crate everything that
 //! touches sockets, clocks and processes.
 
+pub mod admin;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod gateway;
 pub mod state;
+pub mod stdio;
 pub mod telemetry;
 pub mod upstream;

@@ -6,9 +6,16 @@ pub mod snapshot;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 
 use crate::state::live::Live;
 use crate::state::snapshot::Snapshot;
+
+/// The control plane, as the data plane sees it: requests under `/conduit` go there. Neither knows
+/// the other; `app` brings them together.
+pub type ControlPlane =
+    Arc<dyn Fn(http::Request<Bytes>) -> BoxFuture<'static, http::Response<Bytes>> + Send + Sync>;
 
 /// The compiled configuration, exchanged as a whole, beside what outlives it.
 pub struct Shared {

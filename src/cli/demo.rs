@@ -1,12 +1,9 @@
 //! `conduit demo`: serves the built-in demonstration MCP server.
 
 use clap::Args;
-use tokio::runtime::Builder;
 
-use crate::{
-    cli::{Exit, remark},
-    demo,
-};
+use crate::cli::{Exit, remark};
+use crate::demo;
 
 /// `conduit demo [--stdio | --port N]`
 #[derive(Debug, Clone, Args)]
@@ -15,7 +12,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "port")]
     stdio: bool,
     /// Listen on this TCP port of 127.0.0.1; 0 chooses a free one
-    #[arg(long, value_name = "PORT", default_value_t = 3001)]
+    #[arg(long, value_name = "PORT", default_value_t = 3000)]
     port: u16,
 }
 
@@ -36,10 +33,13 @@ pub fn run(arguments: &Arguments) -> Exit {
     }
 }
 
-fn serve(serving: impl Future<Output = Result<(), demo::Error>>) -> anyhow::Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let served = runtime.block_on(serving);
-    // A read of standard input may still be pending: do not wait for its next line.
+/// Drives a demo server on a runtime of its own.
+fn serve(server: impl Future<Output = Result<(), demo::Error>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(server);
+    // A read of standard input may be pending for ever; nothing else is left to wait for.
     runtime.shutdown_background();
-    Ok(served?)
+    served.map_err(anyhow::Error::from)
 }

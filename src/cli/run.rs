@@ -2,11 +2,12 @@
 
 use clap::Args;
 
+use crate::app;
 use crate::cli::{Exit, File, check, remark};
 use crate::config;
-use crate::config::Config;
 use crate::config::inactive::inactive;
 use crate::config::source::Source;
+use crate::telemetry::logging;
 
 /// `conduit run [--config FILE]`
 #[derive(Debug, Clone, Args)]
@@ -27,23 +28,18 @@ pub fn run(arguments: &Arguments) -> Exit {
             return Exit::BadConfig;
         }
     };
+    logging::start();
     for warning in &loaded.warnings {
         remark(&format!("warning: {warning}"));
     }
     for notice in inactive(&loaded.config) {
         remark(&format!("warning: {notice}"));
     }
-    match serve(loaded.config) {
+    match app::run(&loaded.config) {
         Ok(()) => Exit::Done,
         Err(error) => {
             remark(&format!("error: {error:#}"));
             Exit::Failed
         }
     }
-}
-
-/// The founder's hook: `app::run(config)`.
-fn serve(config: Config) -> anyhow::Result<()> {
-    let n_servers = config.servers.len();
-    anyhow::bail!("the gateway is wired by the founder at merge ({n_servers} servers configured)")
 }

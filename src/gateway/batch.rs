@@ -1,18 +1,222 @@
 //! JSON-RPC batches, for clients of 2025-03-26 and before (E49).
+//!
+//! Each entry travels as a message of its own, so that a server of any revision can answer it, and
+//! all travel at once. Where every answer comes alone, the client gets one JSON array in the order
+//! of its entries. Where a server has something to say before an answer (progress, a request of its
+//! own), nothing may be lost: the client gets an event stream instead, with each message as it comes.
+//!
+//! **Invariant:** every request of the batch gets exactly one answer; a bad entry gets its own error
+//! and spoils no neighbour.
+
 use std::sync::Arc;
 
+use bytes::Bytes;
+use filters::acl;
+use filters::mcp::call::Call;
+use filters::mcp::method::Method;
+use filters::mcp::revision::Era;
+use filters::refusal::Refusal;
+use filters::rpc::parse::{self, Body as Rpc};
+use filters::sse::write;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, TRANSFER_ENCODING};
+use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::value::RawValue;
+use tokio::sync::mpsc;
 
-use crate::gateway::Ended;
 use crate::gateway::exchange::Exchange;
+use crate::gateway::fields::{self, Client};
+use crate::gateway::relay::client_gone;
+use crate::gateway::{Ended, answer};
 use crate::state::snapshot::Server;
+use crate::telemetry::outcome::Status;
+use crate::upstream::relay::{Flight, Request};
 
+mod entry;
+
+/// Messages that wait for a slow client before the entries have to.
+const WAITING_MAX: usize = 64;
+
+/// A message from one entry's server.
+pub(super) enum News {
+    /// Something said before the answer.
+    Interim(Bytes),
+    /// The answer.
+    Answer(usize, Bytes),
+}
+
+/// Serves a batch.
 pub(super) async fn serve(
-    _session: &mut Session,
-    _exchange: &mut Exchange,
-    _server: &Arc<Server>,
-    _entries: &[&RawValue],
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    entries: &[&RawValue],
 ) -> Result<(), Ended> {
-    Err(filters::refusal::Refusal::ClientBatch.into())
+    exchange.outcome.era = Some(Era::Legacy);
+    let (sender, mut news) = mpsc::channel(WAITING_MAX);
+    let mut answers: Vec<Option<Bytes>> = vec![None; entries.len()];
+    let mut n_owed = 0;
+    for (index, entry) in entries.iter().enumerate() {
+        match prepare(session, exchange, server, entry.get()) {
+            Ok(prepared) => {
+                n_owed += usize::from(prepared.id.is_some());
+                // A legacy client that leaves cancels nothing (E22).
+                exchange
+                    .live
+                    .detached
+                    .spawn(entry::fly(index, prepared, sender.clone()));
+            }
+            Err(error) => {
+                if let Some(slot) = answers.get_mut(index) {
+                    *slot = Some(error);
+                }
+            }
+        }
+    }
+    drop(sender);
+    let mut stream = None;
+    while let Some(message) = next(session, &mut news).await? {
+        match message {
+            News::Answer(index, text) => {
+                n_owed -= 1;
+                match (&mut stream, answers.get_mut(index)) {
+                    (Some(()), _) => event(session, &text).await?,
+                    (None, Some(slot)) => *slot = Some(text),
+                    (None, None) => {}
+                }
+            }
+            News::Interim(text) => {
+                if stream.is_none() {
+                    stream = Some(open_stream(session, exchange).await?);
+                    for answer in answers.iter_mut().filter_map(Option::take) {
+                        event(session, &answer).await?;
+                    }
+                }
+                event(session, &text).await?;
+            }
+        }
+    }
+    debug_assert_eq!(n_owed, 0, "every request was answered");
+    exchange.outcome.status = Status::Success;
+    match stream {
+        Some(()) => session
+            .as_downstream_mut()
+            .write_response_body(Bytes::new(), true)
+            .await
+            .map_err(|_| Ended::ClientGone),
+        None => conclude(session, exchange, answers.into_iter().flatten().collect()).await,
+    }
+}
+
+/// An entry that may go.
+pub(super) struct Prepared {
+    pub(super) flight: Flight,
+    pub(super) server: Arc<Server>,
+    pub(super) id: Option<String>,
+}
+
+/// Classifies and permits one entry; a bad one gets its error.
+fn prepare(
+    session: &Session,
+    exchange: &Exchange,
+    server: &Arc<Server>,
+    text: &str,
+) -> Result<Prepared, Bytes> {
+    let refuse = |refusal: Refusal, id| Bytes::from(refusal.to_json(id));
+    let message = parse::message(text).map_err(|invalid| refuse(invalid.into(), None))?;
+    let id = message.request_id();
+    let headers = &session.req_header().headers;
+    let client = Client::read(headers).map_err(|refusal| refuse(refusal, id))?;
+    let call = Call::classify(message, &client.mcp).map_err(|refusal| refuse(refusal, id))?;
+    if call.era == Era::Modern || call.method == Method::Initialize {
+        let why = "a batch holds neither `initialize` nor messages of 2026-07-28";
+        return Err(refuse(Refusal::ClientShape(why), id));
+    }
+    let permit = acl::permit(
+        &exchange.snapshot.acl,
+        &exchange.principal,
+        &server.id,
+        Some(&call),
+    )
+    .map_err(|refusal| refuse(refusal, id))?;
+    let request = Request {
+        verb: "POST",
+        fields: fields::write(headers, exchange, server, call.era, true),
+        body: Bytes::copy_from_slice(text.as_bytes()),
+        is_repeatable: call.method.is_safe_to_repeat(),
+        session: client.session.map(str::to_owned),
+    };
+    let is_request = matches!(call.message.body, Rpc::Request { .. });
+    Ok(Prepared {
+        flight: Flight::new(Arc::clone(&server.cluster), request, permit),
+        server: Arc::clone(server),
+        id: id.filter(|_| is_request).map(|id| id.as_json().to_owned()),
+    })
+}
+
+/// The next message of any entry, while the client is there.
+async fn next(
+    session: &mut Session,
+    news: &mut mpsc::Receiver<News>,
+) -> Result<Option<News>, Ended> {
+    tokio::select! {
+        biased;
+        message = news.recv() => Ok(message),
+        () = client_gone(session.as_downstream_mut()) => Err(Ended::ClientGone),
+    }
+}
+
+async fn open_stream(session: &mut Session, exchange: &Exchange) -> Result<(), Ended> {
+    let header = stream_header(session, exchange).map_err(|_| Refusal::Internal)?;
+    let written = session
+        .as_downstream_mut()
+        .write_response_header(Box::new(header))
+        .await;
+    written.map_err(|_| Ended::ClientGone)
+}
+
+fn stream_header(session: &Session, exchange: &Exchange) -> pingora::Result<ResponseHeader> {
+    let mut header = ResponseHeader::build_no_case(200, Some(8))?;
+    header.insert_header(CONTENT_TYPE, "text/event-stream")?;
+    header.insert_header(CACHE_CONTROL, "no-cache")?;
+    header.insert_header("x-accel-buffering", "no")?;
+    if session.req_header().version == http::Version::HTTP_11 {
+        header.insert_header(TRANSFER_ENCODING, "chunked")?;
+    }
+    answer::stamp(&mut header, exchange)?;
+    Ok(header)
+}
+
+async fn event(session: &mut Session, text: &[u8]) -> Result<(), Ended> {
+    let text = String::from_utf8_lossy(text);
+    let event = Bytes::from(write::message(&text));
+    let written = session
+        .as_downstream_mut()
+        .write_response_body(event, false)
+        .await;
+    written.map_err(|_| Ended::ClientGone)
+}
+
+/// One array of all answers; nothing but 202 where none was owed.
+async fn conclude(
+    session: &mut Session,
+    exchange: &Exchange,
+    answers: Vec<Bytes>,
+) -> Result<(), Ended> {
+    let written = if answers.is_empty() {
+        accepted(session, exchange).await
+    } else {
+        let text = [b"[".as_slice(), &answers.join(&b","[..]), b"]"].concat();
+        match ResponseHeader::build_no_case(200, Some(8)) {
+            Ok(header) => answer::json(session, exchange, header, text.into()).await,
+            Err(error) => Err(error),
+        }
+    };
+    written.map_err(|_| Ended::ClientGone)
+}
+
+async fn accepted(session: &mut Session, exchange: &Exchange) -> pingora::Result<()> {
+    let mut header = ResponseHeader::build_no_case(202, Some(4))?;
+    answer::stamp(&mut header, exchange)?;
+    answer::write(session, header, Bytes::new()).await
 }

@@ -7,6 +7,8 @@
 //! 5. The server, and whether the caller may reach it.
 //! 6. The way there.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use filters::acl;
 use filters::mcp::call::Call;
@@ -23,12 +25,11 @@ use pingora::proxy::Session;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Errand, Kind};
-use crate::gateway::{ControlPlane, Ended, answer, batch, body};
+use crate::gateway::{Ended, answer, batch, body};
+use crate::state::ControlPlane;
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::{CacheStatus, Status};
 use crate::upstream::relay::Request;
-
-use std::sync::Arc;
 
 /// Largest body of a request to the control plane, in bytes.
 const CONTROL_BODY_BYTES_MAX: usize = 1024 * 1024;

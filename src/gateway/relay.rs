@@ -101,7 +101,7 @@ pub(super) async fn carry(
         },
         session: request.session.clone(),
     };
-    let _active = Gauge::raise(exchange, server);
+    let _active = exchange.live.metrics.track(&server.id);
     let mut flight = Flight::new(Arc::clone(&server.cluster), request, permit);
     let head = match await_head(session.as_downstream_mut(), &mut flight, &care).await {
         Ok(head) => head,
@@ -401,27 +401,6 @@ impl Body {
     async fn discard(mut self) -> Result<(), Error> {
         while self.next().await?.is_some() {}
         Ok(())
-    }
-}
-
-/// A request in flight, in the metrics.
-struct Gauge(prometheus::IntGauge);
-
-impl Gauge {
-    fn raise(exchange: &Exchange, server: &Server) -> Self {
-        let gauge = exchange
-            .live
-            .metrics
-            .active
-            .with_label_values(&[&server.id]);
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Gauge {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

@@ -18,6 +18,9 @@ use crate::telemetry::outcome::Status;
 use crate::upstream::error::Error;
 use crate::upstream::relay::Body;
 
+/// How long a stream may go without being looked at.
+const PAUSE_MAX: Duration = Duration::from_secs(3600);
+
 /// Relays a stream to its end.
 pub(super) async fn relay(
     session: &mut Session,
@@ -90,7 +93,7 @@ enum Step {
 /// The state of one stream.
 struct Relay {
     observer: Observer,
-    keep_alive: Duration,
+    keep_alive: Option<Duration>,
     last_write: Instant,
     last_read: Instant,
     idle_limit: Option<Duration>,
@@ -114,7 +117,10 @@ impl Relay {
 
     /// Until when there is nothing to do.
     fn pause(&self) -> Duration {
-        let mut due = self.last_write + self.keep_alive;
+        let now = Instant::now();
+        let mut due = self
+            .keep_alive
+            .map_or(now + PAUSE_MAX, |every| self.last_write + every);
         if let Some(limit) = self.idle_limit {
             due = due.min(self.last_read + limit);
         }
@@ -122,7 +128,7 @@ impl Relay {
             due = due.min(deadline);
         }
         // The timer is coarse: a little late is better than a spin.
-        due.saturating_duration_since(Instant::now()) + Duration::from_millis(1)
+        due.saturating_duration_since(now) + Duration::from_millis(1)
     }
 
     fn pass(&mut self, bytes: Bytes, is_done: bool) -> Step {
@@ -152,7 +158,10 @@ impl Relay {
             care.cancel();
             return self.end(exchange, care, &Error::Timeout(phase));
         }
-        if now < self.last_write + self.keep_alive {
+        if self
+            .keep_alive
+            .is_none_or(|every| now < self.last_write + every)
+        {
             return Step::Wait;
         }
         self.last_write = now;

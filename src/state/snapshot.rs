@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filters::{acl, origin};
+use http::{HeaderName, HeaderValue};
 
 use crate::upstream::cluster::Cluster;
 
@@ -18,8 +19,8 @@ pub struct Snapshot {
     pub acl: acl::Rules,
     /// Largest request body, in bytes.
     pub body_bytes_max: usize,
-    /// How long a stream may be silent before a comment keeps it alive.
-    pub keep_alive: Duration,
+    /// How long a stream may be silent before a comment keeps it alive; `None` sends none.
+    pub keep_alive: Option<Duration>,
 }
 
 /// One MCP server.
@@ -53,88 +54,23 @@ pub struct StaticFields {
     names: HashSet<String>,
 }
 
-/// Why a configured header cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidField {
-    /// Its name is no HTTP token.
-    #[error("`{0}` is not a valid header name")]
-    Name(String),
-    /// Its value has a control character.
-    #[error("the value of `{0}` has a control character")]
-    Value(String),
-    /// The gateway itself sets it.
-    #[error("`{0}` is set by the gateway and cannot be configured")]
-    Reserved(String),
-}
-
-/// What frames a message or names its connection is never configurable.
-const RESERVED: [&str; 7] = [
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "transfer-encoding",
-    "upgrade",
-];
-
 impl StaticFields {
-    /// Compiles configured headers.
-    ///
-    /// # Errors
-    /// [`InvalidField`] for the first that cannot be sent.
-    pub fn compile<'a>(
-        headers: impl IntoIterator<Item = (&'a String, &'a String)>,
-    ) -> Result<Self, InvalidField> {
+    /// Writes the configured headers as lines.
+    #[must_use]
+    pub fn compile(headers: &[(HeaderName, HeaderValue)]) -> Self {
         let mut fields = Self::default();
         for (name, value) in headers {
-            let lower = name.to_ascii_lowercase();
-            if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-                return Err(InvalidField::Name(name.clone()));
-            }
-            if RESERVED.contains(&lower.as_str()) {
-                return Err(InvalidField::Reserved(name.clone()));
-            }
-            if http::HeaderValue::from_bytes(value.as_bytes()).is_err() {
-                return Err(InvalidField::Value(name.clone()));
-            }
-            for part in [lower.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                 fields.lines.extend_from_slice(part);
             }
-            fields.names.insert(lower);
+            fields.names.insert(name.as_str().to_owned());
         }
-        Ok(fields)
+        fields
     }
 
     /// Whether the configuration sets `name` (in lower case): a client's own is then dropped.
     #[must_use]
     pub fn sets(&self, name: &str) -> bool {
         !self.names.is_empty() && self.names.contains(name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_header_that_would_break_the_message_is_refused() {
-        let compile = |name: &str, value: &str| {
-            let headers = [(name.to_owned(), value.to_owned())];
-            StaticFields::compile(headers.iter().map(|(name, value)| (name, value))).map(|_| ())
-        };
-        assert_eq!(compile("X-Key", "v"), Ok(()));
-        assert_eq!(
-            compile("X Key", "v"),
-            Err(InvalidField::Name("X Key".into()))
-        );
-        assert_eq!(
-            compile("X-Key", "a\r\nb: c"),
-            Err(InvalidField::Value("X-Key".into()))
-        );
-        assert_eq!(
-            compile("Host", "v"),
-            Err(InvalidField::Reserved("Host".into()))
-        );
     }
 }

@@ -37,6 +37,7 @@ struct State {
     text: String,
     dropped: u64,
     closed: bool,
+    is_broken: bool,
 }
 
 /// The thread that writes the lines. Dropping it writes what is left and ends the thread.
@@ -65,6 +66,12 @@ impl AccessLog {
                 thread: Some(thread),
             },
         ))
+    }
+
+    /// Whether the last lines could be written.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        !self.shared.state.lock().is_broken
     }
 
     /// Logs a finished request.
@@ -105,10 +112,12 @@ fn write_all(shared: &Shared, out: &mut impl Write) {
         if dropped > 0 {
             tracing::warn!(dropped, "Access log could not keep up");
         }
-        if !text.is_empty()
-            && let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
-        {
-            tracing::debug!(%error, "Access log could not be written");
+        if !text.is_empty() {
+            let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            if let Err(error) = &written {
+                tracing::debug!(%error, "Access log could not be written");
+            }
+            shared.state.lock().is_broken = written.is_err();
         }
         if closed {
             return;

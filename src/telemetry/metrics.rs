@@ -8,7 +8,8 @@ use std::collections::HashSet;
 
 use parking_lot::Mutex;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::telemetry::outcome::{Outcome, Status};
@@ -26,8 +27,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     errors: IntCounterVec,
-    /// Requests in flight, by server.
-    pub active: IntGaugeVec,
+    active: IntGaugeVec,
     /// 1 while a replica of the server is healthy.
     pub backend_health: IntGaugeVec,
     /// Requests in flight, by server and replica.
@@ -93,6 +93,14 @@ impl Metrics {
         })
     }
 
+    /// Counts a request of `server` as in flight for as long as the guard lives.
+    #[must_use]
+    pub fn track(&self, server: &str) -> Active {
+        let gauge = self.active.with_label_values(&[server]);
+        gauge.inc();
+        Active(gauge)
+    }
+
     /// Counts a finished request.
     pub fn count(&self, outcome: &Outcome) {
         let server = outcome.server_label();
@@ -137,6 +145,15 @@ impl Metrics {
             return label;
         }
         "_other".to_owned()
+    }
+}
+
+/// A request in flight.
+pub struct Active(IntGauge);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

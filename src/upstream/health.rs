@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -200,7 +200,9 @@ impl HealthCheck for McpCheck {
         let Some(replica) = cluster::replica(target) else {
             return PingoraError::e_explain(ErrorType::InternalError, "a member without a replica");
         };
+        let started = Instant::now();
         let outcome = fast_timeout(self.spec.timeout, self.probe(replica)).await;
+        replica.note_check(started.elapsed());
         match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(why)) => PingoraError::e_explain(ErrorType::ConnectError, why.to_string()),

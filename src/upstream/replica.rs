@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use filters::refusal::Phase;
@@ -30,6 +30,16 @@ pub struct Replica {
     pub pool: Pool,
     in_flight: AtomicUsize,
     resolved: ArcSwapOption<Resolved>,
+    checked: ArcSwapOption<Check>,
+}
+
+/// What the last health check found out.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    /// When it ended.
+    pub at: SystemTime,
+    /// How long it took.
+    pub took: Duration,
 }
 
 #[derive(Debug)]
@@ -48,7 +58,22 @@ impl Replica {
             pool: Pool::default(),
             in_flight: AtomicUsize::new(0),
             resolved: ArcSwapOption::empty(),
+            checked: ArcSwapOption::empty(),
         }
+    }
+
+    /// The last health check, if there was one.
+    #[must_use]
+    pub fn last_check(&self) -> Option<Check> {
+        self.checked.load().as_deref().copied()
+    }
+
+    /// Notes a health check that has just ended.
+    pub fn note_check(&self, took: Duration) {
+        self.checked.store(Some(Arc::new(Check {
+            at: SystemTime::now(),
+            took,
+        })));
     }
 
     /// How many requests it carries now.

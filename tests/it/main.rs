@@ -21,4 +21,5 @@ mod faults;
 mod forwarding;
 mod sdk;
 mod sdk_rust;
+mod stdio;
 mod support;

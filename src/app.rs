@@ -1,0 +1,123 @@
+//! The composition root: builds everything from a configuration and owns the running server.
+//!
+//! **Invariant:** constructors do no I/O; sockets are opened and processes started by the services
+//! that run them.
+
+mod adapter;
+mod build;
+mod lifecycle;
+mod listen;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use pingora::apps::HttpServerOptions;
+use pingora::server::configuration::{Opt, ServerConf};
+use pingora::server::{RunArgs, Server};
+use pingora::services::background::background_service;
+use pingora::services::listening::Service;
+
+use crate::admin;
+use crate::app::adapter::ControlApp;
+use crate::app::lifecycle::{Caretaker, Signals};
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::state::Shared;
+use crate::state::live::Live;
+use crate::telemetry::access::AccessLog;
+use crate::telemetry::metrics::Metrics;
+
+/// How long Pingora waits for its runtimes once everything is drained, in seconds.
+const RUNTIME_SHUTDOWN_SECONDS: u64 = 2;
+
+/// Runs the gateway until it is told to stop.
+///
+/// # Errors
+/// Where an address cannot be listened on, or a part cannot be built.
+pub fn run(config: &Config) -> anyhow::Result<()> {
+    let (access, writer) =
+        AccessLog::start(std::io::stdout()).context("cannot start the access log")?;
+    let metrics = Metrics::new().context("cannot register the metrics")?;
+    let live = Arc::new(Live::new(metrics, access));
+    let built = build::build(config, &live)?;
+    let address = listen::address(&config.gateway.host, config.gateway.port)
+        .with_context(|| format!("gateway.host {}", config.gateway.host))?;
+    listen::probe(address).with_context(|| format!("gateway.port: cannot listen on {address}"))?;
+    let shared = Arc::new(Shared {
+        snapshot: ArcSwap::from_pointee(built.snapshot),
+        live: Arc::clone(&live),
+    });
+    let control = admin::Control::new(Arc::clone(&shared), admin::Access::from(&config.admin));
+
+    let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(config));
+    let conf = Arc::clone(&server.configuration);
+    let gateway = Gateway::new(Arc::clone(&shared), control.api());
+    let mut service = pingora::proxy::http_proxy_service_with_name(&conf, gateway, "gateway");
+    if let Some(proxy) = service.app_logic_mut() {
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        proxy.server_options = Some(options);
+    }
+    service.add_tcp(&address.to_string());
+    server.add_service(service);
+    if config.metrics.enabled {
+        server.add_service(metrics_service(config, &control)?);
+    }
+    let signals = Signals::new(Arc::clone(&live), config.gateway.shutdown_grace);
+    let caretaker = Caretaker::new(built.tasks, signals.stop(), address, banner(config));
+    server.add_service(background_service("caretaker", caretaker));
+    server.bootstrap();
+    server.run(RunArgs {
+        shutdown_signal: Box::new(signals),
+    });
+    drop(writer);
+    Ok(())
+}
+
+fn server_conf(config: &Config) -> ServerConf {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    ServerConf {
+        threads: config.gateway.n_threads.unwrap_or(cores),
+        // We drain ourselves, before Pingora is told: it would sleep through the whole period.
+        grace_period_seconds: Some(0),
+        graceful_shutdown_timeout_seconds: Some(RUNTIME_SHUTDOWN_SECONDS),
+        ..ServerConf::default()
+    }
+}
+
+fn metrics_service(
+    config: &Config,
+    control: &admin::Control,
+) -> anyhow::Result<Service<ControlApp>> {
+    let address = listen::address(&config.metrics.host, config.metrics.port)
+        .with_context(|| format!("metrics.host {}", config.metrics.host))?;
+    listen::probe(address).with_context(|| format!("metrics.port: cannot listen on {address}"))?;
+    let app = ControlApp::new(control.metrics(config.metrics.require_auth));
+    let mut service = Service::new("metrics".to_owned(), app);
+    service.threads = Some(1);
+    service.add_tcp(&address.to_string());
+    Ok(service)
+}
+
+/// What a person who started the gateway wants to know.
+fn banner(config: &Config) -> String {
+    let host = match config.gateway.host.as_str() {
+        "0.0.0.0" => "127.0.0.1".to_owned(),
+        "::" => "[::1]".to_owned(),
+        v6 if v6.contains(':') => format!("[{v6}]"),
+        host => host.to_owned(),
+    };
+    let base = format!("http://{host}:{}", config.gateway.port);
+    let mut text = format!(
+        "conduit {} is listening on {base}\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    for server in &config.servers {
+        text.push_str(&format!("  {base}/mcp/{}\n", server.id));
+    }
+    if config.servers.is_empty() {
+        text.push_str("  no servers are configured: add some under `servers`\n");
+    }
+    text
+}
