@@ -74,6 +74,7 @@ impl Nursery {
             pipes,
             link: Arc::new(link),
             stop: self.stop.child_token(),
+            stop_all: self.stop.clone(),
             place,
         })
     }

@@ -14,7 +14,6 @@ use tracing::{info, warn};
 
 use super::bridge::Bridge;
 use super::child::STOP_MAX;
-use super::failure::Failure;
 use super::link::Link;
 use super::nursery::Nursery;
 use super::runtime::Runtime;
@@ -131,9 +130,6 @@ impl Supervisor {
         bridge.sessions.close_streams();
         if !server::within(DRAIN_MAX, self.drained()).await {
             warn!(server.id = %bridge.spec.server, "Calls cut off at shutdown");
-        }
-        for link in self.links() {
-            link.close(&Failure::ShuttingDown);
         }
         bridge.nursery.stop.cancel();
         bridge.nursery.tasks.close();

@@ -33,13 +33,15 @@ pub(super) struct Tended {
     pub(super) link: Arc<Link>,
     /// Ends this child.
     pub(super) stop: CancellationToken,
+    /// Ends every child.
+    pub(super) stop_all: CancellationToken,
     pub(super) place: OwnedSemaphorePermit,
 }
 
 /// What ended a child's service.
 enum Cause {
     Exited(Exit),
-    Told,
+    Told(Failure),
     ClosedOutput,
     ClosedInput,
 }
@@ -52,6 +54,7 @@ impl Tended {
             pipes,
             link,
             stop,
+            stop_all,
             place,
         } = self;
         let stall = STALL_MIN.max(link.spec.call_timeout.saturating_mul(2));
@@ -62,13 +65,14 @@ impl Tended {
 
         let cause = tokio::select! {
             biased;
-            () = stop.cancelled() => Cause::Told,
+            () = stop_all.cancelled() => Cause::Told(Failure::ShuttingDown),
+            () = stop.cancelled() => Cause::Told(Failure::SessionEnded),
             exit = process.wait() => Cause::Exited(exit),
             _ = &mut reader => Cause::ClosedOutput,
             _ = &mut writer => Cause::ClosedInput,
         };
         let is_read = matches!(cause, Cause::ClosedOutput);
-        let is_told = matches!(cause, Cause::Told);
+        let is_told = matches!(cause, Cause::Told(_));
         let exit = end(&mut process, &link, &cause).await;
         if !is_read && !is_told {
             // What it answered before it went still counts.
@@ -97,8 +101,8 @@ where
 async fn end(process: &mut Process, link: &Link, cause: &Cause) -> Exit {
     match cause {
         Cause::Exited(exit) => *exit,
-        Cause::Told => {
-            link.close(&Failure::SessionEnded);
+        Cause::Told(failure) => {
+            link.close(failure);
             process.stop().await
         }
         Cause::ClosedOutput | Cause::ClosedInput => {
@@ -107,7 +111,7 @@ async fn end(process: &mut Process, link: &Link, cause: &Cause) -> Exit {
             }
             let how = match cause {
                 Cause::ClosedInput => "does not read its input",
-                Cause::ClosedOutput | Cause::Exited(_) | Cause::Told => "closed its output",
+                Cause::ClosedOutput | Cause::Exited(_) | Cause::Told(_) => "closed its output",
             };
             link.close(&Failure::UpstreamEnded { how: how.into() });
             process.stop().await

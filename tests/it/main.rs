@@ -14,6 +14,7 @@
 
 mod bad_input;
 mod bodies;
+mod config;
 mod conformance;
 mod demo;
 mod disconnect;

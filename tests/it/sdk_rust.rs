@@ -54,6 +54,11 @@ async fn legacy(url: &str) -> Value {
         .await;
     assert!(sampled.contains("Paris, says the model"), "{sampled}");
     assert_eq!(client.inbox.first("sampling").await["maxTokens"], 9);
+    // The server asks by itself, once the GET stream should be open, and says in the log what it got.
+    let updated = client
+        .inbox
+        .first_with("log message", "Roots updated: 1 root");
+    updated.await;
     let roots = client.text("get-roots-list", json!({})).await;
     assert!(roots.contains("file:///srv/one"), "{roots}");
 
@@ -167,7 +172,7 @@ async fn logging(client: &RustClient) {
         .await
         .unwrap();
     client.text("toggle-simulated-logging", json!({})).await;
-    client.inbox.first("log message").await;
+    client.inbox.first_with("log message", "evel").await;
     client.text("toggle-simulated-logging", json!({})).await;
 }
 
@@ -252,8 +257,8 @@ async fn gateway(http: &Server, stdio: Value) -> Gateway {
 async fn rust_client_works_against_server_everything_over_http_and_stdio() {
     let sdk = Sdk::locate();
     let server = sdk.everything().await;
-    let gateway = gateway(&server, sdk.everything_stdio("stdio")).await;
     let direct = legacy(&server.url).await;
+    let gateway = gateway(&server, sdk.everything_stdio("stdio")).await;
     assert_eq!(legacy(&gateway.url("http")).await, direct);
     assert_eq!(legacy(&gateway.url("stdio")).await, direct);
 }
@@ -262,8 +267,8 @@ async fn rust_client_works_against_server_everything_over_http_and_stdio() {
 async fn modern_rust_client_works_against_the_typescript_v2_server_over_http_and_stdio() {
     let sdk = Sdk::locate();
     let server = sdk.both_eras().await;
-    let gateway = gateway(&server, sdk.both_eras_stdio("stdio")).await;
     let direct = modern(&server.url).await;
+    let gateway = gateway(&server, sdk.both_eras_stdio("stdio")).await;
     assert_eq!(modern(&gateway.url("http")).await, direct);
     assert_eq!(modern(&gateway.url("stdio")).await, direct);
 }

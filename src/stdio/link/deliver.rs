@@ -378,3 +378,6 @@ fn id_in_tail(tail: &[u8]) -> Option<u64> {
         .then(|| number(value.trim()))
         .flatten()
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,15 +71,21 @@ impl Inbox {
 
     /// Waits for the first event of a kind.
     pub(crate) async fn first(&self, kind: &str) -> Value {
+        self.first_with(kind, "").await
+    }
+
+    /// Waits for the first event of a kind whose JSON has `part` in it.
+    pub(crate) async fn first_with(&self, kind: &str, part: &str) -> Value {
+        let found = || {
+            let mut all = self.all(kind).into_iter();
+            all.find(|event| event.to_string().contains(part))
+        };
         let mut arrivals = self.arrivals.subscribe();
-        within(&format!("a {kind} from the server"), async {
-            arrivals
-                .wait_for(|_| !self.all(kind).is_empty())
-                .await
-                .unwrap();
+        within(&format!("a {kind} with {part:?} from the server"), async {
+            arrivals.wait_for(|_| found().is_some()).await.unwrap();
         })
         .await;
-        self.all(kind).remove(0)
+        found().unwrap()
     }
 }
 
