@@ -5,12 +5,13 @@
 //! completion, logging. It speaks both eras: sessions up to 2025-11-25, single requests from
 //! 2026-07-28 on.
 //!
-//! Where to look: [`tools`](self) for what it can do, `server` for the rest of the protocol,
-//! `caller` for the differences between the eras, `listener` for HTTP.
+//! Where to look: `tools` for what it can do, `server` for the rest of the protocol, `caller` for
+//! the differences between the eras, `listener` for HTTP.
 //!
 //! **Invariant:** in stdio mode nothing but MCP is written to stdout.
-//! **Invariant:** it listens on the loopback interface only, and every store, list and wait is
-//! bounded.
+//! **Invariant:** it listens on the loopback interface only.
+//! **Invariant:** notes, connections, subscriptions and waits are bounded; a session that is silent
+//! for five minutes is ended (by rmcp, which sets no other bound to their number).
 #![expect(
     deprecated,
     reason = "logging still works in both eras, so the demo shows it"
