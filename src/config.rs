@@ -113,6 +113,9 @@ pub fn load(source: &Source) -> Result<Loaded, Problems> {
 
 fn load_into(source: &Source, problems: &mut Problems) -> Option<Config> {
     let variables = Variables::gather(source, problems);
+    for remark in &source.remarks {
+        problems.warning("", remark.as_str());
+    }
     if source.text.is_none() {
         let path = source.path.display();
         problems.warning(

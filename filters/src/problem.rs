@@ -53,6 +53,9 @@ pub struct Problem {
     pub allowed: Option<String>,
     /// Where the value was written, once known.
     pub place: Option<Place>,
+    /// The path of another value without which this would not be wrong, such as the `transport`
+    /// that makes a `url` required.
+    pub cause: Option<String>,
 }
 
 /// All findings of one load, in the order they were made.
@@ -88,6 +91,7 @@ impl Problem {
             found: None,
             allowed: None,
             place: None,
+            cause: None,
         }
     }
 
@@ -100,6 +104,12 @@ impl Problem {
     /// Says what would be accepted.
     pub fn allowed(&mut self, allowed: impl Into<String>) -> &mut Self {
         self.allowed = Some(allowed.into());
+        self
+    }
+
+    /// Says which other value makes this wrong.
+    pub fn because_of(&mut self, path: impl Into<String>) -> &mut Self {
+        self.cause = Some(path.into());
         self
     }
 
@@ -142,6 +152,11 @@ impl Problems {
         self.push(Problem::new(Severity::Warning, path, message))
     }
 
+    /// Adds a finding that was made elsewhere.
+    pub fn add(&mut self, problem: Problem) -> &mut Problem {
+        self.push(problem)
+    }
+
     /// The findings so far.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.list.iter()
@@ -169,7 +184,7 @@ impl Problems {
 
     /// Takes over the findings of a later stage, except those that only echo an earlier error:
     /// when a value was refused the later stage saw its default instead, and what it says about
-    /// that value, its parts or the list it stood in is not the operator's doing.
+    /// that value, its parts, the list it stood in, or because of it, is not the operator's doing.
     pub fn absorb(&mut self, later: Self) {
         let refused: Vec<String> = self
             .list
@@ -179,7 +194,14 @@ impl Problems {
             .collect();
         self.omitted = self.omitted.saturating_add(later.omitted);
         for problem in later.list {
-            if !refused.iter().any(|path| related(path, &problem.path)) {
+            let rests_on = |path: &String| {
+                related(path, &problem.path)
+                    || problem
+                        .cause
+                        .as_ref()
+                        .is_some_and(|cause| related(path, cause))
+            };
+            if !refused.iter().any(rests_on) {
                 self.push(problem);
             }
         }
@@ -213,11 +235,14 @@ impl Problems {
     fn push(&mut self, problem: Problem) -> &mut Problem {
         if self.list.len() >= PROBLEMS_MAX {
             self.omitted = self.omitted.saturating_add(1);
-            if problem.severity == Severity::Warning {
-                return self.overflow.insert(Box::new(problem));
+            // An error never hides behind warnings: it takes the place of the last one.
+            let is_warning = |kept: &Problem| kept.severity == Severity::Warning;
+            match self.list.iter().rposition(is_warning) {
+                Some(at) if problem.severity == Severity::Error => {
+                    self.list.remove(at);
+                }
+                Some(_) | None => return self.overflow.insert(Box::new(problem)),
             }
-            // An error never hides behind warnings: it takes the last slot.
-            self.list.pop();
         }
         self.list.push_mut(problem)
     }
@@ -283,6 +308,25 @@ mod tests {
     }
 
     #[test]
+    fn a_finding_that_rests_on_a_refused_value_is_left_out() {
+        let mut first = Problems::default();
+        first.error("servers[0].transport", "is not one of the choices");
+        let mut later = Problems::default();
+        later
+            .error("servers[0].url", "is required")
+            .because_of("servers[0].transport");
+        later
+            .error("servers[1].url", "is required")
+            .because_of("servers[1].transport");
+        first.absorb(later);
+        assert_eq!(
+            first.iter().nth(1).map(|problem| problem.path.as_str()),
+            Some("servers[1].url")
+        );
+        assert_eq!(first.iter().count(), 2);
+    }
+
+    #[test]
     fn an_error_past_the_bound_still_makes_the_configuration_unusable() {
         let mut problems = Problems::default();
         for _ in 0..PROBLEMS_MAX {
@@ -290,10 +334,20 @@ mod tests {
         }
         assert!(!problems.has_errors());
         problems.error("y", "is wrong");
+        problems.error("z", "is wrong").found("1");
         assert!(problems.has_errors());
+        let errors = problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error);
+        assert_eq!(
+            errors
+                .map(|problem| problem.path.as_str())
+                .collect::<Vec<_>>(),
+            ["y", "z"]
+        );
         assert_eq!(
             (problems.iter().count(), problems.omitted()),
-            (PROBLEMS_MAX, 1)
+            (PROBLEMS_MAX, 2)
         );
     }
 }

@@ -45,11 +45,15 @@ fn usable(source: &Source, loaded: &Loaded, strict: bool) -> Report {
     for notice in inactive(&loaded.config) {
         text.push_str(&format!("notice: {notice}\n"));
     }
-    let path = source.path.display();
+    let path = match source.text {
+        Some(_) => source.path.display().to_string(),
+        None => "a configuration without a file".to_owned(),
+    };
     if strict && !loaded.warnings.is_empty() {
         let n = loaded.warnings.len();
+        let plural = if n == 1 { "warning" } else { "warnings" };
         text.push_str(&format!(
-            "{path} has {n} warnings, which --strict does not accept\n"
+            "{path} has {n} {plural}, which --strict does not accept\n"
         ));
         return Report {
             text,

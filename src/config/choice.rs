@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NamespaceStrategy {
+    /// `server.tool`.
     #[default]
     Prefix,
+    /// The bare name.
     None,
 }
 
@@ -19,17 +21,21 @@ pub enum NamespaceStrategy {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoadBalancing {
+    /// Each in turn.
     #[default]
     RoundRobin,
+    /// The one with the fewest calls in flight.
     LeastConnections,
 }
 
 /// The oldest TLS version a listener speaks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TlsVersion {
+    /// 1.2 and newer.
     #[default]
     #[serde(rename = "TLSv1.2")]
     V1_2,
+    /// 1.3 only.
     #[serde(rename = "TLSv1.3")]
     V1_3,
 }
@@ -38,8 +44,10 @@ pub enum TlsVersion {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transport {
+    /// Over the network.
     #[default]
     Http,
+    /// As a child process.
     Stdio,
 }
 
@@ -47,10 +55,14 @@ pub enum Transport {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccountBinding {
+    /// The client's own.
     #[default]
     Client,
+    /// Its tenant's.
     Tenant,
+    /// Its workspace's.
     Workspace,
+    /// The client's own, else its workspace's.
     ClientOrWorkspace,
 }
 
@@ -58,9 +70,12 @@ pub enum AccountBinding {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum IdentityMode {
+    /// Not at all.
     #[default]
     None,
+    /// By the client's own token.
     Bearer,
+    /// By a header that describes the client.
     ClaimsHeader,
 }
 
@@ -68,10 +83,14 @@ pub enum IdentityMode {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PackageSource {
+    /// npm.
     #[default]
     Npm,
+    /// The Python package index.
     Pypi,
+    /// A container registry.
     Oci,
+    /// Nowhere: a command of this machine.
     Command,
 }
 
@@ -79,10 +98,14 @@ pub enum PackageSource {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Channel {
+    /// Stable releases.
     #[default]
     Stable,
+    /// Beta releases.
     Beta,
+    /// The newest builds.
     Canary,
+    /// One release, until told otherwise.
     Pinned,
 }
 
@@ -90,10 +113,15 @@ pub enum Channel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseStatus {
+    /// It runs.
     Active,
+    /// It ran well.
     Healthy,
+    /// It was not tried yet.
     Candidate,
+    /// It failed its check.
     Failed,
+    /// It was undone.
     RolledBack,
 }
 
@@ -102,10 +130,13 @@ pub enum ReleaseStatus {
 #[serde(rename_all = "kebab-case")]
 #[schemars(extend("enum" = ["none", "api-key", "api_key", "jwt"]))]
 pub enum AuthMethod {
+    /// They do not.
     #[default]
     None,
+    /// By a key.
     #[serde(alias = "api_key")]
     ApiKey,
+    /// By a token of an identity provider.
     Jwt,
 }
 
@@ -113,8 +144,10 @@ pub enum AuthMethod {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccessAction {
+    /// Yes.
     #[default]
     Allow,
+    /// No.
     Deny,
 }
 
@@ -122,8 +155,10 @@ pub enum AccessAction {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitBackend {
+    /// In this process.
     #[default]
     Memory,
+    /// In Redis.
     Redis,
 }
 
@@ -131,8 +166,10 @@ pub enum LimitBackend {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GuardDefault {
+    /// It goes through.
     #[default]
     Allow,
+    /// It is refused.
     Block,
 }
 
@@ -140,10 +177,14 @@ pub enum GuardDefault {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardAction {
+    /// Refuses the call.
     #[default]
     Block,
+    /// Lets it through and reports it.
     Alert,
+    /// Holds it until somebody approves.
     RequireApproval,
+    /// Changes its arguments.
     Transform,
 }
 
@@ -151,17 +192,28 @@ pub enum GuardAction {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Operator {
+    /// Equal.
     #[default]
     Eq,
+    /// Not equal.
     Neq,
+    /// Greater.
     Gt,
+    /// Greater or equal.
     Gte,
+    /// Less.
     Lt,
+    /// Less or equal.
     Lte,
+    /// A text or list that contains the value.
     Contains,
+    /// One that does not.
     NotContains,
+    /// A text that matches a regular expression.
     Matches,
+    /// Present.
     Exists,
+    /// Absent.
     NotExists,
 }
 
@@ -169,10 +221,14 @@ pub enum Operator {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
+    /// Worth a note.
     Low,
+    /// Worth a look.
     #[default]
     Medium,
+    /// Worth acting on.
     High,
+    /// Worth acting on now.
     Critical,
 }
 
@@ -180,11 +236,17 @@ pub enum Severity {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Owns the workspace.
     Owner,
+    /// Administers it.
     Admin,
+    /// Approves calls.
     Approver,
+    /// Operates its servers.
     Operator,
+    /// Calls tools.
     Developer,
+    /// Only looks.
     #[default]
     Viewer,
 }
@@ -193,9 +255,12 @@ pub enum Role {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyEffect {
+    /// The call goes through.
     Allow,
+    /// It is refused.
     #[default]
     Deny,
+    /// It waits for an approval.
     RequireApproval,
 }
 
@@ -203,22 +268,29 @@ pub enum PolicyEffect {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InstallMode {
+    /// Reached where it runs.
     #[default]
     Remote,
+    /// Installed here.
     Package,
 }
 
 /// A moment in a request at which a plugin can act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Hook {
+    /// Before anything else.
     #[serde(rename = "before:request")]
     BeforeRequest,
+    /// When the client is known.
     #[serde(rename = "after:auth")]
     AfterAuth,
+    /// Before the cache is asked.
     #[serde(rename = "before:cache")]
     BeforeCache,
+    /// When the server has answered.
     #[serde(rename = "after:upstream")]
     AfterUpstream,
+    /// Before the client is answered.
     #[serde(rename = "before:response")]
     BeforeResponse,
 }
@@ -227,8 +299,11 @@ pub enum Hook {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiscoveryKind {
+    /// They register themselves over HTTP.
     #[default]
     Http,
+    /// By SRV records.
     Dns,
+    /// By Consul.
     Consul,
 }

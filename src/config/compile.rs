@@ -24,6 +24,7 @@ pub mod governance;
 pub mod guard;
 pub mod limit;
 pub mod observe;
+pub mod reference;
 pub mod runtime;
 pub mod server;
 
@@ -50,6 +51,7 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
         discovery: extend::compile_discovery(raw.discovery, problems),
         written: crate::config::inactive::written(places),
     };
+    reference::check(&config, &server_ids, problems);
     check_ports(&config, places, problems);
     check_admin(&config, places, problems);
     warn_about_forgotten_switches(&config, places, problems);
@@ -60,7 +62,7 @@ fn check_ports(config: &Config, places: &Places, problems: &mut Problems) {
     if config.metrics.enabled && config.metrics.port == config.gateway.port {
         let port = config.gateway.port;
         let problem = problems.error("metrics.port", "must be different from gateway.port");
-        problem.found(port.to_string());
+        problem.found(port.to_string()).because_of("gateway.port");
         problem.place = places
             .nearest("metrics.port")
             .or_else(|| places.nearest("gateway.port"));
@@ -74,13 +76,17 @@ fn check_admin(config: &Config, places: &Places, problems: &mut Problems) {
         ..
     } = &config.admin;
     let host = &config.gateway.host;
-    if key.is_none() && !allow_unauthenticated && !is_loopback(host) {
+    let is_refused = problems
+        .iter()
+        .any(|problem| problem.path == "gateway.host");
+    if key.is_none() && !allow_unauthenticated && !is_loopback(host) && !is_refused {
         let message = format!(
             "is required because gateway.host is {host:?}, which is not a loopback address: set \
              admin.key or CONDUIT_ADMIN_KEY, or accept an open admin API with \
              admin.allow_unauthenticated: true"
         );
         let problem = problems.error("admin.key", message);
+        problem.because_of("gateway.host");
         problem.place = places
             .nearest("admin.key")
             .or_else(|| places.nearest("gateway.host"));
@@ -96,8 +102,6 @@ fn check_admin(config: &Config, places: &Places, problems: &mut Problems) {
 /// A section full of rules whose switch was never written is most likely a mistake.
 fn warn_about_forgotten_switches(config: &Config, places: &Places, problems: &mut Problems) {
     let limits = &config.rate_limits;
-    let has_limits =
-        !(limits.global.is_empty() && limits.per_client.is_empty() && limits.overrides.is_empty());
     let sections = [
         (
             "acl",
@@ -107,7 +111,7 @@ fn warn_about_forgotten_switches(config: &Config, places: &Places, problems: &mu
             "guardrails",
             !config.guardrails.enabled && !config.guardrails.rules.is_empty(),
         ),
-        ("rate_limits", !limits.enabled && has_limits),
+        ("rate_limits", !limits.enabled && limits.has_limits()),
     ];
     for (section, is_idle) in sections {
         if is_idle && !places.is_written(&format!("{section}.enabled")) {

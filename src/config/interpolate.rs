@@ -17,6 +17,8 @@ pub struct Expanded {
     pub text: String,
     /// The variables it was made from.
     pub variables: Vec<String>,
+    /// Whether the text referred to variables, even if a default was used.
+    pub has_references: bool,
 }
 
 /// Why a reference cannot be resolved.
@@ -78,6 +80,7 @@ fn expand_into<'a>(
                 faults.push(Fault::Unclosed);
                 return;
             };
+            expanded.has_references = true;
             resolve(body, value_of, depth, expanded, faults);
             rest = tail;
         } else {

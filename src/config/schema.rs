@@ -1,6 +1,6 @@
 //! The JSON Schema of the configuration file, generated from the raw types.
 //!
-//! It is used three times: printed by `conduit schema` for editors, walked by
+//! It is used three times: printed by `conduit schema` for editors (see [`publish`]), walked by
 //! [`crate::config::walk`] to check a file, and rendered by [`crate::config::docs`].
 //!
 //! **Invariant:** the schema is inlined and tidied into the few keywords the walk knows: `type` as
@@ -14,12 +14,14 @@ use serde_json::{Map, Value, json};
 
 use crate::config::raw::Raw;
 
+pub mod publish;
+
 /// The only pattern that names in the configuration follow.
 pub const NAME_PATTERN: &str = "^[a-zA-Z0-9-]+$";
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(generate);
 
-/// The JSON Schema (draft 2020-12) of the configuration file.
+/// The JSON Schema (draft 2020-12) of the configuration file, variables resolved.
 #[must_use]
 pub fn schema() -> &'static Value {
     &SCHEMA
@@ -28,8 +30,9 @@ pub fn schema() -> &'static Value {
 /// The schema as `conduit schema` prints it and `conf/schema.json` holds it.
 #[must_use]
 pub fn to_text() -> String {
-    // The alternate form of a JSON value cannot fail: it is indented text.
-    format!("{:#}\n", schema())
+    let mut published = schema().clone();
+    publish::loosen(&mut published);
+    format!("{published:#}\n")
 }
 
 fn generate() -> Value {
@@ -51,6 +54,7 @@ fn tidy(schema: &mut Value) {
     fold_choices(map);
     bound_integer(map);
     drop_empty_default(map);
+    drop_default_of_required(map);
     for keyword in ["items", "additionalProperties"] {
         if let Some(child) = map.get_mut(keyword) {
             tidy(child);
@@ -129,5 +133,20 @@ fn drop_empty_default(map: &mut Map<String, Value>) {
     let says_nothing = map.get("default").is_some_and(Value::is_null);
     if is_section || says_nothing {
         map.shift_remove("default");
+    }
+}
+
+/// A key that must be there has no default.
+fn drop_default_of_required(map: &mut Map<String, Value>) {
+    let Some(Value::Array(required)) = map.get("required").cloned() else {
+        return;
+    };
+    let Some(Value::Object(properties)) = map.get_mut("properties") else {
+        return;
+    };
+    for name in required.iter().filter_map(Value::as_str) {
+        if let Some(Value::Object(property)) = properties.get_mut(name) {
+            property.shift_remove("default");
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! file over the one in the working directory, and nothing is ever written to the environment.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use filters::problem::Problems;
@@ -33,6 +33,8 @@ pub struct Source {
     pub dotenv: Vec<DotEnv>,
     /// Variables that Conduit itself offers, weaker than all others.
     pub builtin: BTreeMap<String, String>,
+    /// What gathering them found doubtful.
+    pub remarks: Vec<String>,
 }
 
 /// A `.env` file.
@@ -61,45 +63,47 @@ impl Source {
     /// # Errors
     /// A file that was named but cannot be read, or is not text.
     pub fn read(flag: Option<&Path>) -> Result<Self, Problems> {
-        let mut problems = Problems::default();
+        let mut remarks = Vec::new();
         let environment = process_environment();
-        let here = read_dotenv(Path::new(".env"), &mut problems);
+        let here = read_dotenv(Path::new(".env"), &mut remarks);
         let named = flag
             .map(Path::to_path_buf)
             .or_else(|| named_file(&environment, here.as_ref()));
-        let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-        let mut dotenv = Vec::new();
-        if let Some(folder) = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            dotenv.extend(read_dotenv(&folder.join(".env"), &mut problems));
-        }
-        dotenv.extend(here);
         let is_optional = named.is_none();
+        let path = named.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
         let text = match read_text(&path) {
             Ok(text) => Some(text),
-            Err(error) if is_optional && error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                let path = path.display();
-                problems.error(
-                    "",
-                    format!("cannot read the configuration file {path}: {error}"),
-                );
-                None
-            }
+            Err(error) if is_optional && error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(unreadable(&path, &error)),
         };
-        if problems.has_errors() {
-            return Err(problems);
-        }
+        let beside = dotenv_beside(&path).and_then(|file| read_dotenv(&file, &mut remarks));
         Ok(Self {
             path,
             text,
             environment,
-            dotenv,
+            dotenv: beside.into_iter().chain(here).collect(),
             builtin: builtin(),
+            remarks,
         })
     }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problems {
+    let mut problems = Problems::default();
+    let path = path.display();
+    let message = format!("cannot read the configuration file {path}: {error}");
+    problems.error("", message);
+    problems
+}
+
+/// The `.env` beside a configuration file, unless that is the one in the working directory.
+fn dotenv_beside(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent()?;
+    let is_here = match (folder.canonicalize(), Path::new(".").canonicalize()) {
+        (Ok(folder), Ok(here)) => folder == here,
+        (Err(_), _) | (_, Err(_)) => folder.as_os_str().is_empty(),
+    };
+    (!is_here).then(|| folder.join(".env"))
 }
 
 fn process_environment() -> BTreeMap<String, String> {
@@ -140,18 +144,18 @@ fn read_text(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-fn read_dotenv(path: &Path, problems: &mut Problems) -> Option<DotEnv> {
+/// A `.env` file, if there is one. One that cannot be read is remarked on: it is often there for
+/// somebody else.
+fn read_dotenv(path: &Path, remarks: &mut Vec<String>) -> Option<DotEnv> {
     let mut text = String::new();
     let read = std::fs::File::open(path)
         .and_then(|file| file.take(DOTENV_BYTES_MAX).read_to_string(&mut text));
+    let path = path.to_path_buf();
     match read {
-        Ok(_) => Some(DotEnv {
-            path: path.to_path_buf(),
-            text,
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Ok(_) => Some(DotEnv { path, text }),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => {
-            problems.error("", format!("cannot read {}: {error}", path.display()));
+            remarks.push(format!("{} is not used: {error}", path.display()));
             None
         }
     }
@@ -203,7 +207,7 @@ fn warn_about_lines(file: &DotEnv, problems: &mut Problems) {
         // Which lines is not told: the error would quote them, and they may hold secrets.
         problems.warning(
             "",
-            format!("{path}: {n_bad} lines are not of the form NAME=value"),
+            format!("{path}: {n_bad} of its lines cannot be read as NAME=value"),
         );
     }
 }

@@ -79,7 +79,7 @@ impl Walk<'_> {
             return self.any(node, path);
         }
         if node.value == Value::Null {
-            self.without_value(&kind, node, path);
+            self.without_value(&kind, schema, node, path);
             return None;
         }
         self.places.0.insert(path.to_string(), node.place.clone());
@@ -109,9 +109,17 @@ impl Walk<'_> {
         }
     }
 
-    /// A section without content is an absent section; a field without value deserves a word.
-    fn without_value(&mut self, kind: &Kind<'_>, node: &Node, path: &Path) {
-        if kind.is_scalar() && !path.as_str().is_empty() {
+    /// A section without content is an absent section, and a list without items an empty one. But
+    /// where an absent list means everything, an empty one must not.
+    fn without_value(&mut self, kind: &Kind<'_>, schema: &Json, node: &Node, path: &Path) {
+        if matches!(kind, Kind::List { .. }) && schema.get("default").is_none() {
+            self.problems
+                .error(
+                    path.as_str(),
+                    "the list has no items; write some, or remove the key",
+                )
+                .at(node.place.clone());
+        } else if kind.is_scalar() && !path.as_str().is_empty() {
             self.problems
                 .warning(
                     path.as_str(),
@@ -129,9 +137,9 @@ impl Walk<'_> {
     }
 
     fn refuse(&mut self, faults: Vec<Problem>, path: &Path) {
-        for fault in faults {
-            let kept = self.problems.error(path.as_str(), fault.message);
-            (kept.found, kept.allowed, kept.place) = (fault.found, fault.allowed, fault.place);
+        for mut fault in faults {
+            fault.path = path.to_string();
+            self.problems.add(fault);
         }
     }
 
@@ -160,9 +168,11 @@ impl Walk<'_> {
 
     fn fields(&mut self, fields: &Fields<'_>, entries: &[Entry], node: &Node, path: &Path) -> Json {
         let mut object = Map::new();
+        let required: Vec<&str> = fields.required().collect();
         for entry in entries {
             let field_path = path.key(&entry.key);
             match fields.properties.get(&entry.key) {
+                Some(_) if entry.node.value == Value::Null && required.contains(&&*entry.key) => {}
                 Some(schema) => {
                     if let Some(value) = self.value(schema, &entry.node, &field_path) {
                         object.insert(entry.key.clone(), value);
@@ -171,7 +181,7 @@ impl Walk<'_> {
                 None => self.unknown(fields, entry, path),
             }
         }
-        for name in fields.required() {
+        for name in required {
             let is_there = |entry: &&Entry| entry.key == name && entry.node.value != Value::Null;
             if !entries.iter().any(|entry| is_there(&entry)) {
                 let place = node.place.clone();

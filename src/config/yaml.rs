@@ -19,6 +19,8 @@ use crate::config::path::Path;
 pub const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How deep a configuration may nest.
 pub const DEPTH_MAX: usize = 64;
+/// The longest key, in bytes.
+pub const KEY_BYTES_MAX: usize = 512;
 /// How many values and keys a configuration may hold once its aliases are expanded.
 pub const NODES_MAX: usize = 200_000;
 
@@ -232,6 +234,10 @@ impl<'a> Reader<'a> {
             let Some(key) = key_text(key_node.value) else {
                 return Err(stop("a key must be a simple text", key_place));
             };
+            if key.len() > KEY_BYTES_MAX {
+                let message = format!("a key is longer than {KEY_BYTES_MAX} bytes");
+                return Err(stop(&message, key_place));
+            }
             let (event, value_place) = self.next()?;
             let key_path = path.key(&key);
             let node = self.node(event, value_place, &key_path, depth + 1)?;
@@ -395,6 +401,17 @@ mod tests {
         assert_eq!(
             read(&text).unwrap_err(),
             "the file is larger than 4194304 bytes\n"
+        );
+    }
+
+    #[test]
+    fn the_length_of_a_key_is_bounded() {
+        let with_key = |length: usize| read(&format!("? {}\n: 1\n", "k".repeat(length)));
+        assert!(with_key(KEY_BYTES_MAX).is_ok());
+        assert!(
+            with_key(KEY_BYTES_MAX + 1)
+                .unwrap_err()
+                .contains("longer than 512 bytes")
         );
     }
 

@@ -14,7 +14,9 @@
 
 mod bad_input;
 mod bodies;
+mod config;
 mod conformance;
+mod demo;
 mod disconnect;
 mod faults;
 mod forwarding;

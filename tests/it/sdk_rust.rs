@@ -54,6 +54,11 @@ async fn legacy(url: &str) -> Value {
         .await;
     assert!(sampled.contains("Paris, says the model"), "{sampled}");
     assert_eq!(client.inbox.first("sampling").await["maxTokens"], 9);
+    // The server asks by itself, once the GET stream should be open, and says in the log what it got.
+    let updated = client
+        .inbox
+        .first_with("log message", "Roots updated: 1 root");
+    updated.await;
     let roots = client.text("get-roots-list", json!({})).await;
     assert!(roots.contains("file:///srv/one"), "{roots}");
 
@@ -135,9 +140,7 @@ async fn progress_is_live(client: &RustClient) {
         events_meanwhile < 4,
         "progress arrived only with the result"
     );
-    let all = client.inbox.all("progress");
-    let steps: Vec<Option<f64>> = all.iter().map(|event| event["progress"].as_f64()).collect();
-    assert_eq!(steps, [Some(1.0), Some(2.0), Some(3.0), Some(4.0)]);
+    client.assert_progress(&["1.0", "2.0", "3.0", "4.0"]).await;
 }
 
 /// Dropping a call cancels it; `select!` drops it at the first event.
@@ -167,7 +170,7 @@ async fn logging(client: &RustClient) {
         .await
         .unwrap();
     client.text("toggle-simulated-logging", json!({})).await;
-    client.inbox.first("log message").await;
+    client.inbox.first_with("log message", "evel").await;
     client.text("toggle-simulated-logging", json!({})).await;
 }
 
@@ -197,12 +200,7 @@ async fn modern(url: &str) -> Value {
     let wrong = client.call("test_error_handling", json!({})).await.unwrap();
     assert_eq!(wrong.is_error, Some(true));
     client.text("test_tool_with_progress", json!({})).await;
-    let events = client.inbox.all("progress");
-    let steps: Vec<Option<f64>> = events
-        .iter()
-        .map(|event| event["progress"].as_f64())
-        .collect();
-    assert_eq!(steps, [Some(0.0), Some(50.0), Some(100.0)]);
+    client.assert_progress(&["0.0", "50.0", "100.0"]).await;
 
     let elicited = client
         .text("test_input_required_result_elicitation", json!({}))
@@ -252,8 +250,8 @@ async fn gateway(http: &Server, stdio: Value) -> Gateway {
 async fn rust_client_works_against_server_everything_over_http_and_stdio() {
     let sdk = Sdk::locate();
     let server = sdk.everything().await;
-    let gateway = gateway(&server, sdk.everything_stdio("stdio")).await;
     let direct = legacy(&server.url).await;
+    let gateway = gateway(&server, sdk.everything_stdio("stdio")).await;
     assert_eq!(legacy(&gateway.url("http")).await, direct);
     assert_eq!(legacy(&gateway.url("stdio")).await, direct);
 }
@@ -262,8 +260,8 @@ async fn rust_client_works_against_server_everything_over_http_and_stdio() {
 async fn modern_rust_client_works_against_the_typescript_v2_server_over_http_and_stdio() {
     let sdk = Sdk::locate();
     let server = sdk.both_eras().await;
-    let gateway = gateway(&server, sdk.both_eras_stdio("stdio")).await;
     let direct = modern(&server.url).await;
+    let gateway = gateway(&server, sdk.both_eras_stdio("stdio")).await;
     assert_eq!(modern(&gateway.url("http")).await, direct);
     assert_eq!(modern(&gateway.url("stdio")).await, direct);
 }

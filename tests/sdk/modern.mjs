@@ -158,7 +158,7 @@ async function liveProgress(peer) {
     assert.equal(text(await held), `held ${key}`);
 }
 
-// In this era a closed response stream is the cancellation, and the server must see it.
+// The server must see it: in the modern era by the closed response stream, in the legacy era by a notification.
 async function cancellation(peer) {
     const key = randomUUID();
     const first = gate();

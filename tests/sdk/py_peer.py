@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sys
 import traceback
 import warnings
@@ -12,7 +13,7 @@ from typing import Any
 import anyio
 import httpx2
 import mcp_types as types
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPDeprecationWarning
 
@@ -105,6 +106,46 @@ async def connected(url: str, mode: str, able: bool = True) -> AsyncIterator[Pee
         async with Client(transport, mode=mode, message_handler=peer.on_message, **abilities) as client:
             peer.client = client
             yield peer
+
+
+async def failure(awaitable: Any) -> MCPError:
+    try:
+        value = await awaitable
+    except MCPError as error:
+        return error
+    raise AssertionError(f"expected an error, got {str(value)[:200]}")
+
+
+def described(error: MCPError) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "data": error.data}
+
+
+class Progress:
+    """A progress callback that remembers its events and says when the first one came."""
+
+    def __init__(self) -> None:
+        self.events: list[float] = []
+        self.first = anyio.Event()
+
+    async def __call__(self, progress: float, _total: float | None, _message: str | None) -> None:
+        self.events.append(progress)
+        self.first.set()
+
+
+async def concurrent(peer: Peer, mode: str, call: Any) -> None:
+    """20 calls on each of two connections, which number their requests alike; each gets its own answer."""
+    async with connected(peer.url, mode, able=False) as other:
+        answers: dict[str, str] = {}
+
+        async def one(who: Peer, key: str) -> None:
+            answers[key] = await call(who, key)
+
+        async with anyio.create_task_group() as group:
+            for index in range(20):
+                group.start_soon(one, peer, f"a{index}")
+                group.start_soon(one, other, f"b{index}")
+        assert len(answers) == 40
+        assert all(re.search(rf"\b{key}\b", answer) for key, answer in answers.items()), answers
 
 
 Scenario = Callable[[Peer], Awaitable[Any]]

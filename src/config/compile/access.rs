@@ -36,7 +36,9 @@ pub fn compile_auth(raw: Option<&raw::Auth>, problems: &mut Problems) -> Auth {
         AuthMethod::None => {
             if !raw.api_keys.is_empty() {
                 let message = "have no effect because auth.method is none: everybody may call";
-                problems.warning("auth.api_keys", message);
+                problems
+                    .warning("auth.api_keys", message)
+                    .because_of("auth.method");
             }
             Auth::None
         }
@@ -47,8 +49,8 @@ pub fn compile_auth(raw: Option<&raw::Auth>, problems: &mut Problems) -> Auth {
 
 fn api_keys(raw: &[raw::ApiKey], problems: &mut Problems) -> Vec<ApiKey> {
     if raw.is_empty() {
-        let message = "must hold at least one key when auth.method is api-key";
-        problems.error("auth.api_keys", message);
+        let message = "there are no keys, so every client is refused";
+        problems.warning("auth.api_keys", message);
     }
     let mut keys: Vec<ApiKey> = Vec::new();
     for (index, key) in raw.iter().enumerate() {
@@ -99,19 +101,35 @@ fn jwt(raw: &raw::Auth, problems: &mut Problems) -> Option<Jwt> {
         problems,
     );
     let algorithms = algorithms(raw.algorithms.as_deref(), problems);
+    let audiences = match audience {
+        None => None,
+        Some(raw::OneOrMany::One(audience)) => Some(vec![audience]),
+        Some(raw::OneOrMany::Many(audiences)) => Some(audiences),
+    };
+    // Empty would mean "not checked", which nobody writes on purpose.
+    if issuer.as_deref() == Some("") {
+        problems.error("auth.issuer", "must not be empty");
+    }
+    if audiences
+        .as_ref()
+        .is_some_and(|list| list.is_empty() || list.contains(&String::new()))
+    {
+        problems.error("auth.audience", "must not be empty");
+    }
     let Some(jwks) = jwks else {
         problems.error("auth.jwks_url", "is required when auth.method is jwt");
         return None;
     };
-    let jwks_url = http_url(&Path::root().key("auth").key("jwks_url"), &jwks, problems)?;
+    let key = if raw.jwks_url.is_some() {
+        "jwks_url"
+    } else {
+        "jwks"
+    };
+    let jwks_url = http_url(&Path::root().key("auth").key(key), &jwks, problems)?;
     Some(Jwt {
         jwks_url,
         issuer,
-        audiences: match audience {
-            None => Vec::new(),
-            Some(raw::OneOrMany::One(audience)) => vec![audience],
-            Some(raw::OneOrMany::Many(audiences)) => audiences,
-        },
+        audiences: audiences.unwrap_or_default(),
         tenant_claim: raw.tenant_claim.clone(),
         client_claim: raw.client_claim.clone(),
         algorithms,
@@ -185,15 +203,13 @@ fn compile_policy(
     };
     let mut allow: Vec<_> = raw.allow.into_iter().map(rule).collect();
     let mut deny: Vec<_> = raw.deny.into_iter().map(rule).collect();
-    let tools = raw.tools.clone().unwrap_or_else(|| vec!["*".to_owned()]);
-    let servers = raw.servers.clone().unwrap_or_else(|| vec!["*".to_owned()]);
-    let short = servers.into_iter().map(|server| AccessRule {
-        server,
-        tools: tools.clone(),
-    });
     match raw.action {
-        Some(AccessAction::Allow) => allow.extend(short),
-        Some(AccessAction::Deny) => deny.extend(short),
+        Some(AccessAction::Allow) => {
+            allow.extend(short_form(raw.servers, raw.tools, &path, problems));
+        }
+        Some(AccessAction::Deny) => {
+            deny.extend(short_form(raw.servers, raw.tools, &path, problems));
+        }
         None if raw.servers.is_some() || raw.tools.is_some() => {
             let message = "is required with `servers` and `tools`";
             problems
@@ -214,6 +230,30 @@ fn compile_policy(
         allow,
         deny,
     }
+}
+
+/// The rules of a policy that is written with `action`. Both lists must be there: a forgotten one
+/// must not mean everything.
+fn short_form(
+    servers: Option<Vec<String>>,
+    tools: Option<Vec<String>>,
+    path: &Path,
+    problems: &mut Problems,
+) -> Vec<AccessRule> {
+    for (key, is_missing) in [("servers", servers.is_none()), ("tools", tools.is_none())] {
+        if is_missing {
+            let message = "is required with `action`; write [\"*\"] for all";
+            problems
+                .error(path.key(key), message)
+                .because_of(path.key("action"));
+        }
+    }
+    let tools = tools.unwrap_or_default();
+    let rule = |server| AccessRule {
+        server,
+        tools: tools.clone(),
+    };
+    servers.unwrap_or_default().into_iter().map(rule).collect()
 }
 
 fn name_of(client: String, keys: &[raw::ApiKey]) -> String {

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use filters::problem::Problems;
+use filters::problem::{Problems, Severity};
 
+use crate::config::compile::reference;
 use crate::config::compile::server::http_url;
 use crate::config::model::connect::{
     Connect, Identity, Profile, Registry, RuntimeDefaults, Workspace,
@@ -14,7 +15,6 @@ use crate::config::model::server::ServerId;
 use crate::config::model::url::HttpUrl;
 use crate::config::path::Path;
 use crate::config::raw::connect as raw;
-use crate::config::walk::suggest;
 
 /// The profile of all servers, which nobody declares.
 pub const DEFAULT_PROFILE: &str = "default";
@@ -71,14 +71,8 @@ fn members(
         if server_ids.contains(id) {
             continue;
         }
-        let known = server_ids.iter().map(String::as_str);
-        let message = match suggest::nearest(id, known) {
-            Some(name) => format!("there is no server with this id; did you mean \"{name}\"?"),
-            None => "there is no server with this id".to_owned(),
-        };
-        problems
-            .error(path.key("server_ids").index(index), message)
-            .found(format!("{id:?}"));
+        let path = path.key("server_ids").index(index);
+        problems.add(reference::unknown(Severity::Error, &path, id, server_ids));
     }
     written
         .iter()

@@ -67,22 +67,28 @@ fn compile_rule(raw: raw::Rule, path: &Path, problems: &mut Problems) -> Rule {
 
 fn compile_condition(raw: raw::Condition, path: &Path, problems: &mut Problems) -> Condition {
     let value = raw.value.unwrap_or(Json::Null);
+    let cause = path.key("operator");
     let path = path.key("value");
+    let mut wrong = |message: &str| {
+        problems
+            .error(path.as_str(), message)
+            .because_of(cause.as_str());
+    };
     match raw.operator {
         Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte => {
             if !value.is_number() {
-                problems.error(path, "must be a number for this operator");
+                wrong("must be a number for this operator");
             }
         }
         Operator::Matches => {
             if !value.is_string() {
-                problems.error(path, "must be a regular expression for this operator");
+                wrong("must be a regular expression for this operator");
             }
         }
         Operator::Exists | Operator::NotExists => {}
         Operator::Eq | Operator::Neq | Operator::Contains | Operator::NotContains => {
             if value.is_null() {
-                problems.error(path, "is required for this operator");
+                wrong("is required for this operator");
             }
         }
     }

@@ -95,7 +95,9 @@ fn compile(mut raw: raw::server::Server, path: &Path, problems: &mut Problems) -
 
 fn compile_http(raw: raw::server::Server, path: &Path, problems: &mut Problems) -> Option<Http> {
     if raw.managed_runtime.is_some() {
-        problems.error(path.key("managed_runtime"), "needs transport: stdio");
+        problems
+            .error(path.key("managed_runtime"), "needs transport: stdio")
+            .because_of(path.key("transport"));
     }
     let written = [
         ("args", !raw.args.is_empty()),
@@ -106,7 +108,9 @@ fn compile_http(raw: raw::server::Server, path: &Path, problems: &mut Problems) 
     ];
     for (field, is_written) in written {
         if is_written {
-            problems.warning(path.key(field), "has no effect without transport: stdio");
+            problems
+                .warning(path.key(field), "has no effect without transport: stdio")
+                .because_of(path.key("transport"));
         }
     }
     let headers = headers(raw.headers, path, problems);
@@ -122,7 +126,9 @@ fn compile_http(raw: raw::server::Server, path: &Path, problems: &mut Problems) 
         } else {
             "is required for transport: http"
         };
-        problems.error(path.key("url"), message);
+        problems
+            .error(path.key("url"), message)
+            .because_of(path.key("transport"));
         return None;
     };
     let url = http_url(&path.key("url"), &text, problems)?;

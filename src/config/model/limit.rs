@@ -60,3 +60,11 @@ pub struct Queue {
     /// How many at once.
     pub n_calls_max: usize,
 }
+
+impl RateLimits {
+    /// Whether there is anything to enforce.
+    #[must_use]
+    pub fn has_limits(&self) -> bool {
+        !(self.global.is_empty() && self.per_client.is_empty() && self.overrides.is_empty())
+    }
+}

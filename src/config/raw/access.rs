@@ -111,15 +111,16 @@ pub struct Policy {
     pub deny: Vec<AccessRule>,
     /// Short form: what holds for the `tools` on the `servers` listed here.
     pub action: Option<AccessAction>,
-    /// Short form: patterns of servers. Absent means all.
+    /// Short form: patterns of servers.
     pub servers: Option<Vec<String>>,
-    /// Short form: patterns of tools. Absent means all.
+    /// Short form: patterns of tools.
     pub tools: Option<Vec<String>>,
 }
 
 /// Some tools of some servers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["server", "tools"]))]
 pub struct AccessRule {
     /// A pattern of servers: `*`, `prod-*` or an exact id.
     pub server: String,
@@ -150,15 +151,6 @@ impl Default for Auth {
             tenant_claim: "org_id".to_owned(),
             client_claim: "sub".to_owned(),
             algorithms: None,
-        }
-    }
-}
-
-impl Default for AccessRule {
-    fn default() -> Self {
-        Self {
-            server: "*".to_owned(),
-            tools: vec!["*".to_owned()],
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Discovery {
     /// Whether servers are discovered.
     pub enabled: bool,
     /// The time between two searches.
-    #[schemars(range(min = 1, max = 86400))]
+    #[schemars(range(min = 1, max = 31536000))]
     pub poll_interval_seconds: u32,
     /// How long a server may be silent before it is forgotten.
     #[schemars(range(min = 1, max = 31536000))]

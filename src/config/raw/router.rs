@@ -27,16 +27,16 @@ pub struct HealthCheck {
     /// Whether servers are checked at all.
     pub enabled: bool,
     /// The time between two checks.
-    #[schemars(range(min = 1, max = 86400))]
+    #[schemars(range(min = 1, max = 31536000))]
     pub interval_seconds: u32,
     /// How long one check may take.
     #[schemars(range(min = 1, max = 2147483647))]
     pub timeout_ms: u32,
     /// How many checks in a row must fail before a replica is taken out.
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000000))]
     pub unhealthy_threshold: u32,
     /// How many checks in a row must succeed before a replica is taken back.
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000000))]
     pub healthy_threshold: u32,
 }
 

@@ -50,7 +50,7 @@ pub fn check(
             .map(|fault| finding(fault.to_string()))
             .collect::<Vec<_>>()
     })?;
-    let is_plain = written.plain || !expanded.variables.is_empty();
+    let is_plain = written.plain || expanded.has_references;
     convert(kind, schema, &expanded.text, is_plain).map_err(|fault| {
         let mut problem = finding(fault.message);
         problem.found(show(schema, &expanded, is_plain));
@@ -68,6 +68,7 @@ fn expand(
         Place::Variable(name) => Ok(Expanded {
             text: written.text.to_owned(),
             variables: vec![name.clone()],
+            has_references: true,
         }),
     }
 }

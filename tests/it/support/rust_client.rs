@@ -71,15 +71,21 @@ impl Inbox {
 
     /// Waits for the first event of a kind.
     pub(crate) async fn first(&self, kind: &str) -> Value {
+        self.first_with(kind, "").await
+    }
+
+    /// Waits for the first event of a kind whose JSON has `part` in it.
+    pub(crate) async fn first_with(&self, kind: &str, part: &str) -> Value {
+        let found = || {
+            let mut all = self.all(kind).into_iter();
+            all.find(|event| event.to_string().contains(part))
+        };
         let mut arrivals = self.arrivals.subscribe();
-        within(&format!("a {kind} from the server"), async {
-            arrivals
-                .wait_for(|_| !self.all(kind).is_empty())
-                .await
-                .unwrap();
+        within(&format!("a {kind} with {part:?} from the server"), async {
+            arrivals.wait_for(|_| found().is_some()).await.unwrap();
         })
         .await;
-        self.all(kind).remove(0)
+        found().unwrap()
     }
 }
 
@@ -189,6 +195,17 @@ impl RustClient {
         let result = self.call(tool, arguments).await.unwrap();
         let text = result.content.iter().find_map(|block| block.as_text());
         text.unwrap().text.clone()
+    }
+
+    /// The progress so far is just this, whatever the order: this SDK hands each notification to a task of its
+    /// own, which may even run after the call has returned.
+    pub(crate) async fn assert_progress(&self, steps: &[&str]) {
+        for step in steps {
+            let wanted = format!("\"progress\":{step}");
+            self.inbox.first_with("progress", &wanted).await;
+        }
+        let all = self.inbox.all("progress");
+        assert_eq!(all.len(), steps.len(), "{all:?}");
     }
 
     pub(crate) async fn close(mut self) {

@@ -1,0 +1,99 @@
+//! What is configured but not run by this build is said, and nothing else.
+
+use conduit::config::inactive::inactive;
+use expect_test::{Expect, expect};
+
+use super::model;
+
+fn check(text: &str, said: Expect) {
+    said.assert_eq(&inactive(&model(text)).join("\n"));
+}
+
+#[test]
+fn defaults_and_sections_that_are_switched_off_say_nothing() {
+    check("", expect![""]);
+    check(
+        "
+acl: {enabled: false}
+auth: {method: none}
+guardrails: {enabled: false}
+rate_limits: {enabled: false}
+tenant_isolation: {enabled: false}
+identity: {enabled: false}
+governance: {enabled: false}
+discovery: {enabled: false}
+plugins: []
+cache: {enabled: false}
+router: {load_balancing: least-connections, health_check: {enabled: false}, circuit_breaker: {enabled: false}}
+metrics: {port: 9191, require_auth: false}
+admin: {key: k}
+",
+        expect![""],
+    );
+}
+
+#[test]
+fn every_part_that_is_switched_on_is_named_once() {
+    check(
+        "
+router: {namespace_strategy: none, circuit_breaker: {enabled: true}}
+servers:
+  - id: s
+    url: http://h
+    cache: {default_ttl: 5}
+    upstream_auth: {connected_account: {provider: p}}
+  - id: t
+    transport: stdio
+    command: c
+    managed_runtime:
+      source_ref: x
+      active_release_id: r
+      releases: [{id: r, version: '1', channel: stable, command: c, created_at: now}]
+cache: {enabled: true}
+tenant_isolation: {enabled: true}
+auth: {method: jwt, jwks_url: 'https://i/k'}
+acl: {enabled: true}
+rate_limits: {enabled: true, global: {requests: 5}}
+guardrails: {enabled: true}
+observability: {log_args: false, retention_days: 5, opentelemetry: {enabled: true, endpoint: 'http://o'}}
+connect: {profiles: [{id: p, server_ids: [s]}], registry: {page_size: 5}}
+identity: {enabled: true}
+governance: {enabled: true}
+plugins: [{name: p, path: ./plugins/p.js, hooks: []}]
+discovery: {enabled: true}
+",
+        expect![[r#"
+            auth: NOT enforced: this build does not authenticate clients; everybody may call
+            acl: NOT enforced: this build lets every client call every tool
+            rate_limits: NOT enforced: this build does not limit calls
+            guardrails: NOT enforced: this build does not inspect calls
+            tenant_isolation: NOT enforced: this build does not know tenants
+            governance: NOT enforced: this build has no roles, quotas or approvals
+            identity: not active in this build: no credentials are looked up for calls
+            router.namespace_strategy: not active in this build: servers are not aggregated
+            router.circuit_breaker: not active in this build: failing replicas are only health-checked
+            cache: not active in this build: nothing is cached
+            observability.log_args: not active in this build: there is no request log
+            observability.retention_days: not active in this build: there is no request log
+            observability.opentelemetry: not active in this build: no traces are exported
+            connect.profiles: not active in this build
+            connect.registry: not active in this build
+            plugins: not active in this build: no plugin is loaded
+            discovery: not active in this build: only the servers of the file are used
+            server s, cache: not active in this build: nothing is cached
+            server s, upstream_auth: not active in this build: no credentials are looked up for calls
+            server t, managed_runtime: not active in this build: `command` is started as it is"#]],
+    );
+}
+
+#[test]
+fn tls_that_is_switched_on_is_said_not_to_be_in_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pem");
+    std::fs::write(&file, "x").unwrap();
+    let file = file.display();
+    check(
+        &format!("gateway: {{tls: {{enabled: true, cert_path: '{file}', key_path: '{file}'}}}}"),
+        expect!["gateway.tls: NOT in effect: this build speaks plain HTTP only"],
+    );
+}
