@@ -156,7 +156,16 @@ impl Bed {
             cpus,
             directory: at,
         };
-        Process::start(launch, Ready::Accepts).await.map(Some)
+        match Process::start(launch, Ready::Accepts).await {
+            Ok(process) => Ok(Some(process)),
+            // Nobody asked for it: a strange nginx must not cost the other rows.
+            Err(error) if options.nginx.is_none() => {
+                self.notes
+                    .push(format!("nginx rows are left out: {error:#}"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn start_conduit(
