@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     gateway::Gateway,
-    message::{self, LEGACY, MODERN, modern, modern_body, modern_call, post},
+    message::{self, LEGACY, MODERN, modern_body, modern_call, post},
     upstream::{Upstream, friendly},
     wire::{self, Answer, Connection, Request},
     within,
