@@ -209,6 +209,18 @@ async fn an_expired_session_stays_404_and_the_session_id_goes_upstream() {
     assert_eq!(bed.ask(&end).await.status, 404);
 }
 
+// protocol.md E72: the modern era has no sessions; a header left over from the legacy era means nothing.
+#[tokio::test]
+async fn a_session_header_on_a_modern_request_means_nothing() {
+    let bed = Bed::start(json!({}), friendly).await;
+    let call = modern_call(PATH, &json!(1), "any", json!({}))
+        .header("mcp-session-id", "left-over")
+        .header("last-event-id", "41");
+    let answer = bed.ask(&call).await;
+    assert_eq!((answer.status, answer.json()), (200, said(&json!(1), "ok")));
+    assert_eq!(answer.headers.get("mcp-session-id"), None);
+}
+
 // The upstream's authorization server is not the client's: its challenge must not become one to the client.
 #[tokio::test]
 async fn an_upstream_401_is_no_challenge_to_the_client() {
