@@ -156,8 +156,8 @@ impl Builder<'_> {
 
     fn stdio(&mut self, server: &ServerConfig, child: &Stdio) -> anyhow::Result<Arc<Cluster>> {
         if self.tasks.runtime.is_none() {
-            let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("conduit"));
-            self.tasks.runtime = Some(Runtime::open(executable)?);
+            // Not the path we were started by: a new version may stand there by now.
+            self.tasks.runtime = Some(Runtime::open(PathBuf::from("/proc/self/exe"))?);
         }
         let runtime = self
             .tasks

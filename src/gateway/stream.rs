@@ -1,11 +1,12 @@
-//! Relays an event stream: each read is passed on at once, an idle stream is kept alive, and a
-//! stream that breaks before its answer ends with one.
+//! Relays an event stream: each event is passed on as soon as it is complete (a large one as it
+//! comes), an idle stream is kept alive, and a stream that breaks before its answer ends with one.
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use filters::refusal::{Phase, Refusal};
-use filters::rpc::parse::Id;
+use filters::rpc::parse::{self, Body as Rpc, Id};
+use filters::sse::decode::Decoder;
 use filters::sse::observe::{Answer, Observer};
 use filters::sse::write;
 use pingora::proxy::Session;
@@ -17,6 +18,9 @@ use crate::gateway::relay::{Aftercare, Kind, NOTHING, broken, client_gone};
 use crate::telemetry::outcome::Status;
 use crate::upstream::error::Error;
 use crate::upstream::relay::Body;
+
+/// Longest beginning of an event that is kept back until the event is complete, in bytes.
+const HELD_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a stream may go without being looked at.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
@@ -93,6 +97,10 @@ enum Step {
 /// The state of one stream.
 struct Relay {
     observer: Observer,
+    /// The beginning of an event that is not complete.
+    held: BytesMut,
+    /// The client has the beginning of an event that is not complete.
+    is_torn: bool,
     keep_alive: Option<Duration>,
     last_write: Instant,
     last_read: Instant,
@@ -107,6 +115,8 @@ impl Relay {
         let is_bounded = care.kind != Kind::Listen;
         Self {
             observer: Observer::default(),
+            held: BytesMut::new(),
+            is_torn: false,
             keep_alive: exchange.snapshot.keep_alive,
             last_write: now,
             last_read: now,
@@ -132,14 +142,46 @@ impl Relay {
     }
 
     fn pass(&mut self, bytes: Bytes, is_done: bool) -> Step {
-        self.observer.observe(&bytes);
         self.last_read = Instant::now();
+        let complete = self.observer.observe(&bytes);
+        let is_whole = self.held.is_empty() && complete == bytes.len();
+        let bytes = if is_whole {
+            bytes
+        } else {
+            self.hold_back(&bytes, complete)
+        };
+        if complete > 0 {
+            self.is_torn = false;
+        }
+        if bytes.is_empty() {
+            return Step::Wait;
+        }
         self.last_write = self.last_read;
-        if is_done && self.observer.answer().is_some() {
+        if is_done && self.observer.answer().is_some() && self.held.is_empty() {
             Step::Finish(bytes)
         } else {
             Step::Write(bytes)
         }
+    }
+
+    /// Keeps back the event that is not complete yet, so that one that never will be is not seen in
+    /// part; a large one is passed on as it comes.
+    fn hold_back(&mut self, bytes: &Bytes, complete: usize) -> Bytes {
+        let (whole, rest) = bytes.split_at(complete.min(bytes.len()));
+        let is_passing = self.is_torn && complete == 0;
+        if is_passing || self.held.len() + bytes.len() > HELD_BYTES_MAX {
+            self.is_torn = !rest.is_empty();
+            let mut passed = std::mem::take(&mut self.held);
+            passed.extend_from_slice(bytes);
+            return passed.freeze();
+        }
+        if complete == 0 {
+            self.held.extend_from_slice(rest);
+            return NOTHING;
+        }
+        let mut passed = std::mem::replace(&mut self.held, BytesMut::from(rest));
+        passed.extend_from_slice(whole);
+        passed.freeze()
     }
 
     fn tick(&mut self, exchange: &mut Exchange, care: &Aftercare) -> Step {
@@ -165,7 +207,7 @@ impl Relay {
             return Step::Wait;
         }
         self.last_write = now;
-        if self.observer.is_between_events() {
+        if !self.is_torn {
             Step::Write(Bytes::from_static(write::KEEP_ALIVE))
         } else {
             Step::Wait
@@ -174,22 +216,22 @@ impl Relay {
 
     /// The upstream is done, for whatever reason.
     fn end(&mut self, exchange: &mut Exchange, care: &Aftercare, error: &Error) -> Step {
-        // What may be a whole event that only lacks its blank line is one (an answer, perhaps).
-        let closing: &[u8] = if self.observer.is_between_events() {
-            b""
-        } else {
-            b"\n\n"
-        };
-        let mut completed = self.observer.clone();
-        completed.observe(closing);
-        let is_clean = matches!(error, Error::ClosedEarly);
-        let is_owed = care.id.is_some() && completed.answer().is_none();
+        if self.is_torn {
+            return Step::Break(Error::Truncated);
+        }
+        let last = std::mem::take(&mut self.held);
+        if is_answer(&last) {
+            // It lacks nothing but its blank line.
+            self.observer.observe(b"\n\n");
+            return Step::Finish([last.as_ref(), b"\n\n"].concat().into());
+        }
+        let is_owed = care.id.is_some() && self.observer.answer().is_none();
         if !is_owed {
-            self.observer = completed;
-            return Step::Finish(Bytes::copy_from_slice(closing));
+            return Step::Finish(NOTHING);
         }
         // A stream with event ids can be resumed: its answer may still come, on another stream.
         if self.observer.is_resumable() && !matches!(error, Error::Timeout(_)) {
+            let is_clean = matches!(error, Error::ClosedEarly);
             return if is_clean {
                 Step::Finish(NOTHING)
             } else {
@@ -206,9 +248,9 @@ impl Relay {
         exchange.outcome.error = Some(error.to_string());
         exchange.outcome.reason = Some(refusal.label());
         let event = write::message(&refusal.to_json(care.id.as_deref().and_then(Id::from_json)));
-        self.observer.observe(closing);
+        self.observer = Observer::default();
         self.observer.observe(event.as_bytes());
-        Step::Finish([closing, event.as_bytes()].concat().into())
+        Step::Finish(event.into())
     }
 
     async fn finish(
@@ -235,5 +277,38 @@ impl Relay {
         if self.observer.answer() == Some(Answer::Error) {
             exchange.outcome.status = Status::Error;
         }
+    }
+}
+
+/// Whether a stream's last bytes are a whole answer that only its blank line is missing from.
+fn is_answer(last: &[u8]) -> bool {
+    let mut decoder = Decoder::new(HELD_BYTES_MAX);
+    decoder.feed(last);
+    decoder.feed(b"\n\n");
+    let Some(Ok(data)) = decoder.next_event() else {
+        return false;
+    };
+    matches!(parse::message(&data), Ok(message) if matches!(message.body, Rpc::Response { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_answer_is_taken_for_one() {
+        assert!(is_answer(
+            b"data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"
+        ));
+        assert!(is_answer(
+            b"id: 1\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n"
+        ));
+        assert!(!is_answer(
+            b"data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{"
+        ));
+        assert!(!is_answer(
+            b"data: {\"jsonrpc\":\"2.0\",\"method\":\"ping\",\"id\":1}"
+        ));
+        assert!(!is_answer(b""));
     }
 }

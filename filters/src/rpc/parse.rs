@@ -170,6 +170,10 @@ pub fn payload(bytes: &[u8]) -> Result<Payload<'_>, Invalid> {
 /// [`Invalid::Syntax`] where it is not JSON, [`Invalid::Shape`] where it is no message.
 pub fn message(text: &str) -> Result<Message<'_>, Invalid> {
     let text = text.trim_matches(JSON_SPACE);
+    // A derived reader would take an array of the members in order, too.
+    if !text.starts_with('{') {
+        return Err(not_an_object(text));
+    }
     let envelope: Envelope<'_> =
         serde_json::from_str(text).map_err(|error| diagnose(text, &error))?;
     envelope.into_message(text)
@@ -182,10 +186,13 @@ fn diagnose(text: &str, error: &serde_json::Error) -> Invalid {
     if !error.is_data() || serde_json::from_str::<IgnoredAny>(text).is_err() {
         return Invalid::Syntax;
     }
-    if text.starts_with('{') {
-        Invalid::Shape("a member of the JSON-RPC message is duplicated or has the wrong type")
-    } else {
-        Invalid::Shape("a JSON-RPC message must be an object")
+    Invalid::Shape("a member of the JSON-RPC message is duplicated or has the wrong type")
+}
+
+fn not_an_object(text: &str) -> Invalid {
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => Invalid::Shape("a JSON-RPC message must be an object"),
+        Err(_) => Invalid::Syntax,
     }
 }
 
@@ -398,6 +405,13 @@ mod tests {
             one(r#"{"jsonrpc":"2.0","id":1,"method":"x","params":[1]}"#),
             Err(Invalid::Shape(_))
         ));
+    }
+
+    #[test]
+    fn an_array_of_the_members_in_order_is_no_message() {
+        let entry = r#"["2.0",1,"ping",{}]"#;
+        let expected = Invalid::Shape("a JSON-RPC message must be an object");
+        assert_eq!(message(entry).unwrap_err(), expected);
     }
 
     #[test]

@@ -47,31 +47,43 @@ enum Line {
 }
 
 impl Observer {
-    /// Takes the next bytes of the stream.
-    pub fn observe(&mut self, mut bytes: &[u8]) {
+    /// Takes the next bytes of the stream. Gives how many of them, from the front, complete the
+    /// events they belong to.
+    pub fn observe(&mut self, all: &[u8]) -> usize {
+        let mut bytes = all;
+        let mut complete = 0;
         while let Some((&byte, tail)) = bytes.split_first() {
-            if self.after_cr && byte == b'\n' {
+            bytes = if self.after_cr && byte == b'\n' {
                 self.after_cr = false;
-                bytes = tail;
-                continue;
-            }
-            self.after_cr = false;
-            bytes = match self.line {
-                Line::Name => {
-                    self.take_name(byte);
-                    tail
-                }
-                Line::Data => {
-                    let end = memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
-                    let (value, rest) = bytes.split_at(end);
-                    self.data.observe(value);
-                    self.end_line_at(rest)
-                }
-                Line::Skip => {
-                    let end = memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
-                    self.end_line_at(bytes.split_at(end).1)
-                }
+                tail
+            } else {
+                self.after_cr = false;
+                self.take(byte, bytes, tail)
             };
+            if self.is_between_events() {
+                complete = all.len() - bytes.len();
+            }
+        }
+        complete
+    }
+
+    /// Takes one byte, or as many as make no difference; gives what is left.
+    fn take<'b>(&mut self, byte: u8, bytes: &'b [u8], tail: &'b [u8]) -> &'b [u8] {
+        match self.line {
+            Line::Name => {
+                self.take_name(byte);
+                tail
+            }
+            Line::Data => {
+                let end = memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
+                let (value, rest) = bytes.split_at(end);
+                self.data.observe(value);
+                self.end_line_at(rest)
+            }
+            Line::Skip => {
+                let end = memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
+                self.end_line_at(bytes.split_at(end).1)
+            }
         }
     }
 

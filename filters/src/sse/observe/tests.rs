@@ -64,6 +64,26 @@ fn a_comment_may_stand_only_between_events() {
 }
 
 #[test]
+fn what_completes_its_events_is_told_from_what_does_not() {
+    let rows = [
+        ("", 0),
+        ("data: 1\n\n", 9),
+        ("data: 1\n\ndata: 2\n", 9),
+        ("data: 1\r\n\r\ndata", 11),
+        (": c\n\ndata: 1\n\nid: 3\n\nda", 21),
+        ("data: 1", 0),
+        ("\n\n", 2),
+    ];
+    for (stream, expected) in rows {
+        assert_eq!(
+            Observer::default().observe(stream.as_bytes()),
+            expected,
+            "{stream:?}"
+        );
+    }
+}
+
+#[test]
 fn a_stream_with_event_ids_is_resumable() {
     assert!(after("id: 5\ndata:\n\n").is_resumable());
     assert!(!after("data: {\"id\":5}\n\n").is_resumable());
