@@ -5,12 +5,13 @@
 //! completion, logging. It speaks both eras: sessions up to 2025-11-25, single requests from
 //! 2026-07-28 on.
 //!
-//! Where to look: [`tools`](self) for what it can do, `server` for the rest of the protocol,
-//! `caller` for the differences between the eras, `listener` for HTTP.
+//! Where to look: `tools` for what it can do, `server` for the rest of the protocol, `caller` for
+//! the differences between the eras, `listener` for HTTP.
 //!
 //! **Invariant:** in stdio mode nothing but MCP is written to stdout.
-//! **Invariant:** it listens on the loopback interface only, and every store, list and wait is
-//! bounded.
+//! **Invariant:** it listens on the loopback interface only.
+//! **Invariant:** notes, connections, subscriptions and waits are bounded; a session that is silent
+//! for five minutes is ended (by rmcp, which sets no other bound to their number).
 #![expect(
     deprecated,
     reason = "logging still works in both eras, so the demo shows it"
@@ -23,6 +24,7 @@ mod notes;
 mod prompts;
 mod resources;
 mod server;
+mod stdin;
 mod tools;
 
 use std::{
@@ -45,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     listener::Listener,
     server::{Server, World},
+    stdin::Watched,
 };
 
 /// How long calls under way may take to end once the server is told to stop.
@@ -78,16 +81,17 @@ pub enum Error {
 
 /// Serves one client on stdin and stdout until stdin ends, SIGTERM or SIGINT.
 ///
-/// Where stdin is not a pipe, a read of it may still be pending when this returns: end the
-/// runtime with `shutdown_background`, so that it does not wait for the next line.
+/// At the end of stdin, calls under way get a few seconds to answer: `echo … | conduit demo
+/// --stdio` works. Where stdin is not a pipe, a read of it may still be pending when this
+/// returns: end the runtime with `shutdown_background`, so that it does not wait for a next line.
 ///
 /// # Errors
 ///
 /// [`Error::ClientHandshake`] if the first message is neither a request nor `initialize`.
 pub async fn stdio() -> Result<(), Error> {
-    let server = Server::new(Arc::new(World::new()?));
+    let world = Arc::new(World::new()?);
     let stop = CancellationToken::new();
-    let mut serving = pin!(serve_stdio(server, stop.clone()));
+    let mut serving = pin!(serve_stdio(world, stop.clone()));
     tokio::select! {
         ended = &mut serving => return ended,
         told = told_to_stop() => told?,
@@ -97,8 +101,13 @@ pub async fn stdio() -> Result<(), Error> {
     timeout(GRACE, serving).await.unwrap_or(Ok(()))
 }
 
-async fn serve_stdio(server: Server, stop: CancellationToken) -> Result<(), Error> {
-    match server.serve_with_ct(stdio_pipes(), stop).await {
+async fn serve_stdio(world: Arc<World>, stop: CancellationToken) -> Result<(), Error> {
+    let (source, sink) = stdio_pipes();
+    let source = Watched {
+        source,
+        ended: world.client_gone.clone(),
+    };
+    match Server::new(world).serve_with_ct((source, sink), stop).await {
         Ok(service) => {
             service.waiting().await?;
             Ok(())

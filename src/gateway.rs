@@ -116,7 +116,7 @@ impl ProxyHttp for Gateway {
     ) -> pingora::Result<bool> {
         match pipeline::serve(session, exchange, &self.control).await {
             Ok(()) => Ok(true),
-            Err(ended) => self.end(session, exchange, ended).await,
+            Err(ended) => Box::pin(self.end(session, exchange, ended)).await,
         }
     }
 

@@ -1,6 +1,9 @@
 //! Who is calling, and how that was proved.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// The name of a caller that proved nothing.
+static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("anonymous"));
 
 /// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +26,7 @@ impl Principal {
     #[must_use]
     pub fn anonymous() -> Self {
         Self {
-            client: Arc::from("anonymous"),
+            client: Arc::clone(&ANONYMOUS),
             proof: Proof::None,
         }
     }

@@ -14,6 +14,7 @@ use pingora::server::{ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::background::BackgroundService;
 use sd_notify::NotifyState;
 use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -111,25 +112,44 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
+/// The runtime of stdio servers. Their tasks talk to each other a lot: unlike connections, they are
+/// better off where work is stolen.
+///
+/// # Errors
+/// Where its threads cannot be started.
+pub(super) fn children_runtime(n_threads: usize) -> std::io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(n_threads)
+        .thread_name("stdio")
+        .enable_all()
+        .build()
+}
+
 /// Runs everything that is not a request.
 pub(super) struct Caretaker {
-    tasks: Mutex<Option<Tasks>>,
+    tasks: Mutex<Option<(Tasks, Runtime)>>,
     stop: Stop,
     address: SocketAddr,
     banner: String,
 }
 
 impl Caretaker {
-    pub(super) fn new(tasks: Tasks, stop: Stop, address: SocketAddr, banner: String) -> Self {
+    pub(super) fn new(
+        tasks: Tasks,
+        children: Runtime,
+        stop: Stop,
+        address: SocketAddr,
+        banner: String,
+    ) -> Self {
         Self {
-            tasks: Mutex::new(Some(tasks)),
+            tasks: Mutex::new(Some((tasks, children))),
             stop,
             address,
             banner,
         }
     }
 
-    async fn run(&self, tasks: Tasks) {
+    async fn run(&self, tasks: Tasks, children: &Runtime) {
         let begin = &self.stop.begin;
         let Tasks {
             clusters,
@@ -139,7 +159,8 @@ impl Caretaker {
         } = tasks;
         let mut running = JoinSet::new();
         for supervisor in &supervisors {
-            running.spawn(supervise(Arc::clone(supervisor), begin.clone()));
+            let supervised = supervise(Arc::clone(supervisor), begin.clone());
+            running.spawn_on(supervised, children.handle());
         }
         for (cluster, every) in checked {
             running.spawn(keeper::check(cluster, every, begin.clone()));
@@ -196,8 +217,10 @@ async fn supervise(
 impl BackgroundService for Caretaker {
     async fn start(&self, _shutdown: ShutdownWatch) {
         let tasks = self.tasks.lock().take();
-        if let Some(tasks) = tasks {
-            self.run(tasks).await;
+        if let Some((tasks, children)) = tasks {
+            self.run(tasks, &children).await;
+            // All its tasks have ended; a runtime cannot be dropped where another one runs.
+            children.shutdown_background();
         }
         self.stop.done.cancel();
     }

@@ -13,6 +13,7 @@ use rmcp::{
     service::{SubscriptionContext, SubscriptionSink},
 };
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 const SEATS_MAX: usize = 1_000;
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,8 +43,12 @@ impl Seats {
 }
 
 impl Audience {
-    /// Keeps a listen stream until its client leaves.
-    pub(super) async fn seat(&self, stream: SubscriptionContext) -> Result<(), ErrorData> {
+    /// Keeps a listen stream until its client ends it, or is gone altogether.
+    pub(super) async fn seat(
+        &self,
+        stream: SubscriptionContext,
+        client_gone: &CancellationToken,
+    ) -> Result<(), ErrorData> {
         let number = {
             let mut seats = self.0.lock();
             if seats.streams.len() >= SEATS_MAX {
@@ -54,7 +59,10 @@ impl Audience {
             seats.streams.insert(number, stream.sink().clone());
             number
         };
-        stream.cancelled().await;
+        tokio::select! {
+            () = stream.cancelled() => {}
+            () = client_gone.cancelled() => {}
+        }
         self.0.lock().streams.remove(&number);
         Ok(())
     }

@@ -21,6 +21,7 @@ use rmcp::{
     service::{NotificationContext, RequestContext, SubscriptionContext},
     tool_handler,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{Error, audience::Audience, caller::Caller, notes::Notes, prompts, resources};
 
@@ -32,6 +33,8 @@ const KEY_BYTES: usize = RequestStateCodec::MIN_KEY_LENGTH;
 pub(super) struct World {
     pub(super) notes: Notes,
     pub(super) audience: Audience,
+    /// Stdio: its one client has closed stdin. HTTP: never, each client leaves by itself.
+    pub(super) client_gone: CancellationToken,
     tools: ToolRouter<Server>,
     prompts: PromptRouter<Server>,
     seal: RequestStateCodec,
@@ -46,6 +49,7 @@ impl World {
         Ok(Self {
             notes: Notes::default(),
             audience: Audience::default(),
+            client_gone: CancellationToken::new(),
             tools: Server::tool_router(),
             prompts: Server::prompt_router(),
             seal: RequestStateCodec::new_unchecked(key),
@@ -213,6 +217,7 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, stream: SubscriptionContext) -> Result<(), ErrorData> {
-        self.world.audience.seat(stream).await
+        let client_gone = &self.world.client_gone;
+        self.world.audience.seat(stream, client_gone).await
     }
 }

@@ -33,6 +33,8 @@ impl Exchange {
     /// Pins the configuration.
     #[must_use]
     pub fn begin(snapshot: Arc<Snapshot>, live: Arc<Live>) -> Self {
+        let principal = Principal::anonymous();
+        let outcome = Outcome::begin(Arc::clone(&principal.client));
         Self {
             snapshot,
             started: Instant::now(),
@@ -40,8 +42,8 @@ impl Exchange {
                 id: String::new(),
                 traceparent: String::new(),
             },
-            principal: Principal::anonymous(),
-            outcome: Outcome::begin(String::new()),
+            principal,
+            outcome,
             is_counted: true,
             _in_flight: InFlight::start(Arc::clone(&live)),
             live,

@@ -44,11 +44,15 @@ pub(super) async fn serve(
     let path = session.req_header().uri.path().to_owned();
     let verb = session.req_header().method.clone();
     match (Endpoint::resolve(&path), &verb) {
-        (Endpoint::Admin, _) => call_control(session, exchange, control).await,
+        (Endpoint::Admin, _) => Box::pin(call_control(session, exchange, control)).await,
         (Endpoint::Unknown, _) => Err(Refusal::PathUnknown.into()),
         (Endpoint::Server(id), &Method::POST) => post(session, exchange, id).await,
-        (Endpoint::Server(id), &Method::GET) => bodiless(session, exchange, id, "GET").await,
-        (Endpoint::Server(id), &Method::DELETE) => bodiless(session, exchange, id, "DELETE").await,
+        (Endpoint::Server(id), &Method::GET) => {
+            Box::pin(bodiless(session, exchange, id, "GET")).await
+        }
+        (Endpoint::Server(id), &Method::DELETE) => {
+            Box::pin(bodiless(session, exchange, id, "DELETE")).await
+        }
         (Endpoint::Server(_), _) => Err(Refusal::HttpMethod {
             allow: "GET, POST, DELETE",
         }
@@ -128,7 +132,7 @@ async fn post(session: &mut Session, exchange: &mut Exchange, id: &str) -> Resul
             {
                 return Err(Refusal::ClientBatch.into());
             }
-            batch::serve(session, exchange, &server, &entries).await
+            Box::pin(batch::serve(session, exchange, &server, &entries)).await
         }
         Payload::One(message) => {
             let echo = message.request_id().map(|id| id.as_json().to_owned());

@@ -152,7 +152,8 @@ async fn respond(
         return Err(Ended::ClientGone);
     }
     match content {
-        Content::EventStream => stream::relay(session, exchange, body, care).await,
+        // Boxed, like every path but the common one: a request's future is moved as a whole.
+        Content::EventStream => Box::pin(stream::relay(session, exchange, body, care)).await,
         Content::Json | Content::Other => whole(session, exchange, body, care).await,
     }
 }

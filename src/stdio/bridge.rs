@@ -21,7 +21,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Spec;
 use super::failure::Failure;
-use super::link::{Kind, Link, OnDisconnect, Outgoing, Ticket};
+use super::link::ticket::Ticket;
+use super::link::{Kind, Link, OnDisconnect, Outgoing};
 use super::mailbox::Parcel;
 use super::meta::{self, Meta};
 use super::nursery::Nursery;

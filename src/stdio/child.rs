@@ -28,9 +28,6 @@ const REAP_GRACE: Duration = Duration::from_secs(6);
 /// Most time that [`Process::stop`] takes.
 pub(super) const STOP_MAX: Duration = Duration::from_secs(2 + 1 + 6 + 1);
 
-/// What the kernel may hold between us and a child, so that a long message takes few switches.
-const PIPE_BYTES: usize = 256 * 1024;
-
 /// A guard with a child under it.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -82,9 +79,6 @@ pub(super) async fn start(spec: &Spec, runtime: &Runtime) -> io::Result<(Process
     else {
         return Err(io::Error::other("a pipe is missing"));
     };
-    // A smaller pipe (a quota of the user's) only costs time.
-    rustix::pipe::fcntl_setpipe_size(&stdin, PIPE_BYTES).ok();
-    rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES).ok();
     Ok((
         process,
         Pipes {

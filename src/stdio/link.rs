@@ -4,7 +4,9 @@
 //! **Invariant:** the child sees only ids and progress tokens that are made here, unique among its
 //! calls; what comes back is delivered by them, under the client's own id and token.
 
+pub(super) mod audience;
 pub(super) mod deliver;
+pub(super) mod ticket;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,42 +18,18 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Spec;
-use super::desk::Desk;
 use super::failure::Failure;
 use super::mailbox::{Mailbox, Parcel};
 use super::outbox::{self, Outbox};
 use super::payload::{Edit, Payload};
+use audience::Audience;
+use ticket::Ticket;
 
 /// Most calls that one child may have at a time.
 const PENDING_MAX: usize = 4096;
 
-/// Who hears what answers no call.
-#[derive(Debug)]
-pub(super) enum Audience {
-    /// Modern clients, whose messages all belong to a request.
-    Requests,
-    /// The one session that the child is for.
-    Session(Arc<Desk>),
-    /// The sessions that share the child, by their number.
-    Sessions(Mutex<HashMap<u64, Member>>),
-}
-
-/// One of the sessions that share a child.
-#[derive(Debug)]
-pub(super) struct Member {
-    pub(super) desk: Arc<Desk>,
-    /// The resources it has subscribed to.
-    pub(super) subscriptions: std::collections::BTreeSet<String>,
-}
-
-impl Member {
-    /// Whether it asked for `uri`, or for a resource that contains it.
-    fn is_subscribed(&self, uri: &str) -> bool {
-        self.subscriptions
-            .iter()
-            .any(|to| uri.starts_with(to.as_str()))
-    }
-}
+/// Most bytes that wait for one client, besides a single longer message.
+pub(super) const STREAM_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What is counted for [`super::Status`].
 #[derive(Debug, Default)]
@@ -125,7 +103,7 @@ pub(super) struct Outgoing<'a> {
 impl Link {
     pub(super) fn new(spec: Arc<Spec>, audience: Audience, counters: Arc<Counters>) -> Self {
         Self {
-            outbox: Outbox::new(spec.line_bytes_max.saturating_mul(2)),
+            outbox: Outbox::new(spec.line_bytes_max),
             spec,
             audience,
             counters,
@@ -138,15 +116,9 @@ impl Link {
     /// # Errors
     /// The link is closed, has too many calls, or the child does not read in time.
     pub(super) async fn call(self: &Arc<Self>, request: Outgoing<'_>) -> Result<Ticket, Failure> {
-        let mailbox = Arc::new(Mailbox::new(self.spec.line_bytes_max));
+        let mailbox = Arc::new(Mailbox::new(STREAM_BYTES_MAX));
         let number = self.enter(&request, &mailbox)?;
-        let ticket = Ticket {
-            link: Arc::clone(self),
-            number,
-            mailbox,
-            on_disconnect: request.on_disconnect,
-            is_settled: false,
-        };
+        let ticket = Ticket::new(Arc::clone(self), number, mailbox, request.on_disconnect);
         let mut digits = itoa::Buffer::new();
         let number = digits.format(number);
         let text = request.message.text;
@@ -162,7 +134,7 @@ impl Link {
         match sent {
             Ok(()) => Ok(ticket),
             Err(failure) => {
-                self.table.lock().calls.remove(&ticket.number);
+                ticket.give_back();
                 Err(failure)
             }
         }
@@ -370,49 +342,5 @@ impl Call {
         let payload = Payload::whole(error.into());
         self.mailbox
             .finish(Parcel::Answer(payload, failure.status()));
-    }
-}
-
-/// The right to a call's answer. Dropped before the answer came, the client has gone.
-#[derive(Debug)]
-pub(super) struct Ticket {
-    link: Arc<Link>,
-    number: u64,
-    pub(super) mailbox: Arc<Mailbox>,
-    on_disconnect: OnDisconnect,
-    is_settled: bool,
-}
-
-impl Ticket {
-    /// The answer has come.
-    pub(super) fn settle(&mut self) {
-        self.is_settled = true;
-    }
-
-    /// The call took too long: it is cancelled whatever the era (E60). Returns what its client is
-    /// told.
-    pub(super) fn time_out(&mut self) -> (Failure, Payload) {
-        self.is_settled = true;
-        self.mailbox.close();
-        let spec = &self.link.spec;
-        let failure = Failure::UpstreamTimeout {
-            after: spec.call_timeout,
-        };
-        let call = self.link.withdraw(self.number, "timeout");
-        let id = call.map(|call| call.client_id);
-        let error = failure.to_json(&spec.server, id.as_deref());
-        (failure, Payload::whole(error.into()))
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if self.is_settled {
-            return;
-        }
-        self.mailbox.close();
-        if self.on_disconnect == OnDisconnect::Cancel {
-            drop(self.link.withdraw(self.number, "the client went away"));
-        }
     }
 }

@@ -13,7 +13,8 @@ use tokio_util::task::TaskTracker;
 use super::Spec;
 use super::child;
 use super::failure::Failure;
-use super::link::{Audience, Counters, Link};
+use super::link::audience::Audience;
+use super::link::{Counters, Link};
 use super::runtime::Runtime;
 use super::tend::Tended;
 

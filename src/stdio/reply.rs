@@ -15,7 +15,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use super::link::Ticket;
+use super::link::ticket::Ticket;
 use super::mailbox::{Mailbox, Parcel};
 use super::payload::Payload;
 

@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
 use super::failure::Failure;
-use super::link::{Audience, Link};
+use super::link::Link;
+use super::link::audience::Audience;
 
 /// Random bytes of a session id.
 const ID_BYTES: usize = 16;

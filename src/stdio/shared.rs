@@ -14,7 +14,8 @@ use tracing::warn;
 
 use super::backoff::{Backoff, FIRST};
 use super::failure::Failure;
-use super::link::{Audience, Kind, Link, OnDisconnect, Outgoing};
+use super::link::audience::Audience;
+use super::link::{Kind, Link, OnDisconnect, Outgoing};
 use super::mailbox::Parcel;
 use super::meta::Greeting;
 use super::nursery::Nursery;

@@ -206,7 +206,8 @@ mod tests {
     fn every_line_is_json_and_none_is_lost_at_the_end() {
         let sink = Sink::default();
         let (log, writer) = AccessLog::start(sink.clone()).unwrap();
-        let mut outcome = Outcome::begin("t\"1\n".to_owned());
+        let mut outcome = Outcome::begin("c".into());
+        outcome.trace_id = "t\"1\n".to_owned();
         outcome.server = Some("s".into());
         outcome.target = Some("é".repeat(500));
         outcome.status = Status::Success;

@@ -177,7 +177,7 @@ mod tests {
     use filters::mcp::method::Method;
 
     fn call(tool: &str, status: Status) -> Outcome {
-        let mut outcome = Outcome::begin(String::new());
+        let mut outcome = Outcome::begin("c".into());
         outcome.server = Some("s".into());
         outcome.method = Some(Method::ToolsCall);
         outcome.target = Some(tool.to_owned());

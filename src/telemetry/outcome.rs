@@ -90,15 +90,15 @@ impl CacheStatus {
 impl Outcome {
     /// A request of which nothing is known yet.
     #[must_use]
-    pub fn begin(trace_id: String) -> Self {
+    pub fn begin(client: Arc<str>) -> Self {
         Self {
             verb: "",
             server: None,
             era: None,
             method: None,
             target: None,
-            client: Arc::from("anonymous"),
-            trace_id,
+            client,
+            trace_id: String::new(),
             replica: None,
             http_status: 0,
             status: Status::Error,

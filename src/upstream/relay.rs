@@ -130,7 +130,8 @@ impl Flight {
             return Ok(connection);
         }
         let limit = self.cluster.limits.connect;
-        let mut connection = replica.connect(&self.cluster.transport, limit).await?;
+        // Boxed: connecting is rare, and its future is several times as large as the rest of a flight.
+        let mut connection = Box::pin(replica.connect(&self.cluster.transport, limit)).await?;
         // An upstream may answer (413, say) and close before it has read everything: what it said
         // is worth more than the broken pipe.
         if let Err(error) = connection

@@ -16,6 +16,7 @@ mod bad_input;
 mod bodies;
 mod config;
 mod conformance;
+mod demo;
 mod disconnect;
 mod faults;
 mod forwarding;

@@ -4,6 +4,7 @@
 //! the same every time.
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::{
     gateway::Gateway,
@@ -22,6 +23,10 @@ const STREAMS: Program = Program {
 const TYPESCRIPT_V1_HELD: Program = Program {
     file: "ts-v1.mjs",
     flags: &["--held"],
+};
+const TYPESCRIPT_V1_FILESYSTEM: Program = Program {
+    file: "ts-v1.mjs",
+    flags: &["--filesystem"],
 };
 const TYPESCRIPT_V2_LEGACY: Program = Program {
     file: "ts-v2.mjs",
@@ -105,6 +110,16 @@ async fn a_legacy_cancellation_and_progress_reach_the_right_call_over_stdio() {
     let sdk = Sdk::locate();
     let gateway = Gateway::start(json!([sdk.both_eras_stdio("stdio")])).await;
     sdk.run(TYPESCRIPT_V1_HELD, &gateway.url("stdio")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_go_in_and_out_of_server_filesystem_over_stdio() {
+    let sdk = Sdk::locate();
+    let folder = TempDir::new().unwrap();
+    let server = sdk.filesystem_stdio("stdio", folder.path());
+    let gateway = Gateway::start(json!([server])).await;
+    sdk.run(TYPESCRIPT_V1_FILESYSTEM, &gateway.url("stdio"))
+        .await;
 }
 
 async fn modern_clients_work(programs: &[Program], http: &Server, stdio: Value) {

@@ -140,9 +140,7 @@ async fn progress_is_live(client: &RustClient) {
         events_meanwhile < 4,
         "progress arrived only with the result"
     );
-    let all = client.inbox.all("progress");
-    let steps: Vec<Option<f64>> = all.iter().map(|event| event["progress"].as_f64()).collect();
-    assert_eq!(steps, [Some(1.0), Some(2.0), Some(3.0), Some(4.0)]);
+    client.assert_progress(&["1.0", "2.0", "3.0", "4.0"]).await;
 }
 
 /// Dropping a call cancels it; `select!` drops it at the first event.
@@ -202,12 +200,7 @@ async fn modern(url: &str) -> Value {
     let wrong = client.call("test_error_handling", json!({})).await.unwrap();
     assert_eq!(wrong.is_error, Some(true));
     client.text("test_tool_with_progress", json!({})).await;
-    let events = client.inbox.all("progress");
-    let steps: Vec<Option<f64>> = events
-        .iter()
-        .map(|event| event["progress"].as_f64())
-        .collect();
-    assert_eq!(steps, [Some(0.0), Some(50.0), Some(100.0)]);
+    client.assert_progress(&["0.0", "50.0", "100.0"]).await;
 
     let elicited = client
         .text("test_input_required_result_elicitation", json!({}))

@@ -3,6 +3,7 @@
 mod calls;
 mod client;
 mod faults;
+mod gateway;
 mod life;
 mod sessions;
 mod streams;

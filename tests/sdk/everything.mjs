@@ -136,7 +136,7 @@ async function sampling(peer) {
 // handshake and never again, whether the GET stream is open yet or not, so wait for that before calling.
 const rootsUpdated = (peer, count) =>
     peer.inbox.next(`the log line "Roots updated: ${count}"`, (message) =>
-        JSON.stringify(message.params).includes(`Roots updated: ${count} root`)
+        JSON.stringify(message).includes(`Roots updated: ${count} root`)
     );
 
 async function roots(peer) {

@@ -1,6 +1,7 @@
 // The official TypeScript SDK v1 (`@modelcontextprotocol/sdk`), legacy era, against server-everything.
-// Usage: node ts-v1.mjs URL [all|scenario,…] [--streams | --held]   (output: see harness.mjs)
+// Usage: node ts-v1.mjs URL [all|scenario,…] [--streams | --held | --filesystem]   (output: see harness.mjs)
 //   --streams  the transport's own promises instead (streams.mjs)
+//   --filesystem  against server-filesystem (filesystem.mjs)
 //   --held     against ts-v2-server.mjs (modern.mjs; these scenarios are the same in both eras)
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -13,6 +14,7 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 
 import { everything } from './everything.mjs';
+import { filesystem } from './filesystem.mjs';
 import { Inbox, main } from './harness.mjs';
 import { held } from './modern.mjs';
 import { streams } from './streams.mjs';
@@ -56,6 +58,7 @@ async function connect(url, { answers = {}, capabilities = {} }) {
 
 function chosen() {
     if (process.argv.includes('--streams')) return streams;
+    if (process.argv.includes('--filesystem')) return filesystem(connect);
     return process.argv.includes('--held') ? held(connect) : everything(connect);
 }
 

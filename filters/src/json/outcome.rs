@@ -24,6 +24,10 @@ const KEY_BYTES: usize = 8;
 impl TopLevel {
     /// Takes the next bytes of the text.
     pub fn observe(&mut self, mut bytes: &[u8]) {
+        // The first of the three members that comes decides: a message has one of them.
+        if self.is_settled() {
+            return;
+        }
         // A value's text, the bulk of most events, is skipped a vector at a time.
         while !bytes.is_empty() {
             let skip = match (self.in_string, self.at_key) {
@@ -36,8 +40,15 @@ impl TopLevel {
                 return;
             };
             self.take(byte);
+            if self.is_settled() {
+                return;
+            }
             bytes = tail;
         }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.has_method || self.has_result || self.has_error
     }
 
     fn take(&mut self, byte: u8) {

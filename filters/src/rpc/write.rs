@@ -51,20 +51,31 @@ pub fn result(id: Id<'_>, result: &str) -> String {
 /// Appends `value` as a JSON string, quotes and escapes included.
 pub fn push_string(text: &mut String, value: &str) {
     text.push('"');
-    for character in value.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            control if u32::from(control) < 0x20 => {
-                text.push_str(&format!("\\u{:04x}", u32::from(control)));
-            }
-            other => text.push(other),
-        }
+    if value
+        .bytes()
+        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
+    {
+        text.push_str(value);
+    } else {
+        value
+            .chars()
+            .for_each(|character| push_escaped(text, character));
     }
     text.push('"');
+}
+
+fn push_escaped(text: &mut String, character: char) {
+    match character {
+        '"' => text.push_str("\\\""),
+        '\\' => text.push_str("\\\\"),
+        '\n' => text.push_str("\\n"),
+        '\r' => text.push_str("\\r"),
+        '\t' => text.push_str("\\t"),
+        control if u32::from(control) < 0x20 => {
+            text.push_str(&format!("\\u{:04x}", u32::from(control)));
+        }
+        other => text.push(other),
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use serde_json::value::RawValue;
 use super::{Bridge, Call, respond, submit};
 use crate::stdio::desk::Desk;
 use crate::stdio::failure::Failure;
-use crate::stdio::link::{Audience, Kind, Member, OnDisconnect};
+use crate::stdio::link::audience::{Audience, Member};
+use crate::stdio::link::{Kind, OnDisconnect, STREAM_BYTES_MAX};
 use crate::stdio::meta;
 use crate::stdio::payload::Payload;
 use crate::stdio::reply::{self, Events, Reply, SESSION_ID};
@@ -207,7 +208,7 @@ impl Bridge {
     pub(super) fn open_stream(&self, headers: &HeaderMap) -> Result<Response<Reply>, Failure> {
         let header = headers.get(SESSION_ID).ok_or(Failure::ClientMethod)?;
         let session = self.find(Some(header))?;
-        let mailbox = session.desk.open(self.spec.line_bytes_max)?;
+        let mailbox = session.desk.open(STREAM_BYTES_MAX)?;
         Ok(reply::events(Events::of_session(mailbox)))
     }
 

@@ -12,11 +12,12 @@ use super::super::frame::Line;
 use super::super::mailbox::{Mailbox, Parcel, Rejected};
 use super::super::meta;
 use super::super::payload::{Edit, Payload};
-use super::{Audience, Call, Failure, Kind, Link};
+use super::audience::{Audience, Member};
+use super::{Call, Failure, Kind, Link};
 
 /// What a line was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Taken {
+pub(in crate::stdio) enum Taken {
     /// A message, or nothing at all.
     Message,
     /// Not one: the child wrote something else to its standard output.
@@ -36,7 +37,7 @@ enum Prefer {
 
 impl Link {
     /// Takes one line of the child's output.
-    pub(in super::super) fn deliver(&self, line: &Line) -> Taken {
+    pub(in crate::stdio) fn deliver(&self, line: &Line) -> Taken {
         match line {
             Line::Whole(line) => self.deliver_whole(line),
             Line::TooLong { head, tail } => {
@@ -175,9 +176,8 @@ impl Link {
                     .then(|| meta::uri(params))
                     .flatten();
                 let members = members.lock();
-                let hears = |member: &&super::Member| {
-                    uri.as_deref().is_none_or(|uri| member.is_subscribed(uri))
-                };
+                let hears =
+                    |member: &&Member| uri.as_deref().is_none_or(|uri| member.is_subscribed(uri));
                 for member in members.values().filter(hears) {
                     if let Err(letter) = member.desk.send(letter()) {
                         self.count(member.desk.keep(letter));

@@ -21,9 +21,6 @@ async fn a_crash_fails_calls_in_flight_at_once_and_the_child_comes_back() {
     );
     assert_eq!(crashed.error(), expected);
     assert_eq!(waiting.head().await.status, 502);
-    let backing_off = client.post(&modern("3", "echo", "")).await;
-    assert_eq!(backing_off.error().0, 503);
-    assert_eq!(backing_off.header("retry-after"), Some("1"));
     until("it was started again", || {
         running.supervisor.status().started == 2
     })
@@ -33,6 +30,25 @@ async fn a_crash_fails_calls_in_flight_at_once_and_the_child_comes_back() {
     let status = running.supervisor.status();
     assert_eq!(status.crashed, 1);
     assert!(status.last_error.unwrap().contains("status 3"));
+    running.end().await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_child_that_keeps_crashing() {
+    let running = run(|spec| spec.args.push("--crash".to_owned())).await;
+    let mut client = running.client().await;
+    // Each wait is longer than the one before, so that one of them is met.
+    let refused = loop {
+        let answer = client.post(&modern("1", "echo", "")).await;
+        if answer.status != 502 {
+            break answer;
+        }
+    };
+    let (status, code, message) = refused.error();
+    assert_eq!((status, code), (503, -31503));
+    assert!(message.starts_with("server \"child\" exited with status 3; it is started again in "));
+    let retry_after: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!(retry_after >= 1);
     running.end().await;
 }
 

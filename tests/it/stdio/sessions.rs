@@ -71,7 +71,7 @@ async fn processes_stop_at_their_bound() {
 
 #[tokio::test]
 async fn an_idle_session_expires_and_one_with_a_stream_does_not() {
-    let running = run(|spec| spec.session_idle = Duration::from_millis(300)).await;
+    let running = run(|spec| spec.session_idle = Duration::from_secs(2)).await;
     let streaming = running.session().await;
     let mut stream = streaming.again().await;
     assert_eq!(stream.open("GET", "").await.status, 200);

@@ -197,6 +197,17 @@ impl RustClient {
         text.unwrap().text.clone()
     }
 
+    /// The progress so far is just this, whatever the order: this SDK hands each notification to a task of its
+    /// own, which may even run after the call has returned.
+    pub(crate) async fn assert_progress(&self, steps: &[&str]) {
+        for step in steps {
+            let wanted = format!("\"progress\":{step}");
+            self.inbox.first_with("progress", &wanted).await;
+        }
+        let all = self.inbox.all("progress");
+        assert_eq!(all.len(), steps.len(), "{all:?}");
+    }
+
     pub(crate) async fn close(mut self) {
         within("the Rust client to close", self.service.close())
             .await

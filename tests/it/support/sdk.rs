@@ -117,6 +117,12 @@ impl Sdk {
         json!({ "id": id, "transport": "stdio", "command": self.node(), "args": [entry, "stdio"] })
     }
 
+    /// The config entry of `server-filesystem` over stdio, for one folder.
+    pub(crate) fn filesystem_stdio(&self, id: &str, folder: &Path) -> Value {
+        let entry = self.module("@modelcontextprotocol/server-filesystem/dist/index.js");
+        json!({ "id": id, "transport": "stdio", "command": self.node(), "args": [entry, folder] })
+    }
+
     /// The config entry of our both-era server over stdio.
     pub(crate) fn both_eras_stdio(&self, id: &str) -> Value {
         let program = self.programs.join("ts-v2-server.mjs");

@@ -310,8 +310,11 @@ pub(crate) fn event(message: &Value) -> Step {
     ))
 }
 
-/// One chunk of a chunked body.
+/// One chunk of a chunked body; nothing for no bytes, as an empty chunk is the end of the body.
 pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
+    if bytes.is_empty() {
+        return Vec::new();
+    }
     let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
     chunk.extend(bytes);
     chunk.extend(b"\r\n");

@@ -12,6 +12,7 @@ use rmcp::{
     service::{SubscriptionContext, SubscriptionSink},
 };
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -47,8 +48,8 @@ impl Seats {
 }
 
 impl Audience {
-    /// Keeps a listen stream in the audience until its client leaves.
-    pub(crate) async fn seat(&self, stream: SubscriptionContext) {
+    /// Keeps a listen stream in the audience until its client ends it, or is gone altogether.
+    pub(crate) async fn seat(&self, stream: SubscriptionContext, client_gone: &CancellationToken) {
         let key = {
             let mut seats = self.0.lock();
             seats.next += 1;
@@ -56,7 +57,10 @@ impl Audience {
             seats.streams.insert(key, stream.sink().clone());
             key
         };
-        stream.cancelled().await;
+        tokio::select! {
+            () = stream.cancelled() => {}
+            () = client_gone.cancelled() => {}
+        }
         self.0.lock().streams.remove(&key);
     }
 

@@ -22,6 +22,7 @@ mod prompts;
 mod resources;
 mod runs;
 mod server;
+mod stdin;
 mod tools;
 mod world;
 
@@ -31,7 +32,7 @@ use clap::Parser;
 use rmcp::{ServiceExt, transport::stdio_pipes};
 use tracing_subscriber::EnvFilter;
 
-use crate::{server::Server, world::World};
+use crate::{server::Server, stdin::Watched, world::World};
 
 /// An MCP server of both eras for tests.
 #[derive(Parser)]
@@ -70,7 +71,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
             http::serve(world, port, shape).await?;
         }
         None => {
-            let service = Server::new(world).serve(stdio_pipes()).await?;
+            let (source, sink) = stdio_pipes();
+            let source = Watched {
+                source,
+                ended: world.client_gone.clone(),
+            };
+            let service = Server::new(world).serve((source, sink)).await?;
             service.waiting().await?;
         }
     }

@@ -72,7 +72,10 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, stream: SubscriptionContext) -> Result<(), ErrorData> {
-        self.world.audience.seat(stream).await;
+        self.world
+            .audience
+            .seat(stream, &self.world.client_gone)
+            .await;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use rmcp::{
     model::{LoggingLevel, RequestStateCodec},
     task_manager::TaskManager,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{audience::Audience, runs::Runs, tools::Catalog};
 
@@ -20,6 +21,8 @@ pub(crate) struct World {
     pub(crate) runs: Runs,
     pub(crate) tasks: TaskManager,
     pub(crate) seal: RequestStateCodec,
+    /// Stdio: the one client has closed stdin.
+    pub(crate) client_gone: CancellationToken,
     next_session: AtomicU64,
 }
 
@@ -31,6 +34,7 @@ impl World {
             runs: Runs::default(),
             tasks: TaskManager::new(),
             seal: RequestStateCodec::new(*REQUEST_STATE_KEY),
+            client_gone: CancellationToken::new(),
             next_session: AtomicU64::new(1),
         }
     }

@@ -10,7 +10,8 @@ use filters::rpc::parse;
 use super::*;
 use crate::stdio::Spec;
 use crate::stdio::desk::BACKLOG_MAX;
-use crate::stdio::link::{Counters, Member, OnDisconnect, Outgoing, Ticket};
+use crate::stdio::link::ticket::Ticket;
+use crate::stdio::link::{Counters, OnDisconnect, Outgoing};
 
 fn link(audience: Audience) -> Arc<Link> {
     let spec = Arc::new(Spec::new("files", "files-server"));
