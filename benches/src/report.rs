@@ -16,6 +16,8 @@ use crate::load::Sample;
 use crate::rounds::Row;
 use crate::workload::{Subject, Workload};
 
+/// A proxy that has less of a processor than this while 32 calls wait for it did not get what it asked for.
+const QUIET_CPU_SHARE_MIN: f64 = 0.8;
 /// The number of connections at which the promises are made.
 const PROMISED_CONNECTIONS: u16 = 32;
 
@@ -155,11 +157,29 @@ pub(crate) fn text(rows: &[Row], promises: &[Promise]) -> String {
         .iter()
         .map(|promise| format!("{promise}\n"))
         .collect();
+    let caveat = caveat(rows).unwrap_or_default();
     let text: String = text
         .lines()
         .map(|line| format!("{}\n", line.trim_end()))
         .collect();
-    format!("{text}\n{kept}")
+    format!("{text}\n{kept}{caveat}")
+}
+
+/// What to say when the machine had other work: CPU per call is then too high for all, and most for
+/// those who share a wake-up among many calls when they are let.
+fn caveat(rows: &[Row]) -> Option<String> {
+    let starved = rows.iter().find(|row| {
+        matches!(row.subject, Subject::Bare | Subject::Conduit)
+            && row.workload == Workload::Json200
+            && row.connections == PROMISED_CONNECTIONS
+            && row.median(Sample::cpu_share) < QUIET_CPU_SHARE_MIN
+    })?;
+    Some(format!(
+        "\n  The machine was not quiet: {} had {:.0}% of a processor with 32 calls waiting for it. \
+         Figures and ratios are rough.\n",
+        starved.name(),
+        starved.median(Sample::cpu_share) * 100.0
+    ))
 }
 
 /// The figures as JSON: medians, and the sample of every round.
@@ -244,6 +264,15 @@ mod tests {
             panic!("{promises:?}")
         };
         assert!((only.measured - 0.5).abs() < 1e-9 && only.kept);
+    }
+
+    #[test]
+    fn a_starved_proxy_is_pointed_out() {
+        // One call a second at 30 µs: next to nothing.
+        let starved = row(Subject::Conduit, Workload::Json200, 30.0);
+        assert!(text(&[starved], &[]).contains("not quiet"));
+        let busy = row(Subject::Conduit, Workload::Json200, 900_000.0);
+        assert!(!text(&[busy], &[]).contains("not quiet"));
     }
 
     #[test]

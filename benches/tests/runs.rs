@@ -80,6 +80,25 @@ fn every_row_asked_for_gets_a_figure_from_every_round() {
 }
 
 #[test]
+fn nginx_takes_the_configuration_where_it_is_installed() {
+    let output = run(&[
+        "--only=nginx/",
+        "--seconds=0.1",
+        "--rounds=1",
+        "--connections=2",
+    ]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let table = String::from_utf8(output.stdout.clone()).unwrap();
+    let n_rows = table
+        .lines()
+        .filter(|line| line.contains(" nginx "))
+        .count();
+    let is_missing = stderr(&output).contains("nginx is not installed");
+    let n_expected = if is_missing { 0 } else { 4 };
+    assert_eq!(n_rows, n_expected, "{table}{}", stderr(&output));
+}
+
+#[test]
 fn a_bench_that_is_killed_takes_its_servers_with_it() {
     let mut killed = bench(&["--only=bare/json-200", "--seconds=60"])
         .stdout(Stdio::null())
