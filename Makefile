@@ -28,7 +28,8 @@ run: build ## Build and start a gateway on http://127.0.0.1:8080 (CONFIG=file fo
 
 .PHONY: test
 test: tools sdk ## Run every test, from nothing
-	cargo build --locked --workspace --bins
+	# One build for programs and tests: apart, they would choose different features and build twice.
+	cargo build --locked --workspace --all-targets
 	CONDUIT_SDK_DIR="$$(tests/sdk/install.sh)" cargo test --locked --workspace
 
 .PHONY: test-fast
@@ -64,8 +65,8 @@ deny: ## Check licences, bans and sources of all crates with cargo-deny
 
 .PHONY: bench
 bench: tools ## Measure the gateway beside bare Pingora; ratios and CPU per request
-	cargo build --release --locked --bin conduit
-	cargo run --release --locked -p conduit-bench -- $(BENCH_ARGS)
+	cargo build --release --locked -p conduit -p conduit-bench
+	"$(CARGO_TARGET_DIR)/release/conduit-bench" $(BENCH_ARGS)
 
 .PHONY: ci
 ci: ## What CI runs: format, lints, all tests, documentation

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use pingora::apps::HttpServerOptions;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
@@ -27,6 +28,9 @@ use crate::state::Shared;
 use crate::state::live::Live;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
+
+/// The read buffer of a client's connection, in bytes: a request's head fits.
+const LISTENER_READ_BYTES: usize = 4 * 1024;
 
 /// How long Pingora waits for its runtimes once everything is drained, in seconds.
 const RUNTIME_SHUTDOWN_SECONDS: u64 = 2;
@@ -59,7 +63,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         options.h2c = true;
         proxy.server_options = Some(options);
     }
-    service.add_tcp(&address.to_string());
+    // Pingora gives each connection a read buffer of 64 KiB; what an idle stream holds of it is
+    // most of what the stream costs. Longer reads pass the buffer by.
+    let buffers = L4BufferSettings::default().read(LISTENER_READ_BYTES);
+    service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(buffers));
     server.add_service(service);
     if config.metrics.enabled {
         server.add_service(metrics_service(config, &control)?);

@@ -4,7 +4,7 @@
 //! carried to its server (`relay`), all inside Pingora's `request_filter`. Why not the proxy phase:
 //! see `upstream::relay`.
 //!
-//! **Invariant:** every way out of a request ends in one [`Outcome`], counted and logged once.
+//! **Invariant:** every way out of a request ends in one `Outcome`, counted and logged once.
 
 mod answer;
 mod batch;

@@ -63,7 +63,7 @@ fn backend(cluster: &Cluster) -> Value {
     json!({
         "id": &*cluster.server,
         "healthy": is_healthy(cluster),
-        "latency_ms": last.map(|check| check.took.as_millis() as u64),
+        "latency_ms": last.map(|check| u64::try_from(check.took.as_millis()).unwrap_or(u64::MAX)),
         "last_checked": last.map(|check| rfc3339(check.at)),
     })
 }

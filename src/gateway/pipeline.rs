@@ -148,7 +148,9 @@ async fn post(session: &mut Session, exchange: &mut Exchange, id: &str) -> Resul
                         id: echo,
                         error,
                     },
-                    other => other,
+                    kept @ (Ended::Refused { .. } | Ended::ClientGone | Ended::Broken { .. }) => {
+                        kept
+                    }
                 })
         }
     }
@@ -267,9 +269,10 @@ fn note(exchange: &mut Exchange, call: &Call<'_>) {
     exchange.outcome.era = Some(call.era);
     exchange.outcome.method = call.message.method().map(|_| call.method);
     exchange.outcome.target = call.target.as_ref().map(|target| target.name().to_owned());
-    exchange.outcome.cache_status = Some(match call.method {
-        Mcp::ToolsCall => CacheStatus::Skip,
-        _ => CacheStatus::Bypass,
+    exchange.outcome.cache_status = Some(if call.method == Mcp::ToolsCall {
+        CacheStatus::Skip
+    } else {
+        CacheStatus::Bypass
     });
     exchange.outcome.client = Arc::clone(&exchange.principal.client);
 }

@@ -238,12 +238,13 @@ impl Relay {
                 Step::Break(Error::Truncated)
             };
         }
-        let refusal = match error {
-            Error::ClosedEarly => Refusal::UpstreamBroken {
+        let refusal = if matches!(error, Error::ClosedEarly) {
+            Refusal::UpstreamBroken {
                 server: care.cluster.server.to_string(),
                 what: "ended its stream without answering",
-            },
-            other => other.to_refusal(&care.cluster.server),
+            }
+        } else {
+            error.to_refusal(&care.cluster.server)
         };
         exchange.outcome.error = Some(error.to_string());
         exchange.outcome.reason = Some(refusal.label());

@@ -335,11 +335,11 @@ mod tests {
     #[test]
     fn a_tried_replica_is_not_chosen_again() {
         for balancing in [Balancing::RoundRobin, Balancing::LeastConnections] {
-            let cluster = cluster(3, balancing);
-            assert_eq!(cluster.choose(None, &[0, 2]).unwrap().index, 1);
-            assert!(cluster.choose(None, &[0, 1, 2]).is_none());
+            let three = cluster(3, balancing);
+            assert_eq!(three.choose(None, &[0, 2]).unwrap().index, 1);
+            assert!(three.choose(None, &[0, 1, 2]).is_none());
         }
-        let single = self::cluster(1, Balancing::RoundRobin);
+        let single = cluster(1, Balancing::RoundRobin);
         assert!(single.choose(None, &[]).is_some());
         assert!(single.choose(None, &[0]).is_none());
     }

@@ -20,6 +20,8 @@ mod demo;
 mod disconnect;
 mod faults;
 mod forwarding;
+mod operations;
+mod replicas;
 mod sdk;
 mod sdk_rust;
 mod stdio;

@@ -70,16 +70,16 @@ fn compile(mut raw: raw::server::Server, path: &Path, problems: &mut Problems) -
     let session_idle = seconds(raw.session_idle_seconds);
     let max_sessions = usize::try_from(raw.max_sessions).unwrap_or(usize::MAX);
     let forward_authorization = raw.forward_authorization;
-    let Some(id) = ServerId::parse(&raw.id) else {
+    let id = ServerId::parse(&raw.id);
+    if id.is_none() {
         problems.error(path.key("id"), "must consist of letters, digits and dashes");
-        return None;
-    };
+    }
     let transport = match raw.transport {
         choice::Transport::Http => compile_http(raw, path, problems).map(Transport::Http),
         choice::Transport::Stdio => compile_stdio(raw, path, problems).map(Transport::Stdio),
     };
     Some(Server {
-        id,
+        id: id?,
         transport: transport?,
         connect_timeout,
         timeout,

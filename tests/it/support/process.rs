@@ -77,6 +77,17 @@ impl Process {
         .await
     }
 
+    /// Sends it a signal: `TERM` or `INT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let signal = match name {
+            "TERM" => rustix::process::Signal::TERM,
+            "INT" => rustix::process::Signal::INT,
+            other => panic!("no such signal here: {other}"),
+        };
+        let pid = rustix::process::Pid::from_child(&self.child.lock());
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     /// Waits until it has ended by itself and all its output was read. It has as long as it takes: this is
     /// for programs that watch their own time.
     pub(crate) async fn finish(&self) -> ExitStatus {
