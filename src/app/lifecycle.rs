@@ -91,12 +91,21 @@ impl ShutdownSignalWatch for Signals {
         let signals = (
             signal(SignalKind::terminate()),
             signal(SignalKind::interrupt()),
+            signal(SignalKind::hangup()),
         );
-        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
             tracing::error!("Signals cannot be watched; stop the gateway with SIGKILL");
             return std::future::pending().await;
         };
-        either(&mut terminate, &mut interrupt).await;
+        loop {
+            tokio::select! {
+                () = either(&mut terminate, &mut interrupt) => break,
+                // Left alone, it would end the process.
+                _ = hangup.recv() => {
+                    tracing::warn!("SIGHUP is ignored: restart to apply a changed configuration");
+                }
+            }
+        }
         tokio::select! {
             () = self.drain() => ShutdownSignal::GracefulTerminate,
             // Whoever asks twice means now. Children still end with their guards.

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use filters::acl::Permit;
 use filters::json::outcome::TopLevel;
-use filters::mcp::header;
 use filters::mcp::revision::Era;
 use filters::refusal::Phase;
 use pingora::http::ResponseHeader;
@@ -17,12 +16,11 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
+use crate::gateway::aftercare::Aftercare;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::{Ended, answer, stream};
-use crate::state::live::Live;
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
-use crate::upstream::cluster::{Cluster, Limits};
 use crate::upstream::error::Error;
 use crate::upstream::head::{Content, Head};
 use crate::upstream::relay::{Body, Flight, Request};
@@ -57,19 +55,6 @@ pub(super) enum Kind {
     Delivery,
     /// `DELETE`: the end of a session.
     Farewell,
-}
-
-/// What is needed to speak for a call once the client is out of the picture.
-pub(super) struct Aftercare {
-    pub(super) live: Arc<Live>,
-    pub(super) cluster: Arc<Cluster>,
-    pub(super) limits: Limits,
-    pub(super) kind: Kind,
-    pub(super) era: Era,
-    pub(super) id: Option<String>,
-    pub(super) deadline: Instant,
-    fields: Vec<u8>,
-    session: Option<String>,
 }
 
 /// Carries one errand to its end.
@@ -294,115 +279,6 @@ pub(super) fn broken(exchange: &mut Exchange, error: &Error) -> Ended {
 
 fn note_replica(exchange: &mut Exchange, replica: Option<usize>) {
     exchange.outcome.replica = replica;
-}
-
-impl Aftercare {
-    /// Gives up on an upstream that failed: tells it, and says what to tell the client.
-    pub(super) fn fail(&self, error: &Error) -> Ended {
-        if matches!(
-            error,
-            Error::Timeout(Phase::Header | Phase::Idle | Phase::Total)
-        ) {
-            self.cancel();
-        }
-        Ended::Refused {
-            refusal: error.to_refusal(&self.cluster.server),
-            id: self.id.clone(),
-            error: Some(error.to_string()),
-        }
-    }
-
-    /// Tells a legacy server that its call is cancelled. A modern one is told by the closing of the
-    /// connection; `initialize` must not be cancelled (2025-11-25, "Cancellation").
-    pub(super) fn cancel(&self) {
-        let (Era::Legacy, Kind::Call, Some(id)) = (self.era, self.kind, &self.id) else {
-            return;
-        };
-        let body = format!(
-            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"timed out at the gateway"}}}}"#
-        );
-        let request = Request {
-            verb: "POST",
-            fields: self.fields.clone(),
-            body: body.into(),
-            is_repeatable: false,
-            session: self.session.clone(),
-        };
-        let mut flight = Flight::for_gateway(Arc::clone(&self.cluster), request);
-        let limits = self.limits;
-        self.live.detached.spawn(async move {
-            let outcome = fast_timeout(limits.connect + limits.header, flight.head()).await;
-            if !matches!(outcome, Ok(Ok(_))) {
-                tracing::debug!("Upstream could not be told of a cancelled call");
-            }
-        });
-    }
-
-    /// The client left before the answer began.
-    fn abandon_flight(self, mut flight: Flight) {
-        if !self.must_go_on() || !flight.is_sent() {
-            return;
-        }
-        self.go_on(async move {
-            let mut head = flight.head().await?;
-            flight.into_body(&mut head)?.discard().await
-        });
-    }
-
-    /// The client left during the answer.
-    pub(super) fn abandon_body(self, body: Body) {
-        if self.must_go_on() {
-            self.go_on(body.discard());
-        }
-    }
-
-    fn must_go_on(&self) -> bool {
-        self.era == Era::Legacy && self.kind != Kind::Listen
-    }
-
-    fn go_on(self, rest: impl Future<Output = Result<(), Error>> + Send + 'static) {
-        let Ok(permit) = Arc::clone(&self.live.abandoned).try_acquire_owned() else {
-            tracing::warn!(server.id = %self.cluster.server, "Too many abandoned calls; one is cut off");
-            return;
-        };
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        self.live.detached.spawn(async move {
-            // Nobody is left to be told how it ends.
-            if fast_timeout(left, rest).await.is_err() {
-                tracing::debug!("An abandoned call exceeded its time");
-            }
-            drop(permit);
-        });
-    }
-
-    /// Learns which replica has a session, and forgets it with its end.
-    fn note_session(&self, head: &Head, body: &Body) {
-        let Some(affinity) = &self.cluster.affinity else {
-            return;
-        };
-        match self.kind {
-            Kind::Handshake => {
-                let id = head.header.headers.get(header::SESSION_ID);
-                if let Some(id) = id.and_then(|value| value.to_str().ok()) {
-                    affinity.remember(id, body.replica().index);
-                }
-            }
-            Kind::Farewell if head.header.status.is_success() => {
-                if let Some(session) = &self.session {
-                    affinity.forget(session);
-                }
-            }
-            Kind::Call | Kind::Listen | Kind::Delivery | Kind::Farewell => {}
-        }
-    }
-}
-
-impl Body {
-    /// Reads to the end and keeps nothing.
-    async fn discard(mut self) -> Result<(), Error> {
-        while self.next().await?.is_some() {}
-        Ok(())
-    }
 }
 
 /// An empty body part.

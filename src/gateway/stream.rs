@@ -13,8 +13,9 @@ use pingora::proxy::Session;
 use pingora_timeout::sleep;
 
 use crate::gateway::Ended;
+use crate::gateway::aftercare::Aftercare;
 use crate::gateway::exchange::Exchange;
-use crate::gateway::relay::{Aftercare, Kind, NOTHING, broken, client_gone};
+use crate::gateway::relay::{Kind, NOTHING, broken, client_gone};
 use crate::telemetry::outcome::Status;
 use crate::upstream::error::Error;
 use crate::upstream::relay::Body;

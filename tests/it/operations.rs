@@ -161,6 +161,16 @@ async fn sigterm_lets_a_call_finish_and_then_ends_the_gateway() {
 }
 
 #[tokio::test]
+async fn sighup_is_answered_with_a_warning_and_the_gateway_serves_on() {
+    let upstream = Upstream::start(friendly).await;
+    let gateway = gateway(&upstream).await;
+    gateway.process.signal("HUP");
+    let warned = |line: &str| line.contains("SIGHUP").then_some(());
+    gateway.process.line("the warning", warned).await;
+    assert_eq!(get(&gateway, "/conduit/readyz").await.status, 200);
+}
+
+#[tokio::test]
 async fn exit_codes_tell_usage_from_bad_configuration() {
     let folder = TempDir::new().unwrap();
     let write = |text: &str| {

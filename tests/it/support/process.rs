@@ -77,11 +77,12 @@ impl Process {
         .await
     }
 
-    /// Sends it a signal: `TERM` or `INT`.
+    /// Sends it a signal: `TERM`, `INT` or `HUP`.
     pub(crate) fn signal(&self, name: &str) {
         let signal = match name {
             "TERM" => rustix::process::Signal::TERM,
             "INT" => rustix::process::Signal::INT,
+            "HUP" => rustix::process::Signal::HUP,
             other => panic!("no such signal here: {other}"),
         };
         let pid = rustix::process::Pid::from_child(&self.child.lock());
