@@ -15,7 +15,7 @@ use std::thread;
 
 use rustix::fs::FlockOperation;
 use tokio::process::Command;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::{debug, warn};
 
 use super::Error;
@@ -23,7 +23,8 @@ use super::child::Process;
 
 /// Longest path of a unix socket (`sun_path` less its final zero), in bytes.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
-/// Starts that may wait for the thread.
+/// Starts that are with the thread at once. More wait their turn; how many there can be is bounded by
+/// the servers' `processes_max`, and how long by the call that wants the child.
 const ORDERS_MAX: usize = 64;
 const PREFIX: &str = "conduit-";
 const LOCK: &str = "lock";
@@ -41,6 +42,8 @@ struct Inner {
     executable: PathBuf,
     sockets: AtomicU64,
     orders: mpsc::SyncSender<Order>,
+    /// One permit for each place in `orders`.
+    turns: Arc<Semaphore>,
     /// Locked as long as this gateway lives.
     _lock: File,
 }
@@ -49,6 +52,8 @@ struct Order {
     command: Command,
     within: tokio::runtime::Handle,
     started: oneshot::Sender<io::Result<Process>>,
+    /// Given back with the order, also where who asked has gone.
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Runtime {
@@ -83,6 +88,7 @@ impl Runtime {
                 executable,
                 sockets: AtomicU64::new(0),
                 orders,
+                turns: Arc::new(Semaphore::new(ORDERS_MAX)),
                 _lock: lock,
             }),
         };
@@ -113,16 +119,19 @@ impl Runtime {
     /// Starts `command` on the one thread that lives as long as the gateway: the parent-death
     /// signal is sent when the *thread* that started a process ends.
     pub(super) async fn start(&self, command: Command) -> io::Result<Process> {
+        let turns = Arc::clone(&self.inner.turns);
+        let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
         let (started, child) = oneshot::channel();
         let order = Order {
             command,
             within: tokio::runtime::Handle::current(),
             started,
+            _turn: turn,
         };
         self.inner
             .orders
             .try_send(order)
-            .map_err(|_| io::Error::new(io::ErrorKind::WouldBlock, "too many starts at once"))?;
+            .map_err(|_| io::Error::other("the thread that starts children has no room"))?;
         child
             .await
             .map_err(|_| io::Error::other("the thread that starts children has ended"))?
