@@ -44,7 +44,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         AccessLog::start(std::io::stdout()).context("cannot start the access log")?;
     let metrics = Metrics::new().context("cannot register the metrics")?;
     let live = Arc::new(Live::new(metrics, access));
-    let built = build::build(config, &live)?;
+    let built = build::build(config)?;
     let address = listen::address(&config.gateway.host, config.gateway.port)
         .with_context(|| format!("gateway.host {}", config.gateway.host))?;
     listen::probe(address).with_context(|| format!("gateway.port: cannot listen on {address}"))?;

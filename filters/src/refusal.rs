@@ -102,13 +102,6 @@ pub enum Refusal {
         /// Which bound was reached.
         phase: Phase,
     },
-    /// The gateway is shutting down.
-    ShuttingDown,
-    /// A bound of the gateway's own is reached.
-    Overloaded {
-        /// What there are too many of.
-        what: &'static str,
-    },
     /// Ours.
     Internal,
 }
@@ -172,7 +165,7 @@ impl Refusal {
             Self::HostForbidden => 421,
             Self::Internal => 500,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => 502,
-            Self::UpstreamUnavailable { .. } | Self::ShuttingDown | Self::Overloaded { .. } => 503,
+            Self::UpstreamUnavailable { .. } => 503,
             Self::UpstreamTimeout { .. } => 504,
         }
     }
@@ -200,9 +193,7 @@ impl Refusal {
             Self::OriginForbidden | Self::Forbidden => -31403,
             Self::HostForbidden => -31421,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => -31502,
-            Self::UpstreamUnavailable { .. } | Self::ShuttingDown | Self::Overloaded { .. } => {
-                -31503
-            }
+            Self::UpstreamUnavailable { .. } => -31503,
             Self::UpstreamTimeout { .. } => -31504,
         }
     }
@@ -234,8 +225,6 @@ impl Refusal {
             Self::UpstreamConnect { .. } => "upstream_connect",
             Self::UpstreamBroken { .. } => "upstream_broken",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
-            Self::ShuttingDown => "shutting_down",
-            Self::Overloaded { .. } => "overloaded",
             Self::Internal => "internal",
         }
     }
@@ -300,8 +289,6 @@ impl Refusal {
             Self::UpstreamTimeout { server, phase } => {
                 format!("server {server} {}", phase.describe()).into()
             }
-            Self::ShuttingDown => "the gateway is shutting down; try again".into(),
-            Self::Overloaded { what } => format!("too many {what}; try again later").into(),
             Self::Internal => "internal error".into(),
         }
     }
@@ -346,7 +333,7 @@ mod tests {
 
     #[test]
     fn own_codes_stay_out_of_the_reserved_range() {
-        let own = Refusal::Overloaded { what: "sessions" };
+        let own = Refusal::UpstreamUnavailable { server: "s".into() };
         assert!(!(-32768..=-32000).contains(&own.code()));
     }
 

@@ -14,12 +14,11 @@ use pingora::lb::health_check::HealthCheck;
 use crate::config::Config;
 use crate::config::choice::LoadBalancing;
 use crate::config::model::router;
-use crate::config::model::server::{Http, Server as ServerConfig, Stdio, Transport as Reach};
-use crate::state::live::Live;
-use crate::state::snapshot::{Server, Snapshot, StaticFields, Transport};
+use crate::config::model::server::{Http, Server as ServerConfig, Stdio, Transport};
+use crate::state::snapshot::{Server, Snapshot, StaticFields};
+use crate::stdio;
 use crate::stdio::runtime::Runtime;
 use crate::stdio::supervisor::Supervisor;
-use crate::stdio::{self};
 use crate::upstream::address::Address;
 use crate::upstream::cluster::{Balancing, Cluster, Limits, Spec};
 use crate::upstream::health::{self, McpCheck};
@@ -42,7 +41,7 @@ pub(super) struct Tasks {
 }
 
 /// Builds everything, opening nothing but the supervisors' private directory.
-pub(super) fn build(config: &Config, _live: &Live) -> anyhow::Result<Built> {
+pub(super) fn build(config: &Config) -> anyhow::Result<Built> {
     // Reading the system's root certificates is slow: one connector serves all.
     let transport = Arc::new(TransportConnector::new(None));
     let mut builder = Builder {
@@ -94,16 +93,12 @@ struct Builder<'c> {
 
 impl Builder<'_> {
     fn add(&mut self, server: &ServerConfig) -> anyhow::Result<()> {
-        let (cluster, fields, transport) = match &server.transport {
-            Reach::Http(http) => {
+        let (cluster, fields) = match &server.transport {
+            Transport::Http(http) => {
                 let fields = StaticFields::compile(&http.headers);
-                (self.http(server, http, &fields)?, fields, Transport::Http)
+                (self.http(server, http, &fields)?, fields)
             }
-            Reach::Stdio(child) => (
-                self.stdio(server, child)?,
-                StaticFields::default(),
-                Transport::Stdio,
-            ),
+            Transport::Stdio(child) => (self.stdio(server, child)?, StaticFields::default()),
         };
         self.tasks.clusters.push(Arc::clone(&cluster));
         let id: Arc<str> = server.id.as_str().into();
@@ -112,7 +107,6 @@ impl Builder<'_> {
             cluster,
             fields,
             forwards_authorization: server.forward_authorization,
-            transport,
         };
         self.servers.insert(id.to_string(), Arc::new(built));
         Ok(())
@@ -195,8 +189,8 @@ impl Builder<'_> {
     ) -> Arc<Cluster> {
         // A supervisor answers its own time-out; ours only catches a supervisor that does not.
         let slack = match server.transport {
-            Reach::Http(_) => Duration::ZERO,
-            Reach::Stdio(_) => Duration::from_secs(1),
+            Transport::Http(_) => Duration::ZERO,
+            Transport::Stdio(_) => Duration::from_secs(1),
         };
         let spec = Spec {
             server: server.id.as_str().into(),

@@ -33,17 +33,6 @@ pub struct Server {
     pub fields: StaticFields,
     /// Whether the client's `Authorization` goes to it.
     pub forwards_authorization: bool,
-    /// What it is reached over.
-    pub transport: Transport,
-}
-
-/// What a server is reached over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Streamable HTTP.
-    Http,
-    /// A child process, served by its supervisor over a unix socket.
-    Stdio,
 }
 
 /// Header lines that are the same for every request to a server.

@@ -1,6 +1,6 @@
 //! A server's replicas and how one is chosen.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -141,16 +141,6 @@ impl Cluster {
             .and_then(|backend| replica(&backend).map(Arc::clone))
     }
 
-    /// Whether a replica passed its checks.
-    #[must_use]
-    pub fn is_healthy(&self, index: usize) -> bool {
-        let backends = self.backends();
-        backends.get_backend().iter().any(|backend| {
-            replica(backend).is_some_and(|replica| replica.index == index)
-                && backends.ready(backend)
-        })
-    }
-
     /// How many replicas passed their checks.
     #[must_use]
     pub fn healthy_count(&self) -> usize {
@@ -276,9 +266,6 @@ impl BackendIter for LeastInFlightIter {
             .and_then(|(_, at)| self.members.members.get(at))
     }
 }
-
-/// Clusters by server id.
-pub type Clusters = HashMap<String, Arc<Cluster>>;
 
 #[cfg(test)]
 mod tests {

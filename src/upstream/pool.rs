@@ -59,21 +59,4 @@ impl Pool {
             .lock()
             .retain_mut(|idle| idle.is_fresh(now) && idle.connection.is_quiet());
     }
-
-    /// Closes all.
-    pub fn clear(&self) {
-        self.idle.lock().clear();
-    }
-
-    /// How many connections are idle.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.idle.lock().len()
-    }
-
-    /// Whether none is idle.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }

@@ -6,6 +6,7 @@ use std::{fs, net::TcpListener, path::PathBuf, sync::Arc};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::UnixDatagram;
 use tokio::sync::Notify;
 
 use crate::support::{
@@ -15,6 +16,7 @@ use crate::support::{
     until,
     upstream::{Step, Upstream, friendly, json as json_answer},
     wire::{self, Connection, Request},
+    within,
 };
 
 const PATH: &str = "/mcp/fake";
@@ -158,6 +160,37 @@ async fn sigterm_lets_a_call_finish_and_then_ends_the_gateway() {
         );
         assert_eq!(gateway.process.finish().await.code(), Some(0), "{signal}");
     }
+}
+
+#[tokio::test]
+async fn systemd_is_told_when_requests_are_served_and_when_they_no_longer_are() {
+    let folder = TempDir::new().unwrap();
+    let (address, socket) = (free_address(), folder.path().join("notify"));
+    let listener = UnixDatagram::bind(&socket).unwrap();
+    let file = folder.path().join("c.yml");
+    let port = address.port();
+    let config = format!("gateway: {{port: {port}}}\nmetrics: {{enabled: false}}");
+    fs::write(&file, config).unwrap();
+    let arguments = ["run", "--config", &file.to_string_lossy()];
+    let environment = [("NOTIFY_SOCKET", &*socket.to_string_lossy())];
+    let process = Process::spawn(binary(), arguments, &environment);
+    let told = async || {
+        let mut buffer = [0; 256];
+        let length = within("a notification", listener.recv(&mut buffer))
+            .await
+            .unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    assert_eq!(told().await.trim(), "READY=1");
+    let health = Request::get("/conduit/health");
+    assert_eq!(
+        wire::ask(address, &health).await.status,
+        200,
+        "ready means ready"
+    );
+    process.signal("TERM");
+    assert_eq!(told().await.trim(), "STOPPING=1");
+    assert_eq!(process.finish().await.code(), Some(0));
 }
 
 #[tokio::test]

@@ -63,8 +63,8 @@ impl<'a> Call<'a> {
         let envelope = message
             .params()
             .and_then(|params| params.meta)
-            .map(Envelope::read)
-            .unwrap_or_default();
+            .map_or(Ok(Envelope::default()), Envelope::read)
+            .map_err(|_| Refusal::ClientShape("`_meta` has a duplicate or malformed member"))?;
         let is_response = matches!(message.body, Body::Response { .. });
         match envelope.protocol_version {
             Some(version) if !is_response => modern(message, method, &envelope, version, headers),

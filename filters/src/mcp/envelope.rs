@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The members of `_meta` that decide the era and validity of a request; all raw JSON.
@@ -19,12 +19,22 @@ pub struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads `_meta`. Anything but an object has no envelope in it.
-    #[must_use]
-    pub fn read(meta: &'a RawValue) -> Self {
-        serde_json::from_str(meta.get()).unwrap_or_default()
+    /// Reads `_meta`. What is no object has no envelope in it.
+    ///
+    /// # Errors
+    /// [`Malformed`] where a member stands twice or a key is no text: another reader could see an
+    /// era there that this one does not.
+    pub fn read(meta: &'a RawValue) -> Result<Self, Malformed> {
+        if !meta.get().starts_with('{') {
+            return Ok(Self::default());
+        }
+        serde_json::from_str(meta.get()).map_err(|_| Malformed)
     }
 }
+
+/// A `_meta` that two readers could take differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
 
 #[derive(Deserialize)]
 struct KeyText<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -47,17 +57,17 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<'de>, A::Error> {
         let mut envelope = Envelope::default();
         while let Some(KeyText(key)) = map.next_key::<KeyText<'de>>()? {
-            match key.as_ref() {
-                "io.modelcontextprotocol/protocolVersion" => {
-                    envelope.protocol_version = Some(map.next_value()?);
-                }
-                "io.modelcontextprotocol/clientCapabilities" => {
-                    envelope.client_capabilities = Some(map.next_value()?);
-                }
-                "progressToken" => envelope.progress_token = Some(map.next_value()?),
+            let slot = match key.as_ref() {
+                "io.modelcontextprotocol/protocolVersion" => &mut envelope.protocol_version,
+                "io.modelcontextprotocol/clientCapabilities" => &mut envelope.client_capabilities,
+                "progressToken" => &mut envelope.progress_token,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
+                    continue;
                 }
+            };
+            if slot.replace(map.next_value()?).is_some() {
+                return Err(de::Error::custom("duplicate member of _meta"));
             }
         }
         Ok(envelope)

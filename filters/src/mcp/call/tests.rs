@@ -149,3 +149,19 @@ fn a_missing_name_is_left_to_the_server() {
     let text = request("tools/call", META);
     assert!(classify(&text, &headers("2026-07-28", "tools/call", "")).is_ok());
 }
+
+#[test]
+fn a_meta_that_two_readers_could_take_differently_is_refused() {
+    let twice = META.replace(
+        "_meta\":{",
+        "_meta\":{\"io.modelcontextprotocol/protocolVersion\":1,",
+    );
+    let odd_key = META.replace("_meta\":{", r#"_meta":{"\ud800":1,"#);
+    for meta in [twice, odd_key] {
+        let text = request("tools/list", &meta);
+        for version in ["", "2026-07-28"] {
+            let refused = classify(&text, &headers(version, "tools/list", ""));
+            assert_eq!(refused, Err((400, -32600)), "{text}");
+        }
+    }
+}
