@@ -63,7 +63,7 @@ impl<'a> Call<'a> {
         let envelope = message
             .params()
             .and_then(|params| params.meta)
-            .map_or(Ok(Envelope::default()), Envelope::read)
+            .map_or_else(|| Ok(Envelope::default()), Envelope::read)
             .map_err(|_| Refusal::ClientShape("`_meta` has a duplicate or malformed member"))?;
         let is_response = matches!(message.body, Body::Response { .. });
         match envelope.protocol_version {
