@@ -1,4 +1,5 @@
-//! JSON as text: what can be told without building a tree.
+//! JSON as text: what can be told and changed without building a tree.
 
+pub mod object;
 pub mod outcome;
 pub mod scan;

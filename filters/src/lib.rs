@@ -15,5 +15,6 @@ pub mod problem;
 pub mod refusal;
 pub mod route;
 pub mod rpc;
+pub mod seal;
 pub mod sse;
 pub mod trace;
