@@ -16,3 +16,6 @@ pub const MIRRORED_HEADER_BYTES_MAX: usize = 8 * 1024;
 
 /// Longest JSON-RPC id that is echoed, in bytes of its JSON text. Longer ones are refused.
 pub const ID_BYTES_MAX: usize = 4 * 1024;
+
+/// Most arguments that one tool may have mirrored into headers (`x-mcp-header`).
+pub const MIRRORED_PARAMS_MAX: usize = 64;

@@ -52,17 +52,17 @@ pub enum Refusal {
     /// A mirrored header is missing.
     HeaderMissing {
         /// The header.
-        header: &'static str,
+        header: Cow<'static, str>,
     },
     /// A mirrored header and the body disagree.
     HeaderMismatch {
         /// The header.
-        header: &'static str,
+        header: Cow<'static, str>,
     },
     /// A mirrored header's value cannot be decoded.
     HeaderMalformed {
         /// The header.
-        header: &'static str,
+        header: Cow<'static, str>,
     },
     /// The protocol version is not served.
     VersionUnsupported {
@@ -76,6 +76,53 @@ pub enum Refusal {
     },
     /// The session id is no session id (visible ASCII, bounded).
     SessionMalformed,
+    /// A message that belongs to a session names none.
+    SessionMissing,
+    /// The session does not exist, not any more, or not for this caller.
+    SessionUnknown,
+    /// There are as many sessions as there may be.
+    SessionsFull,
+    /// The profile does not exist.
+    ProfileUnknown {
+        /// The id in the path.
+        profile: String,
+    },
+    /// No server behind the endpoint has what is named.
+    TargetUnknown {
+        /// What kind of thing: `tool`, `prompt`, `resource`, `task`.
+        kind: &'static str,
+        /// Its name as the client sent it.
+        name: String,
+    },
+    /// Several servers have what is named.
+    TargetAmbiguous {
+        /// Its name as the client sent it.
+        name: String,
+        /// Two of the servers that have it.
+        servers: [String; 2],
+    },
+    /// A member of the params is missing or invalid.
+    ParamsInvalid {
+        /// Which, and what is wrong with it.
+        what: &'static str,
+    },
+    /// The cursor is none that the gateway gave to this caller for this list.
+    CursorInvalid,
+    /// The `requestState` is none that the gateway gave to this caller for this request, or it was
+    /// used, or it is too old.
+    StateInvalid,
+    /// The server needs something of the client that the client did not say it can do.
+    CapabilityMissing {
+        /// The `ClientCapabilities` that are needed, JSON text.
+        required: &'static str,
+    },
+    /// A client did not answer what it was asked.
+    ClientSilent,
+    /// A server asked again and again.
+    RoundsExceeded {
+        /// The server's id.
+        server: String,
+    },
     /// The caller may not do this.
     Forbidden,
     /// No replica of the server can take the request.
@@ -156,16 +203,29 @@ impl Refusal {
             | Self::HeaderMismatch { .. }
             | Self::HeaderMalformed { .. }
             | Self::VersionUnsupported { .. }
+            | Self::CapabilityMissing { .. }
+            | Self::SessionMissing
             | Self::SessionMalformed => 400,
+            Self::TargetUnknown { .. }
+            | Self::TargetAmbiguous { .. }
+            | Self::ParamsInvalid { .. }
+            | Self::CursorInvalid
+            | Self::StateInvalid
+            | Self::ClientSilent
+            | Self::RoundsExceeded { .. } => 200,
             Self::OriginForbidden | Self::Forbidden => 403,
-            Self::ServerUnknown { .. } | Self::PathUnknown | Self::MethodNotFound { .. } => 404,
+            Self::ServerUnknown { .. }
+            | Self::ProfileUnknown { .. }
+            | Self::PathUnknown
+            | Self::SessionUnknown
+            | Self::MethodNotFound { .. } => 404,
             Self::HttpMethod { .. } => 405,
             Self::BodyTimeout => 408,
             Self::BodyTooLarge { .. } => 413,
             Self::HostForbidden => 421,
             Self::Internal => 500,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => 502,
-            Self::UpstreamUnavailable { .. } => 503,
+            Self::UpstreamUnavailable { .. } | Self::SessionsFull => 503,
             Self::UpstreamTimeout { .. } => 504,
         }
     }
@@ -182,9 +242,22 @@ impl Refusal {
             | Self::BodyTooLarge { .. }
             | Self::BodyTimeout
             | Self::HttpMethod { .. }
+            | Self::SessionMissing
             | Self::SessionMalformed => -32600,
-            Self::ServerUnknown { .. } | Self::PathUnknown | Self::MethodNotFound { .. } => -32601,
-            Self::EnvelopeInvalid { .. } => -32602,
+            Self::ServerUnknown { .. }
+            | Self::ProfileUnknown { .. }
+            | Self::PathUnknown
+            | Self::MethodNotFound { .. } => -32601,
+            Self::EnvelopeInvalid { .. }
+            | Self::TargetUnknown { .. }
+            | Self::TargetAmbiguous { .. }
+            | Self::ParamsInvalid { .. }
+            | Self::CursorInvalid
+            | Self::StateInvalid => -32602,
+            Self::CapabilityMissing { .. } => -32021,
+            Self::SessionUnknown => -31404,
+            Self::ClientSilent => -31408,
+            Self::RoundsExceeded { .. } => -31508,
             Self::Internal => -32603,
             Self::HeaderMissing { .. }
             | Self::HeaderMismatch { .. }
@@ -193,7 +266,7 @@ impl Refusal {
             Self::OriginForbidden | Self::Forbidden => -31403,
             Self::HostForbidden => -31421,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => -31502,
-            Self::UpstreamUnavailable { .. } => -31503,
+            Self::UpstreamUnavailable { .. } | Self::SessionsFull => -31503,
             Self::UpstreamTimeout { .. } => -31504,
         }
     }
@@ -220,6 +293,18 @@ impl Refusal {
             Self::VersionUnsupported { .. } => "version_unsupported",
             Self::MethodNotFound { .. } => "method_not_found",
             Self::SessionMalformed => "session_malformed",
+            Self::SessionMissing => "session_missing",
+            Self::SessionUnknown => "session_unknown",
+            Self::SessionsFull => "sessions_full",
+            Self::ProfileUnknown { .. } => "profile_unknown",
+            Self::TargetUnknown { .. } => "target_unknown",
+            Self::TargetAmbiguous { .. } => "target_ambiguous",
+            Self::ParamsInvalid { .. } => "params_invalid",
+            Self::CursorInvalid => "cursor_invalid",
+            Self::StateInvalid => "state_invalid",
+            Self::CapabilityMissing { .. } => "capability_missing",
+            Self::ClientSilent => "client_silent",
+            Self::RoundsExceeded { .. } => "rounds_exceeded",
             Self::Forbidden => "forbidden",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamConnect { .. } => "upstream_connect",
@@ -237,6 +322,10 @@ impl Refusal {
 
     /// For a human, naming the thing and what to do.
     #[must_use]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one exhaustive match tells every refusal"
+    )]
     pub fn message(&self) -> Cow<'static, str> {
         match self {
             Self::ClientJson => "JSON parse error: the body is not valid UTF-8 JSON".into(),
@@ -256,7 +345,9 @@ impl Refusal {
                 "misdirected request: this Host is not in gateway.allowed_hosts".into()
             }
             Self::ServerUnknown { server } => format!("unknown server: {}", excerpt(server)).into(),
-            Self::PathUnknown => "not found: MCP servers are at /mcp/{server}".into(),
+            Self::PathUnknown => {
+                "not found: MCP is at /mcp, /mcp/{server} and /mcp/profile/{profile}".into()
+            }
             Self::HttpMethod { allow } => {
                 format!("method not allowed: this endpoint answers {allow}").into()
             }
@@ -280,6 +371,39 @@ impl Refusal {
                 format!("method not found: {}", excerpt(method)).into()
             }
             Self::SessionMalformed => "invalid request: Mcp-Session-Id is malformed".into(),
+            Self::SessionMissing => {
+                "invalid request: Mcp-Session-Id is missing: initialize a session first".into()
+            }
+            Self::SessionUnknown => "session not found: initialize a new one".into(),
+            Self::SessionsFull => "too many sessions: end one, or try again later".into(),
+            Self::ProfileUnknown { profile } => {
+                format!("unknown profile: {}", excerpt(profile)).into()
+            }
+            Self::TargetUnknown { kind, name } => {
+                format!("unknown {kind}: {}", excerpt(name)).into()
+            }
+            Self::TargetAmbiguous {
+                name,
+                servers: [one, other],
+            } => format!(
+                "{} is ambiguous: servers {one} and {other} both have it",
+                excerpt(name)
+            )
+            .into(),
+            Self::ParamsInvalid { what } => format!("invalid params: {what}").into(),
+            Self::CursorInvalid => "invalid params: the cursor is not valid here; list again \
+                 without one"
+                .into(),
+            Self::StateInvalid => "invalid params: the requestState is not valid here, was used, \
+                 or is too old; make the request again without one"
+                .into(),
+            Self::CapabilityMissing { .. } => {
+                "the server needs a capability that the client did not declare".into()
+            }
+            Self::ClientSilent => "the client did not answer what it was asked in time".into(),
+            Self::RoundsExceeded { server } => {
+                format!("server {server} asked for input too many times").into()
+            }
             Self::Forbidden => "forbidden".into(),
             Self::UpstreamUnavailable { server } => {
                 format!("server {server} is unavailable: no healthy replica").into()
@@ -304,6 +428,8 @@ impl Refusal {
             write::push_string(&mut data, excerpt(requested));
             data.push('}');
             Some(data)
+        } else if let Self::CapabilityMissing { required } = self {
+            Some(format!(r#"{{"requiredCapabilities":{required}}}"#))
         } else {
             None
         };

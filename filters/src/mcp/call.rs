@@ -101,12 +101,12 @@ fn modern<'a>(
     match headers.protocol_version {
         None => {
             return Err(Refusal::HeaderMissing {
-                header: "MCP-Protocol-Version",
+                header: "MCP-Protocol-Version".into(),
             });
         }
         Some(named) if named != claimed => {
             return Err(Refusal::HeaderMismatch {
-                header: "MCP-Protocol-Version",
+                header: "MCP-Protocol-Version".into(),
             });
         }
         Some(_) => {}
@@ -156,12 +156,12 @@ fn mirrored(
     match headers.method {
         None => {
             return Err(Refusal::HeaderMissing {
-                header: "Mcp-Method",
+                header: "Mcp-Method".into(),
             });
         }
         Some(named) if Some(named) != message.method() => {
             return Err(Refusal::HeaderMismatch {
-                header: "Mcp-Method",
+                header: "Mcp-Method".into(),
             });
         }
         Some(_) => {}
@@ -169,11 +169,17 @@ fn mirrored(
     match (target, headers.name) {
         // A tasks method of the extension names its task; an older one need not.
         (Some(_), None) if method == Method::Tasks => Ok(()),
-        (Some(_), None) => Err(Refusal::HeaderMissing { header: "Mcp-Name" }),
+        (Some(_), None) => Err(Refusal::HeaderMissing {
+            header: "Mcp-Name".into(),
+        }),
         (Some(target), Some(value)) => match header::decode(value) {
             Ok(name) if name == target.name() => Ok(()),
-            Ok(_) => Err(Refusal::HeaderMismatch { header: "Mcp-Name" }),
-            Err(_) => Err(Refusal::HeaderMalformed { header: "Mcp-Name" }),
+            Ok(_) => Err(Refusal::HeaderMismatch {
+                header: "Mcp-Name".into(),
+            }),
+            Err(_) => Err(Refusal::HeaderMalformed {
+                header: "Mcp-Name".into(),
+            }),
         },
         // Without a target in the body there is nothing to mirror; params are the server's to judge.
         (None, _) => Ok(()),

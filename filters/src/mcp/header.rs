@@ -21,8 +21,10 @@ pub const PARAM_PREFIX: &str = "mcp-param-";
 /// `Last-Event-ID`
 pub const LAST_EVENT_ID: &str = "last-event-id";
 
-const SENTINEL_START: &str = "=?base64?";
-const SENTINEL_END: &str = "?=";
+/// Begins a value that is base64 of UTF-8.
+pub(crate) const SENTINEL_START: &str = "=?base64?";
+/// Ends it.
+pub(crate) const SENTINEL_END: &str = "?=";
 
 /// The MCP headers of one request. Values are trimmed of optional white space (RFC 9110, 5.5).
 #[derive(Clone, Copy, Debug, Default)]

@@ -45,7 +45,18 @@ pub enum Body<'a> {
     Response {
         /// The id of the request it answers; absent where that id could not be read.
         id: Option<Id<'a>>,
+        /// How it was answered.
+        answer: Answer<'a>,
     },
+}
+
+/// The two ways a request is answered; both raw JSON.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer<'a> {
+    /// `result`
+    Result(&'a RawValue),
+    /// `error`
+    Error(&'a RawValue),
 }
 
 impl<'a> Message<'a> {
@@ -179,6 +190,7 @@ pub fn message(text: &str) -> Result<Message<'_>, Invalid> {
     envelope.into_message(text)
 }
 
+const AMBIGUOUS: &str = "a message has either `method` or `result` or `error`";
 const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// Tells bad JSON from JSON that is no message, whichever the parser came upon first.
@@ -222,24 +234,30 @@ impl<'a> Envelope<'a> {
         if self.jsonrpc.as_deref() != Some("2.0") {
             return Err(Invalid::Shape("`jsonrpc` must be \"2.0\""));
         }
-        let answers = usize::from(self.result.is_some()) + usize::from(self.error.is_some());
+        let answer = match (self.result, self.error) {
+            (Some(result), None) => Some(Answer::Result(result)),
+            (None, Some(error)) => Some(Answer::Error(error)),
+            (None, None) => None,
+            (Some(_), Some(_)) => return Err(Invalid::Shape(AMBIGUOUS)),
+        };
         let params = self.params.unwrap_or_default();
-        let body = match (self.method, self.id, answers) {
-            (Some(method), Some(id), 0) => Body::Request {
+        let body = match (self.method, self.id, answer) {
+            (Some(method), Some(id), None) => Body::Request {
                 id: known(id)?,
                 method,
                 params,
             },
-            (Some(method), None, 0) => Body::Notification { method, params },
-            (None, Some(id), 1) => Body::Response { id: answered(id)? },
-            (None, None, 1) if self.error.is_some() => Body::Response { id: None },
-            (None, None, 1) => return Err(Invalid::Shape("a result must have an `id`")),
-            (Some(_), _, _) => {
-                return Err(Invalid::Shape(
-                    "a message has either `method` or `result` or `error`",
-                ));
+            (Some(method), None, None) => Body::Notification { method, params },
+            (None, Some(id), Some(answer)) => Body::Response {
+                id: answered(id)?,
+                answer,
+            },
+            (None, None, Some(answer @ Answer::Error(_))) => Body::Response { id: None, answer },
+            (None, None, Some(Answer::Result(_))) => {
+                return Err(Invalid::Shape("a result must have an `id`"));
             }
-            (None, _, _) => {
+            (Some(_), _, Some(_)) => return Err(Invalid::Shape(AMBIGUOUS)),
+            (None, _, None) => {
                 return Err(Invalid::Shape(
                     "a message must have one of `method`, `result` or `error`",
                 ));

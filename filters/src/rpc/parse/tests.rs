@@ -101,7 +101,7 @@ fn an_error_response_may_have_no_id() {
     let text = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x"}}"#;
     assert!(matches!(
         one(text).unwrap().body,
-        Body::Response { id: None }
+        Body::Response { id: None, .. }
     ));
 }
 
