@@ -42,6 +42,8 @@ pub struct Config {
     pub router: model::router::Router,
     /// The servers, with unique ids, in the order of the file.
     pub servers: Vec<model::server::Server>,
+    /// Sessions of clients, and calls that wait for a client.
+    pub sessions: model::session::Sessions,
     /// Caching of tool results.
     pub cache: model::cache::Cache,
     /// How tenants are kept apart, if they are.

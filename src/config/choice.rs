@@ -17,6 +17,24 @@ pub enum NamespaceStrategy {
     None,
 }
 
+/// What stands between a server's id and a name of its own on an aggregated endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Separator {
+    /// `.`
+    #[default]
+    #[serde(rename = ".")]
+    Dot,
+    /// `__`
+    #[serde(rename = "__")]
+    TwoUnderscores,
+    /// `-`
+    #[serde(rename = "-")]
+    Dash,
+    /// `_`
+    #[serde(rename = "_")]
+    Underscore,
+}
+
 /// How calls are spread over the replicas of a server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -43,12 +61,29 @@ pub enum TlsVersion {
 /// How a server is reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(extend("enum" = ["http", "sse", "http+sse", "http-sse", "stdio"]))]
 pub enum Transport {
     /// Over the network.
     #[default]
     Http,
+    /// Over the network, by the transport of 2024-11-05.
+    #[serde(alias = "http+sse", alias = "http-sse")]
+    Sse,
     /// As a child process.
     Stdio,
+}
+
+/// Which revisions of MCP a server is taken to speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Era {
+    /// Whatever it turns out to speak.
+    #[default]
+    Auto,
+    /// 2024-11-05 to 2025-11-25.
+    Legacy,
+    /// 2026-07-28.
+    Modern,
 }
 
 /// Which connected account a call to an upstream uses.
@@ -155,6 +190,17 @@ pub enum AccessAction {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitBackend {
+    /// In this process.
+    #[default]
+    Memory,
+    /// In Redis.
+    Redis,
+}
+
+/// Where sessions live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionBackend {
     /// In this process.
     #[default]
     Memory,
@@ -306,4 +352,17 @@ pub enum DiscoveryKind {
     Dns,
     /// By Consul.
     Consul,
+}
+
+impl Separator {
+    /// The text itself.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dot => ".",
+            Self::TwoUnderscores => "__",
+            Self::Dash => "-",
+            Self::Underscore => "_",
+        }
+    }
 }

@@ -25,21 +25,27 @@ pub mod guard;
 pub mod limit;
 pub mod observe;
 pub mod reference;
+pub mod router;
 pub mod runtime;
 pub mod server;
+pub mod session;
 
 /// The model of a file. If the problems hold errors afterwards, it must not be used.
 pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
     let server_ids: Vec<String> = raw.servers.iter().map(|server| server.id.clone()).collect();
+    let redis_urls = session::redis_urls(&raw);
+    let router = router::compile(&raw.router, &server_ids, problems);
     let config = Config {
         gateway: gateway::compile(raw.gateway, problems),
-        router: gateway::compile_router(&raw.router),
+        router,
         servers: server::compile_all(raw.servers, problems),
         cache: cache::compile(raw.cache, problems),
         tenant_isolation: access::compile_isolation(&raw.tenant_isolation, problems),
         auth: access::compile_auth(raw.auth.as_ref(), problems),
         acl: access::compile_acl(raw.acl, raw.auth.as_ref(), problems),
         rate_limits: limit::compile(raw.rate_limits, problems),
+        // After the sections whose Redis it may borrow, so that a wrong URL is told once.
+        sessions: session::compile(raw.sessions, redis_urls, problems),
         guardrails: guard::compile(raw.guardrails, problems),
         observability: observe::compile(raw.observability, problems),
         metrics: observe::compile_metrics(raw.metrics, problems),

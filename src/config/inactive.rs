@@ -13,15 +13,13 @@ use crate::config::model::server::Transport;
 use crate::config::walk::Places;
 
 /// Values that have an effect by default, so that only writing them is a wish.
-const WATCHED: [&str; 11] = [
-    "router.namespace_strategy",
+const WATCHED: [&str; 9] = [
     "cache",
     "observability.log_args",
     "observability.log_responses",
     "observability.redact_fields",
     "observability.retention_days",
     "observability.db_path",
-    "connect.profiles",
     "connect.registry",
     "connect.managed_runtime",
     "discovery",
@@ -101,12 +99,6 @@ fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
 
 fn features(config: &Config, say: &mut impl FnMut(&str, &str)) {
     let is_written = |path: &str| config.written.contains(path);
-    if is_written("router.namespace_strategy") {
-        say(
-            "router.namespace_strategy",
-            "not active in this build: servers are not aggregated",
-        );
-    }
     if config.router.circuit_breaker.is_some() {
         say(
             "router.circuit_breaker",

@@ -19,6 +19,7 @@ pub mod observe;
 pub mod router;
 pub mod runtime;
 pub mod server;
+pub mod session;
 pub mod url;
 
 /// A text that must not be shown.

@@ -64,8 +64,8 @@ pub fn apply(root: &mut Node, variables: &Variables) {
     }
 }
 
-/// Redis has two users: the second cache, if the file has one, and the rate limits. Without a
-/// `rate_limits` section the variable makes one, as in mcp-conduit.
+/// Redis has three users: sessions and the second cache, if the file has them, and the rate limits.
+/// Without a `rate_limits` section the variable makes one, as in mcp-conduit.
 fn place_redis(root: &mut Node, url: &str) {
     const NAME: &str = "CONDUIT_REDIS_URL";
     if child(root, "cache")
@@ -73,6 +73,9 @@ fn place_redis(root: &mut Node, url: &str) {
         .is_some()
     {
         set(root, &["cache", "l2", "redis_url"], url, NAME);
+    }
+    if child(root, "sessions").is_some() {
+        set(root, &["sessions", "redis_url"], url, NAME);
     }
     if child(root, "rate_limits").is_none() {
         set(root, &["rate_limits", "enabled"], "true", NAME);

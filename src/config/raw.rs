@@ -23,6 +23,7 @@ pub mod observe;
 pub mod router;
 pub mod runtime;
 pub mod server;
+pub mod session;
 
 /// The configuration of Conduit, a gateway for the Model Context Protocol.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +36,9 @@ pub struct Raw {
     pub router: router::Router,
     /// The MCP servers behind the gateway.
     pub servers: Vec<server::Server>,
+    /// The sessions of clients that speak a revision with sessions, and calls that wait for a
+    /// client.
+    pub sessions: session::Sessions,
     /// Caching of tool results.
     pub cache: cache::Cache,
     /// Keeps the tenants' cached results and logs apart.

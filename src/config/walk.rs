@@ -234,6 +234,18 @@ impl Walk<'_> {
 
     /// The alternative that has the shape of what was written.
     fn either(&mut self, choices: &[Json], node: &Node, path: &Path) -> Option<Json> {
+        if let Value::Scalar { text, plain } = &node.value
+            && choices.iter().all(|choice| Kind::of(choice).is_scalar())
+        {
+            let written = scalar::Written {
+                text,
+                plain: *plain,
+                place: &node.place,
+            };
+            return scalar::check_either(choices, written, self.variables)
+                .map_err(|faults| self.refuse(faults, path))
+                .ok();
+        }
         let fitting = choices
             .iter()
             .find(|choice| match (&node.value, Kind::of(choice)) {

@@ -12,6 +12,7 @@ use conduit::config::source::Source;
 use conduit::config::{Config, Loaded, load};
 use filters::problem::{Problem, Severity};
 
+mod aggregation;
 mod check;
 mod defaults;
 mod dialect;

@@ -1,4 +1,4 @@
-//! `gateway`, `router` and `admin`.
+//! `gateway` and `admin`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +8,6 @@ use filters::problem::Problems;
 use crate::config::compile::listen_host;
 use crate::config::model::Secret;
 use crate::config::model::gateway::{Admin, Gateway, Tls};
-use crate::config::model::router::{CircuitBreaker, HealthCheck, Router};
 use crate::config::raw;
 
 /// `gateway`.
@@ -102,33 +101,5 @@ pub fn compile_admin(raw: raw::gateway::Admin) -> Admin {
         key: raw.key.filter(|key| !key.is_empty()).map(Secret::new),
         allow_private_networks: raw.allow_private_networks,
         allow_unauthenticated: raw.allow_unauthenticated,
-    }
-}
-
-/// `router`.
-#[must_use]
-pub fn compile_router(raw: &raw::router::Router) -> Router {
-    let to_size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-    let check = &raw.health_check;
-    let health_check = check.enabled.then(|| HealthCheck {
-        interval: Duration::from_secs(check.interval_seconds.into()),
-        timeout: Duration::from_millis(check.timeout_ms.into()),
-        unhealthy_threshold: to_size(check.unhealthy_threshold),
-        healthy_threshold: to_size(check.healthy_threshold),
-    });
-    let breaker = raw
-        .circuit_breaker
-        .as_ref()
-        .filter(|breaker| breaker.enabled);
-    Router {
-        namespace_strategy: raw.namespace_strategy,
-        load_balancing: raw.load_balancing,
-        health_check,
-        circuit_breaker: breaker.map(|breaker| CircuitBreaker {
-            failure_threshold: breaker.failure_threshold,
-            reset_timeout: Duration::from_millis(breaker.reset_timeout_ms.into()),
-            half_open_max_requests: breaker.half_open_max_requests,
-            success_threshold: breaker.success_threshold,
-        }),
     }
 }

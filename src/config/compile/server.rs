@@ -69,18 +69,26 @@ fn compile(mut raw: raw::server::Server, path: &Path, problems: &mut Problems) -
     );
     let session_idle = seconds(raw.session_idle_seconds);
     let max_sessions = usize::try_from(raw.max_sessions).unwrap_or(usize::MAX);
-    let forward_authorization = raw.forward_authorization;
+    let (era, forward_authorization) = (raw.era, raw.forward_authorization);
     let id = ServerId::parse(&raw.id);
     if id.is_none() {
         problems.error(path.key("id"), "must consist of letters, digits and dashes");
     }
     let transport = match raw.transport {
-        choice::Transport::Http => compile_http(raw, path, problems).map(Transport::Http),
+        choice::Transport::Http => compile_http(raw, "http", path, problems).map(Transport::Http),
+        choice::Transport::Sse => {
+            if forward_authorization {
+                let path = path.key("forward_authorization");
+                problems.warning(path, "has no effect with transport: sse");
+            }
+            compile_http(raw, "sse", path, problems).map(Transport::Sse)
+        }
         choice::Transport::Stdio => compile_stdio(raw, path, problems).map(Transport::Stdio),
     };
     Some(Server {
         id: id?,
         transport: transport?,
+        era,
         connect_timeout,
         timeout,
         idle_timeout,
@@ -93,7 +101,12 @@ fn compile(mut raw: raw::server::Server, path: &Path, problems: &mut Problems) -
     })
 }
 
-fn compile_http(raw: raw::server::Server, path: &Path, problems: &mut Problems) -> Option<Http> {
+fn compile_http(
+    raw: raw::server::Server,
+    transport: &str,
+    path: &Path,
+    problems: &mut Problems,
+) -> Option<Http> {
     if raw.managed_runtime.is_some() {
         problems
             .error(path.key("managed_runtime"), "needs transport: stdio")
@@ -121,11 +134,12 @@ fn compile_http(raw: raw::server::Server, path: &Path, problems: &mut Problems) 
         .map(|(index, text)| http_url(&path.key("replicas").index(index), text, problems))
         .collect();
     let Some(text) = raw.url.filter(|text| !text.is_empty()) else {
-        let message = if raw.command.is_some() {
-            "is required for transport: http; write transport: stdio to start `command`"
+        let hint = if raw.command.is_some() {
+            "; write transport: stdio to start `command`"
         } else {
-            "is required for transport: http"
+            ""
         };
+        let message = format!("is required for transport: {transport}{hint}");
         problems
             .error(path.key("url"), message)
             .because_of(path.key("transport"));
@@ -193,7 +207,7 @@ fn headers(
 
 fn compile_stdio(raw: raw::server::Server, path: &Path, problems: &mut Problems) -> Option<Stdio> {
     if !raw.replicas.is_empty() {
-        problems.error(path.key("replicas"), "needs transport: http");
+        problems.error(path.key("replicas"), "needs transport: http or sse");
     }
     if !raw.headers.is_empty() {
         problems.warning(path.key("headers"), "has no effect with transport: stdio");

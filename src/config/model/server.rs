@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::config::choice::{AccountBinding, IdentityMode};
+use crate::config::choice::{AccountBinding, Era, IdentityMode};
 use crate::config::model::Secret;
 use crate::config::model::runtime::ManagedRuntime;
 use crate::config::model::url::HttpUrl;
@@ -24,6 +24,8 @@ pub struct Server {
     pub id: ServerId,
     /// How it is reached.
     pub transport: Transport,
+    /// Which revisions it speaks.
+    pub era: Era,
     /// How long connecting, or starting a process, may take.
     pub connect_timeout: Duration,
     /// How long it may take to begin its answer.
@@ -49,6 +51,8 @@ pub struct Server {
 pub enum Transport {
     /// Over the network.
     Http(Http),
+    /// Over the network, by the transport of 2024-11-05.
+    Sse(Http),
     /// As a child process.
     Stdio(Stdio),
 }
@@ -56,7 +60,7 @@ pub enum Transport {
 /// A server in the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
-    /// The first instance.
+    /// The MCP endpoint, or the event stream, of the first instance.
     pub url: HttpUrl,
     /// The further instances.
     pub replicas: Vec<HttpUrl>,

@@ -70,6 +70,16 @@ impl HttpUrl {
         &self.0
     }
 
+    /// The URL as people may be shown it: a query may hold a secret.
+    #[must_use]
+    pub fn redacted(&self) -> String {
+        let text = self.0.to_string();
+        match text.split_once('?') {
+            Some((before, _)) => format!("{before}?***"),
+            None => text,
+        }
+    }
+
     /// Whether it is `https`.
     #[must_use]
     pub fn is_tls(&self) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::choice::{AccountBinding, IdentityMode, Transport};
+use crate::config::choice::{AccountBinding, Era, IdentityMode, Transport};
 use crate::config::raw::runtime::ManagedRuntime;
 
 /// An MCP server behind the gateway, reached over HTTP or started as a child process.
@@ -16,10 +16,15 @@ pub struct Server {
     /// The name in URLs (`/mcp/<id>`), tool prefixes, logs and metrics; unique.
     #[schemars(regex(pattern = "^[a-zA-Z0-9-]+$"), length(max = 256))]
     pub id: String,
-    /// The `http` or `https` URL of the server's MCP endpoint. Not used with `transport: stdio`.
+    /// The `http` or `https` URL of the server's MCP endpoint; with `transport: sse` that of its event
+    /// stream. Not used with `transport: stdio`.
     pub url: Option<String>,
-    /// How the server is reached: `http`, or `stdio` to start it as a child process.
+    /// How the server is reached: `http`, `sse` (also written `http+sse` or `http-sse`) for the HTTP+SSE
+    /// transport of revision 2024-11-05, or `stdio` to start it as a child process.
     pub transport: Transport,
+    /// Which MCP revisions the server speaks: `legacy` (2024-11-05 to 2025-11-25, with sessions),
+    /// `modern` (2026-07-28), or `auto` to find out and to notice when it changes.
+    pub era: Era,
     /// Only stdio: the program to start. Looked up in `PATH` unless it contains a slash.
     pub command: Option<String>,
     /// Only stdio: the program's arguments.
@@ -36,13 +41,14 @@ pub struct Server {
     /// Only stdio: how many processes of this server may run at once.
     #[schemars(range(min = 1, max = 65536))]
     pub max_processes: u32,
-    /// Only http: headers added to every request to the server.
+    /// Only http and sse: headers added to every request to the server.
     #[schemars(extend("additionalProperties" = {"type": "string", "writeOnly": true}))]
     pub headers: BTreeMap<String, String>,
-    /// Only http: URLs of further instances of the same server.
+    /// Only http and sse: URLs of further instances of the same server.
     #[schemars(length(max = 1024))]
     pub replicas: Vec<String>,
-    /// How long connecting to the server, or starting it, may take.
+    /// How long connecting to the server, or starting it, may take; with `transport: sse` until its
+    /// event stream is open and has named the endpoint for messages.
     #[schemars(range(min = 1, max = 2147483647))]
     pub connect_timeout_ms: u32,
     /// How long the server may take to begin its answer: until its response headers, or over stdio
@@ -136,6 +142,7 @@ impl Default for Server {
             id: String::new(),
             url: None,
             transport: Transport::Http,
+            era: Era::Auto,
             command: None,
             args: Vec::new(),
             env: BTreeMap::new(),

@@ -108,6 +108,7 @@ impl<'s> Kind<'s> {
             Self::Any => "a value".to_owned(),
             Self::Struct(_) | Self::Map(_) => "a mapping (key: value)".to_owned(),
             Self::List { .. } => "a list".to_owned(),
+            Self::Choice([only]) => only.as_str().unwrap_or("the only choice").to_owned(),
             Self::Choice(_) => "one of the choices".to_owned(),
             Self::Text => "a text".to_owned(),
             Self::Integer => "a whole number".to_owned(),

@@ -39,24 +39,65 @@ pub fn check(
     written: Written<'_>,
     variables: &Variables,
 ) -> Result<Json, Vec<Problem>> {
-    let finding = |message: String| {
-        let mut problem = Problem::new(Severity::Error, "", message);
-        problem.at(written.place.clone());
-        problem
-    };
-    let expanded = expand(written, variables).map_err(|faults| {
-        faults
+    let expanded = resolve(written, variables)?;
+    judge(kind, schema, &expanded, written)
+}
+
+/// The scalar as the first of several scalar schemas that takes it, or what is wrong with it.
+pub fn check_either(
+    choices: &[Json],
+    written: Written<'_>,
+    variables: &Variables,
+) -> Result<Json, Vec<Problem>> {
+    let expanded = resolve(written, variables)?;
+    let mut refusals = Vec::new();
+    for schema in choices {
+        match judge(&Kind::of(schema), schema, &expanded, written) {
+            Ok(json) => return Ok(json),
+            Err(problems) => refusals.extend(problems),
+        }
+    }
+    let allowed = refusals
+        .iter_mut()
+        .filter_map(|refusal| refusal.allowed.take());
+    let allowed = allowed.collect::<Vec<_>>().join(", ");
+    let told = refusals.pop().map(|refusal| Problem {
+        message: format!("must be {}", Kind::Either(choices).describe()),
+        allowed: Some(allowed),
+        ..refusal
+    });
+    Err(told.into_iter().collect())
+}
+
+/// The text behind a scalar's references to variables.
+fn resolve(written: Written<'_>, variables: &Variables) -> Result<Expanded, Vec<Problem>> {
+    expand(written, variables).map_err(|faults| {
+        let told = faults
             .iter()
-            .map(|fault| finding(fault.to_string()))
-            .collect::<Vec<_>>()
-    })?;
+            .map(|fault| finding(written, fault.to_string()));
+        told.collect()
+    })
+}
+
+fn judge(
+    kind: &Kind<'_>,
+    schema: &Json,
+    expanded: &Expanded,
+    written: Written<'_>,
+) -> Result<Json, Vec<Problem>> {
     let is_plain = written.plain || expanded.has_references;
     convert(kind, schema, &expanded.text, is_plain).map_err(|fault| {
-        let mut problem = finding(fault.message);
-        problem.found(show(schema, &expanded, is_plain));
+        let mut problem = finding(written, fault.message);
+        problem.found(show(schema, expanded, is_plain));
         problem.allowed = fault.allowed;
         vec![problem]
     })
+}
+
+fn finding(written: Written<'_>, message: String) -> Problem {
+    let mut problem = Problem::new(Severity::Error, "", message);
+    problem.at(written.place.clone());
+    problem
 }
 
 fn expand(

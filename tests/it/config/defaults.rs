@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use conduit::config::Config;
+use conduit::config::choice::Era;
 use conduit::config::model::server::Transport;
 use conduit::config::source::Source;
 use expect_test::{expect, expect_file};
@@ -54,6 +55,7 @@ fn a_server_has_the_documented_defaults() {
     assert_eq!(server.session_idle, Duration::from_secs(1_800));
     assert_eq!(server.max_sessions, 10_000);
     assert!(!server.forward_authorization);
+    assert_eq!(server.era, Era::Auto);
 }
 
 #[test]
@@ -128,6 +130,7 @@ servers:
   - {id: a, url: 'http://h', headers: {X: hush3}}
   - {id: b, transport: stdio, command: c, env: {X: hush4}}
 rate_limits: {enabled: true, backend: redis, redis_url: 'redis://:hush5@r'}
+sessions: {backend: redis, redis_url: 'redis://:hush8@r', secret: hush9-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}
 guardrails: {rules: [{name: r, action: alert, webhook: 'http://h/hush6'}]}
 plugins: [{name: p, path: x, hooks: [], config: {k: hush7}}]
 ",

@@ -106,7 +106,7 @@ fn the_reference_file_shows_every_field_and_its_true_default() {
     let mut problems = Problems::default();
     let root = yaml::parse(&uncommented(REFERENCE), &mut problems).unwrap();
     let mut source = Source::default();
-    for name in ["API_TOKEN", "CONDUIT_AGENT_KEY"] {
+    for name in ["API_TOKEN", "CONDUIT_AGENT_KEY", "CONDUIT_SESSION_SECRET"] {
         source.environment.insert(name.to_owned(), "x".to_owned());
     }
     let variables = Variables::gather(&source, &mut problems);

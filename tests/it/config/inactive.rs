@@ -10,10 +10,17 @@ fn check(text: &str, said: Expect) {
 }
 
 #[test]
-fn defaults_and_sections_that_are_switched_off_say_nothing() {
+fn defaults_what_is_active_and_what_is_switched_off_say_nothing() {
     check("", expect![""]);
     check(
         "
+router:
+  namespace_strategy: none
+  load_balancing: least-connections
+  health_check: {enabled: false}
+  circuit_breaker: {enabled: false}
+servers: [{id: s, url: 'http://h'}]
+connect: {profiles: [{id: p, server_ids: [s]}]}
 acl: {enabled: false}
 auth: {method: none}
 guardrails: {enabled: false}
@@ -24,7 +31,6 @@ governance: {enabled: false}
 discovery: {enabled: false}
 plugins: []
 cache: {enabled: false}
-router: {load_balancing: least-connections, health_check: {enabled: false}, circuit_breaker: {enabled: false}}
 metrics: {port: 9191, require_auth: false}
 admin: {key: k}
 ",
@@ -70,13 +76,11 @@ discovery: {enabled: true}
             tenant_isolation: NOT enforced: this build does not know tenants
             governance: NOT enforced: this build has no roles, quotas or approvals
             identity: not active in this build: no credentials are looked up for calls
-            router.namespace_strategy: not active in this build: servers are not aggregated
             router.circuit_breaker: not active in this build: failing replicas are only health-checked
             cache: not active in this build: nothing is cached
             observability.log_args: not active in this build: there is no request log
             observability.retention_days: not active in this build: there is no request log
             observability.opentelemetry: not active in this build: no traces are exported
-            connect.profiles: not active in this build
             connect.registry: not active in this build
             plugins: not active in this build: no plugin is loaded
             discovery: not active in this build: only the servers of the file are used

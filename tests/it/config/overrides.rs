@@ -5,6 +5,7 @@ use std::path::Path;
 use conduit::config::Config;
 use conduit::config::load;
 use conduit::config::model::limit::Store;
+use conduit::config::model::session;
 
 use super::{findings_of, source};
 
@@ -122,6 +123,20 @@ fn a_redis_url_makes_a_limiter_and_serves_an_existing_second_cache() {
         config.cache.l2.unwrap().redis_url.expose(),
         "redis://r:6379"
     );
+}
+
+#[test]
+fn a_redis_url_serves_sessions_that_live_in_redis_and_wins_over_the_file() {
+    let environment = [("CONDUIT_REDIS_URL", "redis://env")];
+    let url = |text: &str| match with(text, &environment).sessions.store {
+        session::Store::Redis(redis) => redis.url.expose().to_owned(),
+        session::Store::Memory => "memory".to_owned(),
+    };
+    assert_eq!(url("sessions: {backend: redis}"), "redis://env");
+    let written = "sessions: {backend: redis, redis_url: 'redis://file'}";
+    assert_eq!(url(written), "redis://env");
+    assert_eq!(url("sessions: {idle_seconds: 5}"), "memory");
+    assert_eq!(url(""), "memory");
 }
 
 #[test]

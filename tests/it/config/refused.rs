@@ -59,6 +59,11 @@ fn router() {
 }
 
 #[test]
+fn sessions() {
+    check(&expect_file!["refused/sessions.txt"]);
+}
+
+#[test]
 fn servers_in_general() {
     check(&expect_file!["refused/servers_in_general.txt"]);
 }
