@@ -5,12 +5,28 @@
 
 pub mod address;
 pub mod affinity;
+pub mod catalog;
 pub mod cluster;
 pub mod connection;
+pub mod era;
 pub mod error;
+pub mod fields;
+pub mod group;
 pub mod head;
 pub mod health;
+pub mod http_sse;
 pub mod keeper;
 pub mod pool;
 pub mod relay;
+pub mod remote;
 pub mod replica;
+pub mod session;
+pub mod talk;
+pub mod watch;
+
+/// Who the gateway says it is to servers, as an `Implementation`.
+pub const CLIENT_INFO: &str = concat!(
+    r#"{"name":"conduit","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}"#
+);

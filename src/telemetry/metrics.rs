@@ -32,6 +32,12 @@ pub struct Metrics {
     pub backend_health: IntGaugeVec,
     /// Requests in flight, by server and replica.
     pub backend_active: IntGaugeVec,
+    /// Sessions of legacy clients.
+    pub sessions: IntGauge,
+    /// Calls that wait for their clients.
+    pub parked: IntGauge,
+    upstream_sessions: IntGaugeVec,
+    partial: IntCounterVec,
     tools: Mutex<HashSet<String>>,
 }
 
@@ -49,6 +55,11 @@ impl Metrics {
         };
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok::<_, prometheus::Error>(metric)
+        };
+        let plain = |name: &str, help: &str| {
+            let metric = IntGauge::new(name, help)?;
             registry.register(Box::new(metric.clone()))?;
             Ok::<_, prometheus::Error>(metric)
         };
@@ -88,6 +99,21 @@ impl Metrics {
                 "Requests in flight, by replica",
                 &["server", "replica"],
             )?,
+            sessions: plain("conduit_sessions", "Sessions of legacy clients")?,
+            parked: plain(
+                "conduit_parked_calls",
+                "Calls that wait for an answer of their client",
+            )?,
+            upstream_sessions: gauge(
+                "conduit_upstream_sessions",
+                "Sessions with the server on behalf of clients that have none of their own",
+                &["server"],
+            )?,
+            partial: counter(
+                "conduit_list_partial_total",
+                "Aggregated lists given with old items of the server, or without any",
+                &["server", "list", "status"],
+            )?,
             tools: Mutex::new(HashSet::new()),
             registry,
         })
@@ -99,6 +125,21 @@ impl Metrics {
         let gauge = self.active.with_label_values(&[server]);
         gauge.inc();
         Active(gauge)
+    }
+
+    /// Notes how many sessions there are with `server` on behalf of callers that have none.
+    pub fn upstream_sessions(&self, server: &str, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.upstream_sessions
+            .with_label_values(&[server])
+            .set(count);
+    }
+
+    /// Counts a list that was given without fresh items of `server`.
+    pub fn count_partial(&self, server: &str, list: &'static str, status: &'static str) {
+        self.partial
+            .with_label_values(&[server, list, status])
+            .inc();
     }
 
     /// Counts a finished request.

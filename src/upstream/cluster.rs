@@ -152,6 +152,16 @@ impl Cluster {
             .count()
     }
 
+    /// Whether a replica passed its checks.
+    #[must_use]
+    pub fn is_healthy(&self, index: usize) -> bool {
+        let backends = self.backends();
+        backends.get_backend().iter().any(|backend| {
+            replica(backend).is_some_and(|replica| replica.index == index)
+                && backends.ready(backend)
+        })
+    }
+
     /// The members and their health, as Pingora keeps them.
     #[must_use]
     pub fn backends(&self) -> &Backends {

@@ -24,6 +24,18 @@ pub enum Error {
     /// The upstream's answer is not HTTP/1.1.
     #[error("answered with something that is not HTTP: {0}")]
     NotHttp(&'static str),
+    /// The upstream's answer is longer than what is held in memory.
+    #[error(
+        "answered with a message longer than {} bytes",
+        crate::upstream::talk::MESSAGE_BYTES_MAX
+    )]
+    TooLong,
+    /// The upstream does not know the session any more.
+    #[error("does not know the session any more")]
+    SessionLost,
+    /// Everything there is is in use.
+    #[error("has no session left for another caller")]
+    Busy,
     /// A time bound was reached.
     #[error("{}", .0.describe())]
     Timeout(Phase),
@@ -39,6 +51,9 @@ impl Error {
             | Self::ClosedEarly
             | Self::Truncated
             | Self::NotHttp(_)
+            | Self::TooLong
+            | Self::SessionLost
+            | Self::Busy
             | Self::Timeout(Phase::Header | Phase::Idle | Phase::Total) => false,
         }
     }
@@ -52,12 +67,14 @@ impl Error {
             what,
         };
         match self {
-            Self::Unavailable => Refusal::UpstreamUnavailable { server },
+            Self::Unavailable | Self::Busy => Refusal::UpstreamUnavailable { server },
             Self::Connect(_) => Refusal::UpstreamConnect { server },
             Self::Io(_) => broken("broke the connection"),
             Self::ClosedEarly => broken("closed the connection without answering"),
             Self::Truncated => broken("closed the connection in the middle of its answer"),
             Self::NotHttp(_) => broken("answered with something that is not HTTP"),
+            Self::TooLong => broken("answered with a too long message"),
+            Self::SessionLost => broken("lost the session"),
             Self::Timeout(phase) => Refusal::UpstreamTimeout {
                 server,
                 phase: *phase,

@@ -17,6 +17,7 @@ use pingora::lb::health_check::HealthCheck;
 use pingora::{Error as PingoraError, ErrorType};
 use pingora_timeout::fast_timeout::fast_timeout;
 
+use crate::upstream::CLIENT_INFO;
 use crate::upstream::cluster;
 use crate::upstream::connection::Connection;
 use crate::upstream::error::Error;
@@ -60,7 +61,7 @@ impl McpCheck {
     async fn probe(&self, replica: &Replica) -> Result<(), Unhealthy> {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let discover = format!(
-            r#"{{"jsonrpc":"2.0","id":"conduit-health-{serial}","method":"server/discover","params":{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":"conduit-health-{serial}","method":"server/discover","params":{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{CLIENT_INFO}}}}}}}"#
         );
         let fields = "mcp-protocol-version: 2026-07-28\r\nmcp-method: server/discover\r\n";
         match self.ask(replica, "POST", fields, &discover).await?.judge() {

@@ -24,6 +24,8 @@ use crate::upstream::replica::{InFlight, Replica};
 pub struct Request {
     /// The HTTP method.
     pub verb: &'static str,
+    /// Path and query, where they are not those of the replica's address.
+    pub target: Option<Arc<str>>,
     /// Every header line but `Host` and `Content-Length`, each with its CRLF.
     pub fields: Vec<u8>,
     /// The body.
@@ -71,6 +73,14 @@ impl Flight {
             stage: Stage::Grounded,
             was_repeated: false,
         }
+    }
+
+    /// Sends it to the replica of that index and to no other.
+    #[must_use]
+    pub fn pinned_to(mut self, index: usize) -> Self {
+        let all = 0..self.cluster.replicas().len();
+        self.tried = all.filter(|other| *other != index).collect();
+        self
     }
 
     /// Whether the request is with the upstream.
@@ -185,12 +195,17 @@ impl Flight {
 
     fn request_head(&self, replica: &Replica) -> Vec<u8> {
         let Request {
-            verb, fields, body, ..
+            verb,
+            target,
+            fields,
+            body,
+            ..
         } = &self.request;
         let address = &replica.address;
+        let target = target.as_deref().unwrap_or(&address.path);
         let mut head = Vec::with_capacity(
             verb.len()
-                + address.path.len()
+                + target.len()
                 + address.authority.len()
                 + fields.len()
                 + 64
@@ -199,7 +214,7 @@ impl Flight {
         for part in [
             verb,
             " ",
-            &address.path,
+            target,
             " HTTP/1.1\r\nhost: ",
             &address.authority,
             "\r\n",
