@@ -1,9 +1,13 @@
-//! MCP servers that are programs: each is run as a child and offered as Streamable HTTP on a unix
-//! socket, so that nothing above this module knows that it is not HTTP.
+//! MCP servers that are a two-way line of messages: programs, each run as a child, and servers of the
+//! HTTP+SSE transport (2024-11-05; see [`remote`]). Each is offered as Streamable HTTP on a unix socket,
+//! so that nothing above this module knows that it is not.
+//!
+//! What is said here of a child holds for a connection to a remote server too: either is the *peer*
+//! of its clients.
 //!
 //! A [`supervisor::Supervisor`] owns one configured server. Modern clients (2026-07-28) share one
-//! child; a legacy client (`initialize`) gets a child of its own for its session, unless the server
-//! is declared `shared`. Every child is started through a small [`guard`] process, which takes all
+//! child, but for calls whose log messages could not be told apart there (`pool`); a legacy client
+//! (`initialize`) gets a child of its own for its session, unless the server is declared `shared`. Every child is started through a small [`guard`] process, which takes all
 //! its descendants along when it ends, however it ends, and when the gateway itself is killed.
 //!
 //! **Invariant:** two clients never meet. A child sees only ids and progress tokens made here, and
@@ -25,7 +29,10 @@ mod meta;
 mod nursery;
 mod outbox;
 mod payload;
+mod peer;
+mod pool;
 mod reader;
+pub mod remote;
 mod reply;
 pub mod runtime;
 mod server;
@@ -38,25 +45,21 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use remote::Remote;
+
 /// Longest message in either direction by default, in bytes.
 pub const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// One configured stdio server.
+/// One configured server.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// The server's id, as in `/mcp/{server}`.
     pub server: String,
-    /// The program: a path, or a name found on `PATH`.
-    pub command: String,
-    /// Its arguments.
-    pub args: Vec<String>,
-    /// Variables added to the minimal environment (see [`environment`]).
-    pub env: BTreeMap<String, String>,
-    /// Where it runs; the gateway's own directory if absent.
-    pub cwd: Option<PathBuf>,
+    /// How it is reached.
+    pub reach: Reach,
     /// Whether legacy sessions may share one child instead of having one each.
     pub shared: bool,
-    /// Most children at once, of both eras together.
+    /// Most children or connections at once, of both eras together.
     pub processes_max: usize,
     /// Most legacy sessions at once.
     pub sessions_max: usize,
@@ -68,16 +71,58 @@ pub struct Spec {
     pub session_idle: Duration,
 }
 
-impl Spec {
-    /// A server with every bound at its default.
+/// How a server is reached.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// It is started here.
+    Program(Program),
+    /// It is connected to.
+    Remote(Remote),
+}
+
+/// A program that is an MCP server.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The program: a path, or a name found on `PATH`.
+    pub command: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables added to the minimal environment (see [`environment`]).
+    pub env: BTreeMap<String, String>,
+    /// Where it runs; the gateway's own directory if absent.
+    pub cwd: Option<PathBuf>,
+}
+
+impl Reach {
+    /// What a server that is reached like this has several of.
+    fn peers(&self) -> &'static str {
+        match self {
+            Self::Program(_) => "processes",
+            Self::Remote(_) => "connections",
+        }
+    }
+}
+
+impl Program {
+    /// A program without arguments.
     #[must_use]
-    pub fn new(server: impl Into<String>, command: impl Into<String>) -> Self {
+    pub fn new(command: impl Into<String>) -> Self {
         Self {
-            server: server.into(),
             command: command.into(),
             args: Vec::new(),
             env: BTreeMap::new(),
             cwd: None,
+        }
+    }
+}
+
+impl Spec {
+    /// A server with every bound at its default.
+    #[must_use]
+    pub fn new(server: impl Into<String>, reach: Reach) -> Self {
+        Self {
+            server: server.into(),
+            reach,
             shared: false,
             processes_max: 256,
             sessions_max: 1024,

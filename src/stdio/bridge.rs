@@ -19,6 +19,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
+use super::Reach;
 use super::Spec;
 use super::failure::Failure;
 use super::link::ticket::Ticket;
@@ -27,6 +28,7 @@ use super::mailbox::Parcel;
 use super::meta::{self, Meta};
 use super::nursery::Nursery;
 use super::payload::Payload;
+use super::pool::Pool;
 use super::reply::{self, Events, Reply, SESSION_ID};
 use super::session::Sessions;
 use super::shared::{Era, Shared};
@@ -43,6 +45,8 @@ pub(super) struct Bridge {
     pub(super) sessions: Arc<Sessions>,
     /// The child of all modern clients.
     pub(super) modern: Shared,
+    /// More children of modern clients, for log messages.
+    pub(super) pool: Pool,
     /// The child of all legacy clients, where the server is declared shared.
     pub(super) legacy: Shared,
     is_draining: AtomicBool,
@@ -78,6 +82,7 @@ impl Bridge {
             spec,
             nursery,
             modern: Shared::new(Era::Modern),
+            pool: Pool::default(),
             legacy: Shared::new(Era::Legacy),
             is_draining: AtomicBool::new(false),
         }
@@ -178,13 +183,21 @@ impl Bridge {
     }
 
     async fn modern_call(&self, call: Call<'_>) -> Result<Response<Reply>, Failure> {
+        self.require_modern()?;
         let up = self.modern.up().await?;
         let kind = if call.method == "subscriptions/listen" {
             Kind::Listen
         } else {
             Kind::Request
         };
-        let ticket = submit(&up.link, call, kind, 0, OnDisconnect::Cancel).await?;
+        let seat = if kind == Kind::Request && call.meta.wants_log {
+            self.pool.seat(&up.link, &self.nursery).await
+        } else {
+            None
+        };
+        let link = seat.as_ref().map_or(&up.link, |seat| &seat.link);
+        let mut ticket = submit(link, call, kind, 0, OnDisconnect::Cancel).await?;
+        ticket.hold(seat);
         Ok(respond(&self.spec, ticket).await.response)
     }
 
@@ -195,6 +208,7 @@ impl Bridge {
         message: &Message<'_>,
         method: &str,
     ) -> Result<(), Failure> {
+        self.require_modern()?;
         if method == "notifications/cancelled" {
             return Ok(());
         }
@@ -204,6 +218,14 @@ impl Bridge {
             .link
             .send(message.text, &mut [])
             .await
+    }
+
+    /// A transport that has only sessions tells so without asking its server.
+    fn require_modern(&self) -> Result<(), Failure> {
+        match self.spec.reach {
+            Reach::Program(_) => Ok(()),
+            Reach::Remote(_) => Err(Failure::SessionsOnly),
+        }
     }
 
     fn refuse(&self, refused: &Refused) -> Response<Reply> {
@@ -232,7 +254,7 @@ async fn submit(
         message: call.message,
         id: call.id,
         progress_token: call.meta.progress_token,
-        wants_log: call.meta.wants_log,
+        wants_log: call.meta.wants_log && kind == Kind::Request,
         kind,
         session,
         on_disconnect,

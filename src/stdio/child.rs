@@ -3,6 +3,8 @@
 //! **Invariant:** every child is born here, under a [`guard`]; commands and
 //! arguments come from the operator's configuration, never from a request.
 
+pub(super) mod serve;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -14,7 +16,7 @@ use rustix::process::{Pid, Signal};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::Spec;
+use super::Program;
 use super::environment;
 use super::guard;
 use super::runtime::Runtime;
@@ -42,11 +44,11 @@ pub(super) struct Pipes {
     pub(super) stderr: ChildStderr,
 }
 
-/// Starts the child of `spec`. That its command does not exist shows as its [`Exit`].
+/// Starts the child that `program` is. That its command does not exist shows as its [`Exit`].
 ///
 /// # Errors
 /// Where not even the guard can be started, or the working directory does not exist.
-pub(super) async fn start(spec: &Spec, runtime: &Runtime) -> io::Result<(Process, Pipes)> {
+async fn start(program: &Program, runtime: &Runtime) -> io::Result<(Process, Pipes)> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the command is our own guard, under which children are born"
@@ -56,16 +58,16 @@ pub(super) async fn start(spec: &Spec, runtime: &Runtime) -> io::Result<(Process
         .arg(guard::MODE)
         .arg(std::process::id().to_string())
         .arg(TERM_GRACE.as_millis().to_string())
-        .arg(OsString::from(&spec.command))
-        .args(&spec.args)
+        .arg(OsString::from(&program.command))
+        .args(&program.args)
         .env_clear()
         .env(guard::FRUGAL.0, guard::FRUGAL.1)
-        .envs(environment::minimal(std::env::vars_os(), &spec.env))
+        .envs(environment::minimal(std::env::vars_os(), &program.env))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    if let Some(cwd) = &spec.cwd {
+    if let Some(cwd) = &program.cwd {
         if !cwd.is_dir() {
             let reason = format!("working directory {} does not exist", cwd.display());
             return Err(io::Error::new(io::ErrorKind::NotFound, reason));

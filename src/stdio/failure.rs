@@ -1,7 +1,8 @@
 //! Every "no" of the bridge, and how a client is told.
 //!
 //! **Invariant:** one variant, one status, one code. Own codes lie outside -32768…-32000 (E12) and
-//! are -31000 less the HTTP status, as everywhere in Conduit.
+//! are -31000 less the HTTP status, as everywhere in Conduit. One is not our own: that there are only
+//! sessions is told by -32000, as servers of the SDKs do and as era probes know it (D1).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub(super) enum Failure {
     ClientMethod,
     /// A legacy message without a session id.
     SessionMissing,
+    /// A message of 2026-07-28 to a server whose transport has only sessions.
+    SessionsOnly,
     /// A session that never was, or is over.
     SessionUnknown,
     /// The session has an event stream already.
@@ -86,9 +89,11 @@ impl Failure {
     /// The HTTP status.
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::ClientJson | Self::ClientShape(_) | Self::ClientMeta | Self::SessionMissing => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::ClientJson
+            | Self::ClientShape(_)
+            | Self::ClientMeta
+            | Self::SessionMissing
+            | Self::SessionsOnly => StatusCode::BAD_REQUEST,
             Self::SessionUnknown | Self::SessionEnded => StatusCode::NOT_FOUND,
             Self::ClientMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::StreamTaken => StatusCode::CONFLICT,
@@ -112,6 +117,7 @@ impl Failure {
             Self::ClientShape(_) | Self::ClientBodyTooLarge { .. } | Self::ClientMethod => -32600,
             Self::ClientMeta => -32602,
             Self::SessionMissing => -31400,
+            Self::SessionsOnly => -32000,
             Self::SessionUnknown | Self::SessionEnded => -31404,
             Self::StreamTaken => -31409,
             Self::UpstreamEnded { .. } | Self::UpstreamAnswerTooLarge { .. } => -31502,
@@ -140,6 +146,7 @@ impl Failure {
             | Self::ClientBodyTooLarge { .. }
             | Self::ClientMethod
             | Self::SessionMissing
+            | Self::SessionsOnly
             | Self::SessionUnknown
             | Self::StreamTaken
             | Self::UpstreamEnded { .. }
@@ -164,6 +171,10 @@ impl Failure {
             Self::SessionMissing => {
                 "Mcp-Session-Id is missing: send initialize first, then its session id".into()
             }
+            Self::SessionsOnly => format!(
+                "server \"{server}\" speaks only revisions with sessions: send initialize first"
+            )
+            .into(),
             Self::SessionUnknown => {
                 "session unknown or expired: send initialize without a session id".into()
             }

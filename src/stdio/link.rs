@@ -6,6 +6,7 @@
 
 pub(super) mod audience;
 pub(super) mod deliver;
+pub(super) mod logs;
 pub(super) mod ticket;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use super::mailbox::{Mailbox, Parcel};
 use super::outbox::{self, Outbox};
 use super::payload::{Edit, Payload};
 use audience::Audience;
+use logs::Logs;
 use ticket::Ticket;
 
 /// Most calls that one child may have at a time.
@@ -54,6 +56,7 @@ pub(super) struct Link {
 struct Table {
     calls: HashMap<u64, Call>,
     next: u64,
+    logs: Logs,
     /// Why no more calls are taken.
     closed: Option<Failure>,
 }
@@ -180,8 +183,10 @@ impl Link {
                 max: PENDING_MAX,
             });
         }
-        table.next += 1;
-        let number = table.next;
+        let number = table.number();
+        if call.wants_log {
+            table.logs.enter(number);
+        }
         table.calls.insert(number, call);
         Ok(number)
     }
@@ -275,8 +280,8 @@ impl Link {
 
     /// Gives a call up: nobody waits for it any more, and the child is told.
     fn withdraw(&self, number: u64, reason: &str) -> Option<Call> {
-        let call = self.table.lock().calls.remove(&number)?;
-        self.tell_cancelled(number, reason);
+        let (call, barrier) = self.table.lock().give_up(number)?;
+        self.tell_given_up(number, barrier, reason);
         Some(call)
     }
 
@@ -328,6 +333,17 @@ impl Link {
         self.counters
             .dropped
             .fetch_add(n_messages, Ordering::Relaxed);
+    }
+}
+
+impl Table {
+    /// Takes out a call.
+    fn end(&mut self, number: u64) -> Option<Call> {
+        let call = self.calls.remove(&number)?;
+        if call.wants_log {
+            self.logs.leave(number);
+        }
+        Some(call)
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Meta<'a> {
     pub(super) is_modern: bool,
     /// Its progress token's JSON text.
     pub(super) progress_token: Option<&'a str>,
-    /// Whether it asks for log messages.
+    /// Whether it asks for log messages, as only a modern request does.
     pub(super) wants_log: bool,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Meta<'a> {
         Ok(Self {
             is_modern: meta.version.is_some(),
             progress_token: meta.progress_token.map(RawValue::get),
-            wants_log: meta.log_level.is_some(),
+            wants_log: meta.version.is_some() && meta.log_level.is_some(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What waits to be written to a child's standard input.
+//! What waits to be written to a child's standard input, or to be posted.
 //!
 //! Callers write their message straight into the one buffer; the writer takes all there is and
 //! writes it at once. A child that does not read fills the buffer, and then callers wait for room
@@ -100,6 +100,26 @@ impl Outbox {
         self.room.notify_waiters();
     }
 
+    /// Waits for what is queued and takes all of it, for which `taken` must be empty; `false` once
+    /// the box is closed and empty. Cancel-safe.
+    pub(super) async fn take(&self, taken: &mut Vec<u8>) -> bool {
+        loop {
+            let closed = {
+                let mut state = self.state.lock();
+                std::mem::swap(&mut state.buffer, taken);
+                state.closed
+            };
+            if !taken.is_empty() {
+                self.room.notify_waiters();
+                return true;
+            }
+            if closed {
+                return false;
+            }
+            self.filled.notified().await;
+        }
+    }
+
     /// Writes to `to` what is queued, until the box is closed and empty.
     ///
     /// # Errors
@@ -110,20 +130,7 @@ impl Outbox {
         stall: Duration,
     ) -> io::Result<()> {
         let mut taken = Vec::new();
-        loop {
-            let closed = {
-                let mut state = self.state.lock();
-                std::mem::swap(&mut state.buffer, &mut taken);
-                state.closed
-            };
-            if taken.is_empty() {
-                if closed {
-                    return Ok(());
-                }
-                self.filled.notified().await;
-                continue;
-            }
-            self.room.notify_waiters();
+        while self.take(&mut taken).await {
             let mut rest = taken.as_slice();
             while !rest.is_empty() {
                 let written = timeout(stall, to.write(rest)).await??;
@@ -135,6 +142,7 @@ impl Outbox {
             taken.clear();
             taken.shrink_to(KEPT_BYTES_MAX);
         }
+        Ok(())
     }
 }
 

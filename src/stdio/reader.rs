@@ -40,18 +40,19 @@ pub(super) async fn read_messages<R: AsyncRead + Unpin>(mut from: R, link: Arc<L
     }
 }
 
-fn deliver(link: &Link, line: &Line, quota: &mut Quota) {
+/// Delivers one line, and says in the log what was wrong with it.
+pub(super) fn deliver(link: &Link, line: &Line, quota: &mut Quota) {
     let server = &link.spec.server;
     match link.deliver(line) {
         Taken::Message => {}
         Taken::Noise => {
             if quota.allows(server) {
-                warn!(server.id = %server, line = %excerpt(line), "Child wrote no MCP message");
+                warn!(server.id = %server, line = %excerpt(line), "Server wrote no MCP message");
             }
         }
         Taken::TooLong => {
             let max = link.spec.line_bytes_max;
-            warn!(server.id = %server, bytes_max = max, "Child wrote a too long message");
+            warn!(server.id = %server, bytes_max = max, "Server wrote a too long message");
         }
     }
 }
@@ -102,14 +103,14 @@ fn excerpt(line: &Line) -> String {
 }
 
 /// How many more lines may be logged in this second.
-struct Quota {
+pub(super) struct Quota {
     since: Instant,
     logged: u32,
     omitted: u64,
 }
 
 impl Quota {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             since: Instant::now(),
             logged: 0,

@@ -145,7 +145,7 @@ impl Shared {
     }
 
     async fn run_greeted(&self, tended: Tended, link: Arc<Link>) -> Failure {
-        let stop = tended.stop.clone();
+        let stop = tended.halt.one.clone();
         let mut running = std::pin::pin!(tended.run());
         let greeted = tokio::select! {
             failure = &mut running => return failure,

@@ -1,4 +1,4 @@
-//! One configured stdio server, from its socket to its last process.
+//! One configured server, from its socket to its last process or connection.
 //!
 //! **Invariant:** everything that is started here is awaited here, in order and in bounded time:
 //! when [`Supervisor::run`] returns there is no child, no connection and no socket left.
@@ -29,7 +29,7 @@ const CONNECTIONS_MAX_WAIT: Duration = Duration::from_secs(1);
 /// How often idle sessions are looked for, at most and at least.
 const SWEEP: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
-/// Runs one stdio server behind a unix socket.
+/// Runs one server behind a unix socket.
 #[derive(Debug)]
 pub struct Supervisor {
     bridge: Arc<Bridge>,
@@ -116,7 +116,7 @@ impl Supervisor {
         };
         tokio::join!(serving, keeping, ending);
         drop(std::fs::remove_file(&self.socket));
-        info!(server.id = %self.bridge.spec.server, "Stdio server ended");
+        info!(server.id = %self.bridge.spec.server, "Server ended");
         Ok(())
     }
 
@@ -152,7 +152,10 @@ impl Supervisor {
         loop {
             tokio::select! {
                 () = self.bridge.nursery.stop.cancelled() => return,
-                () = tokio::time::sleep(period) => self.bridge.sessions.sweep(idle),
+                () = tokio::time::sleep(period) => {
+                    self.bridge.sessions.sweep(idle);
+                    self.bridge.pool.sweep(idle);
+                }
             }
         }
     }
@@ -161,6 +164,7 @@ impl Supervisor {
     fn links(&self) -> Vec<Arc<Link>> {
         let shared = [self.bridge.modern.current(), self.bridge.legacy.current()];
         let mut links = self.bridge.sessions.own_links();
+        links.extend(self.bridge.pool.links());
         links.extend(shared.into_iter().flatten());
         links
     }

@@ -65,7 +65,7 @@ impl Bridge {
         let audience = Audience::Session(Arc::clone(&desk));
         let tended = self.nursery.start(audience).await?;
         let link = Arc::clone(&tended.link);
-        let stop = tended.stop.clone();
+        let stop = tended.halt.one.clone();
         let session = self.sessions.open(place, link, desk, Some(stop))?;
         let (sessions, id) = (Arc::clone(&self.sessions), session.id.clone());
         self.nursery.tasks.spawn(async move {

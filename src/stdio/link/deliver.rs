@@ -13,7 +13,7 @@ use super::super::mailbox::{Mailbox, Parcel, Rejected};
 use super::super::meta;
 use super::super::payload::{Edit, Payload};
 use super::audience::{Audience, Member};
-use super::{Call, Failure, Kind, Link};
+use super::{Call, Failure, Kind, Link, Table};
 
 /// What a line was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +58,8 @@ impl Link {
             return Taken::Noise;
         };
         match message.body {
-            Body::Response { id: Some(id) } => self.answer(line, text, id),
-            Body::Response { id: None } => {
+            Body::Response { id: Some(id), .. } => self.answer(line, text, id),
+            Body::Response { id: None, .. } => {
                 debug!(server.id = %self.spec.server, "Child could not read a message");
             }
             Body::Request { id, method, .. } => self.ask(line, id, &method),
@@ -70,8 +70,12 @@ impl Link {
 
     /// An answer goes to its call, under the client's id.
     fn answer(&self, line: &Bytes, text: &str, id: Id<'_>) {
-        let call = number(id.as_json()).and_then(|number| self.table.lock().calls.remove(&number));
+        let number = number(id.as_json());
+        let call = number.and_then(|number| self.table.lock().end(number));
         let Some(call) = call else {
+            if number.is_some_and(|number| self.table.lock().logs.settle(number)) {
+                return;
+            }
             debug!(server.id = %self.spec.server, "Late or unknown answer dropped");
             return;
         };
@@ -218,10 +222,10 @@ impl Link {
             Ok(()) => true,
             Err(Rejected::Gone) => false,
             Err(Rejected::Full) => {
-                let call = self.table.lock().calls.remove(&number);
-                if let Some(call) = call {
+                let given_up = self.table.lock().give_up(number);
+                if let Some((call, barrier)) = given_up {
                     call.fail(&self.spec.server, &Failure::ClientTooSlow);
-                    self.tell_cancelled(number, "the client reads too slowly");
+                    self.tell_given_up(number, barrier, "the client reads too slowly");
                 }
                 false
             }
@@ -229,21 +233,18 @@ impl Link {
     }
 
     /// A log message names no call. It is passed on only if it can belong to but one: another
-    /// client's log is nobody's business.
+    /// client's log is nobody's business. Of modern calls only those count that want log messages.
     fn log_to_only(&self, line: &Bytes) -> bool {
-        let is_modern = matches!(self.audience, Audience::Requests);
         let only = {
             let table = self.table.lock();
-            let mut calls = table
-                .calls
-                .iter()
-                .filter(|(_, call)| call.kind == Kind::Request);
-            match (calls.next(), calls.next()) {
-                (Some((number, call)), None) if call.wants_log || !is_modern => {
-                    Some((*number, Arc::clone(&call.mailbox)))
-                }
-                _ => None,
-            }
+            let number = match self.audience {
+                Audience::Requests => table.logs.only(),
+                Audience::Session(_) | Audience::Sessions(_) => table.only_request(),
+            };
+            number.and_then(|number| {
+                let call = table.calls.get(&number)?;
+                Some((number, Arc::clone(&call.mailbox)))
+            })
         };
         only.is_some_and(|(number, mailbox)| {
             self.put(number, &mailbox, Payload::whole(line.clone()))
@@ -257,7 +258,7 @@ impl Link {
             let mut table = self.table.lock();
             let is_listen = |call: &Call| call.kind == Kind::Listen;
             if table.calls.get(&number).is_some_and(is_listen) {
-                table.calls.remove(&number)
+                table.end(number)
             } else {
                 None
             }
@@ -305,10 +306,22 @@ impl Link {
     /// Fails the call that a too long answer is for, if either of its ends tells.
     fn fail_too_long(&self, head: &[u8], tail: &[u8]) {
         let number = id_in_head(head).or_else(|| id_in_tail(tail));
-        let call = number.and_then(|number| self.table.lock().calls.remove(&number));
+        let call = number.and_then(|number| self.table.lock().end(number));
         if let Some(call) = call {
             let max = self.spec.line_bytes_max;
             call.fail(&self.spec.server, &Failure::UpstreamAnswerTooLarge { max });
+        }
+    }
+}
+
+impl Table {
+    /// The only call in flight that ends by itself.
+    fn only_request(&self) -> Option<u64> {
+        let calls = self.calls.iter();
+        let mut requests = calls.filter(|(_, call)| call.kind == Kind::Request);
+        match (requests.next(), requests.next()) {
+            (Some((number, _)), None) => Some(*number),
+            _ => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::logs::Seat;
 use super::{Failure, Link, OnDisconnect};
 use crate::stdio::mailbox::Mailbox;
 use crate::stdio::payload::Payload;
@@ -14,6 +15,7 @@ pub(in crate::stdio) struct Ticket {
     pub(in crate::stdio) mailbox: Arc<Mailbox>,
     on_disconnect: OnDisconnect,
     is_settled: bool,
+    seat: Option<Seat>,
 }
 
 impl Ticket {
@@ -29,13 +31,19 @@ impl Ticket {
             mailbox,
             on_disconnect,
             is_settled: false,
+            seat: None,
         }
+    }
+
+    /// Keeps the call's seat for as long as the call lasts.
+    pub(in crate::stdio) fn hold(&mut self, seat: Option<Seat>) {
+        self.seat = seat;
     }
 
     /// The call was not sent after all.
     pub(super) fn give_back(mut self) {
         self.is_settled = true;
-        self.link.table.lock().calls.remove(&self.number);
+        self.link.table.lock().end(self.number);
     }
 
     /// The answer has come.

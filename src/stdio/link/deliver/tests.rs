@@ -8,13 +8,19 @@ use bytes::Bytes;
 use filters::rpc::parse;
 
 use super::*;
+use crate::stdio::Program;
+use crate::stdio::Reach;
 use crate::stdio::Spec;
 use crate::stdio::desk::BACKLOG_MAX;
+use crate::stdio::link::logs::Seat;
 use crate::stdio::link::ticket::Ticket;
 use crate::stdio::link::{Counters, OnDisconnect, Outgoing};
 
 fn link(audience: Audience) -> Arc<Link> {
-    let spec = Arc::new(Spec::new("files", "files-server"));
+    let spec = Arc::new(Spec::new(
+        "files",
+        Reach::Program(Program::new("files-server")),
+    ));
     Arc::new(Link::new(spec, audience, Arc::new(Counters::default())))
 }
 
@@ -155,6 +161,53 @@ async fn a_log_message_is_for_the_only_call_that_wants_it_or_for_nobody() {
     wrote(&link, log);
     assert!(come(&asked.mailbox).is_empty());
     assert_eq!(dropped(&link), 2);
+}
+
+#[tokio::test]
+async fn a_call_that_wants_no_log_messages_does_not_make_anothers_ambiguous() {
+    let log = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info"}}"#;
+    let link = link(Audience::Requests);
+    let quiet = request(&link, "1").await;
+    let asked = call(&link, Kind::Request, "2", None, true).await;
+    wrote(&link, log);
+    assert_eq!(come(&asked.mailbox), [log]);
+    assert!(come(&quiet.mailbox).is_empty());
+    assert_eq!(dropped(&link), 0);
+}
+
+#[tokio::test]
+async fn what_a_child_still_logs_for_a_call_that_was_given_up_is_nobodys() {
+    let log = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info"}}"#;
+    let link = link(Audience::Requests);
+    drop(call(&link, Kind::Request, "1", None, true).await);
+    let next = call(&link, Kind::Request, "2", None, true).await;
+    wrote(&link, log);
+    assert!(come(&next.mailbox).is_empty());
+    let told = told(&link).await;
+    assert!(told[1].contains("notifications/cancelled"), "{told:?}");
+    assert!(
+        told[2].contains(r#""id":2,"method":"server/discover""#),
+        "{told:?}"
+    );
+    wrote(&link, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
+    wrote(&link, log);
+    assert_eq!(come(&next.mailbox), [log]);
+}
+
+#[tokio::test]
+async fn a_child_has_one_seat_for_calls_that_want_log_messages() {
+    let link = link(Audience::Requests);
+    let seat = Seat::take(&link);
+    assert!(Seat::take(&link).is_none());
+    drop(seat);
+    let seat = Seat::take(&link);
+    let mut asked = call(&link, Kind::Request, "1", None, true).await;
+    asked.hold(seat);
+    wrote(&link, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+    assert!(Seat::take(&link).is_none(), "its client is being answered");
+    asked.settle();
+    drop(asked);
+    assert!(Seat::take(&link).is_some());
 }
 
 #[tokio::test]
