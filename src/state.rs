@@ -1,7 +1,12 @@
 //! What a request works on: the compiled configuration, and what outlives it.
 
 pub mod live;
+pub mod outlet;
+pub mod parked;
+pub mod session;
+pub mod sessions;
 pub mod snapshot;
+pub mod store;
 
 use std::sync::Arc;
 

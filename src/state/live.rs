@@ -1,18 +1,37 @@
-//! What outlives a reload: requests in flight, the drain, detached tasks.
+//! What outlives a reload: requests in flight, sessions, parked calls, the drain, detached tasks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
+use filters::seal;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::state::parked::{self, Parking};
+use crate::state::sessions::{self, Sessions};
+use crate::state::store::Store;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::catalog::Change;
+use crate::upstream::remote::Background;
 
 /// Most legacy calls that go on after their client left.
 const ABANDONED_MAX: usize = 1024;
+
+/// Changes that a slow listener may be behind.
+const CHANGES_MAX: usize = 1024;
+
+/// What a running gateway's lasting parts are made from.
+pub struct Spec {
+    /// The bounds of sessions.
+    pub sessions: sessions::Limits,
+    /// The bounds of parked calls.
+    pub parking: parked::Limits,
+    /// What is kept together with other instances.
+    pub store: Store,
+}
 
 /// The parts of a running gateway that no reload replaces.
 pub struct Live {
@@ -22,27 +41,61 @@ pub struct Live {
     pub metrics: Metrics,
     /// The access log.
     pub access: AccessLog,
+    /// Cancelled once every supervised server can be reached: the gateway is not ready before.
+    pub up: CancellationToken,
     /// Cancelled when the gateway begins to drain: streams that only listen end then.
     pub draining: CancellationToken,
     /// Tasks that outlive their request; awaited at shutdown.
     pub detached: TaskTracker,
     /// Bounds the legacy calls that go on after their client left.
     pub abandoned: Arc<Semaphore>,
+    /// The sessions of legacy clients.
+    pub sessions: Sessions,
+    /// Calls that wait for their clients.
+    pub parking: Parking,
+    /// What is kept together with other instances.
+    pub store: Store,
+    /// Changes in what servers offer, as the catalogs see them.
+    pub changes: broadcast::Sender<Change>,
+    /// What runs beside requests and ends with the gateway.
+    pub background: Background,
     in_flight: AtomicUsize,
+    /// What is sealed with while the shared key is not to be had.
+    own_key: seal::Key,
 }
 
 impl Live {
     /// Starts with nothing in flight.
     #[must_use]
-    pub fn new(metrics: Metrics, access: AccessLog) -> Self {
+    pub fn new(metrics: Metrics, access: AccessLog, spec: Spec) -> Self {
+        let mut random = [0; 32];
+        fastrand::fill(&mut random);
         Self {
             started: Instant::now(),
             metrics,
             access,
+            up: CancellationToken::new(),
             draining: CancellationToken::new(),
             detached: TaskTracker::new(),
             abandoned: Arc::new(Semaphore::new(ABANDONED_MAX)),
+            sessions: Sessions::new(spec.sessions),
+            parking: Parking::new(spec.parking),
+            store: spec.store,
+            own_key: seal::Key::derive(&random),
+            changes: broadcast::channel(CHANGES_MAX).0,
+            background: Background::default(),
             in_flight: AtomicUsize::new(0),
+        }
+    }
+
+    /// What sealed states and cursors are made with: the same for all instances that share a store.
+    pub async fn key(&self) -> seal::Key {
+        match self.store.key().await {
+            Ok(key) => key,
+            Err(error) => {
+                tracing::warn!(%error, "Shared key is not to be had: seals hold on this instance only");
+                self.own_key.clone()
+            }
         }
     }
 

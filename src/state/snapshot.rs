@@ -1,18 +1,34 @@
 //! The compiled configuration: everything a request asks, ready to be asked.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use filters::mcp::list::Kind;
+use filters::route::merge::Merged;
+use filters::route::names::Naming;
 use filters::{acl, origin};
-use http::{HeaderName, HeaderValue};
 
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use crate::upstream::catalog::{Catalogs, Listing};
 use crate::upstream::cluster::Cluster;
+use crate::upstream::fields::StaticFields;
+use crate::upstream::group::Groups;
+use crate::upstream::remote::Remote;
+use crate::upstream::watch::Watches;
 
 /// One configuration, compiled. A request pins one and never looks again.
 pub struct Snapshot {
     /// The servers by id.
     pub servers: HashMap<String, Arc<Server>>,
+    /// What `/mcp/profile/{id}` and `/mcp` lead to, by id; `default` is everything.
+    pub profiles: HashMap<String, Arc<Profile>>,
+    /// How aggregated lists are given.
+    pub lists: Lists,
     /// Which `Host`s and `Origin`s are taken.
     pub origin: origin::Rules,
     /// Who may do what.
@@ -23,43 +39,110 @@ pub struct Snapshot {
     pub keep_alive: Option<Duration>,
 }
 
+/// How aggregated lists are given.
+#[derive(Clone, Copy, Debug)]
+pub struct Lists {
+    /// How long one may take as a whole.
+    pub deadline: Duration,
+    /// Items a page.
+    pub page_size: usize,
+}
+
+/// A set of servers that clients see as one.
+pub struct Profile {
+    /// Its id.
+    pub id: String,
+    /// The servers, in the order of the configuration.
+    pub servers: Vec<Arc<Server>>,
+    /// What their tools and prompts are called.
+    pub naming: Arc<Naming>,
+    /// The lists that were merged last.
+    pub merging: Merging,
+}
+
+/// Most merged lists of one profile that are kept: one for each view and kind.
+const MERGED_MAX: usize = 64;
+
+/// Merged lists, kept for as long as the servers' own are the same.
+pub struct Merging(Mutex<LruCache<Merge, Arc<Merged>>>);
+
+/// What a merged list was made from.
+type Merge = (Kind, Vec<Option<ByAddress>>);
+
+/// A list that is the same as another only if it is that one.
+#[derive(Clone)]
+struct ByAddress(Arc<Listing>);
+
+impl PartialEq for ByAddress {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for ByAddress {}
+
+impl Hash for ByAddress {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
+impl Default for Merging {
+    fn default() -> Self {
+        let max = NonZeroUsize::new(MERGED_MAX).unwrap_or(NonZeroUsize::MIN);
+        Self(Mutex::new(LruCache::new(max)))
+    }
+}
+
+impl Merging {
+    /// The merged list of these.
+    #[must_use]
+    pub fn find(&self, kind: Kind, listings: &[Option<Arc<Listing>>]) -> Option<Arc<Merged>> {
+        let key = (kind, by_address(listings));
+        self.0.lock().get(&key).map(Arc::clone)
+    }
+
+    /// Keeps a merged list.
+    pub fn keep(&self, kind: Kind, listings: Vec<Option<Arc<Listing>>>, merged: Arc<Merged>) {
+        self.0.lock().put((kind, by_address(&listings)), merged);
+    }
+}
+
+fn by_address(listings: &[Option<Arc<Listing>>]) -> Vec<Option<ByAddress>> {
+    let listings = listings.iter();
+    listings
+        .map(|one| one.as_ref().map(|one| ByAddress(Arc::clone(one))))
+        .collect()
+}
+
+impl Profile {
+    /// The server of that id, if it is in the set.
+    #[must_use]
+    pub fn server(&self, id: &str) -> Option<&Arc<Server>> {
+        self.servers.iter().find(|server| *server.id == *id)
+    }
+}
+
 /// One MCP server.
 pub struct Server {
     /// Its id.
     pub id: Arc<str>,
+    /// Where it is, as people are shown it.
+    pub url: String,
+    /// Where each of its replicas is, as people are shown it.
+    pub replica_urls: Vec<String>,
     /// Its replicas.
     pub cluster: Arc<Cluster>,
     /// The headers that every request to it carries.
     pub fields: StaticFields,
     /// Whether the client's `Authorization` goes to it.
     pub forwards_authorization: bool,
-}
-
-/// Header lines that are the same for every request to a server.
-#[derive(Clone, Debug, Default)]
-pub struct StaticFields {
-    /// The lines, each with its CRLF.
-    pub lines: Vec<u8>,
-    names: HashSet<String>,
-}
-
-impl StaticFields {
-    /// Writes the configured headers as lines.
-    #[must_use]
-    pub fn compile(headers: &[(HeaderName, HeaderValue)]) -> Self {
-        let mut fields = Self::default();
-        for (name, value) in headers {
-            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                fields.lines.extend_from_slice(part);
-            }
-            fields.names.insert(name.as_str().to_owned());
-        }
-        fields
-    }
-
-    /// Whether the configuration sets `name` (in lower case): a client's own is then dropped.
-    #[must_use]
-    pub fn sets(&self, name: &str) -> bool {
-        !self.names.is_empty() && self.names.contains(name)
-    }
+    /// The server as the gateway speaks to it on its own account.
+    pub remote: Arc<Remote>,
+    /// Sessions for callers that have none of their own.
+    pub groups: Arc<Groups>,
+    /// What hears of its changes.
+    pub watches: Arc<Watches>,
+    /// What it offers.
+    pub catalogs: Arc<Catalogs>,
 }
