@@ -6,6 +6,7 @@
 mod guard;
 mod health;
 mod metrics;
+mod servers;
 mod version;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use serde_json::json;
@@ -79,6 +80,8 @@ impl Control {
             .route("/conduit/readyz", get(health::ready));
         let access = self.access.clone();
         let keyed = Router::new()
+            .route("/conduit/servers", get(servers::list))
+            .route("/conduit/servers/{id}/refresh", post(servers::refresh))
             .route("/conduit/version", get(version::show))
             .route("/conduit/metrics", get(metrics::show))
             .fallback(unknown)

@@ -5,8 +5,10 @@
 
 mod adapter;
 mod build;
+mod carrier;
 mod lifecycle;
 mod listen;
+pub mod rehearse;
 
 use std::sync::Arc;
 
@@ -43,8 +45,8 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let (access, writer) =
         AccessLog::start(std::io::stdout()).context("cannot start the access log")?;
     let metrics = Metrics::new().context("cannot register the metrics")?;
-    let live = Arc::new(Live::new(metrics, access));
-    let built = build::build(config)?;
+    let live = Arc::new(Live::new(metrics, access, build::live(config)?));
+    let built = build::build(config, &live)?;
     let address = listen::address(&config.gateway.host, config.gateway.port)
         .with_context(|| format!("gateway.host {}", config.gateway.host))?;
     listen::probe(address).with_context(|| format!("gateway.port: cannot listen on {address}"))?;
@@ -76,6 +78,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let caretaker = Caretaker::new(
         built.tasks,
         children,
+        Arc::clone(&shared),
         signals.stop(),
         address,
         banner(config),

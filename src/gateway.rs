@@ -7,13 +7,32 @@
 //! **Invariant:** every way out of a request ends in one `Outcome`, counted and logged once.
 
 mod aftercare;
+mod aggregate;
 mod answer;
 mod batch;
+mod bodiless;
 mod body;
+mod bridge;
+mod deliver;
+mod dispatch;
+mod events;
 mod exchange;
 mod fields;
+mod front;
+mod handshake;
+mod hear;
+mod inbound;
+pub mod keeper;
+mod link;
+mod listen;
+mod lists;
+mod local;
+mod pass;
+mod passage;
 mod pipeline;
 mod relay;
+mod reply;
+mod sessions;
 mod stream;
 
 use std::sync::Arc;
@@ -53,6 +72,24 @@ enum Ended {
         /// The label of what happened.
         reason: &'static str,
     },
+}
+
+impl Ended {
+    /// Names the request that is refused, where nobody did.
+    fn with_id(self, echo: Option<String>) -> Self {
+        match self {
+            Self::Refused {
+                refusal,
+                id: None,
+                error,
+            } => Self::Refused {
+                refusal,
+                id: echo,
+                error,
+            },
+            kept @ (Self::Refused { .. } | Self::ClientGone | Self::Broken { .. }) => kept,
+        }
+    }
 }
 
 impl From<Refusal> for Ended {
@@ -157,8 +194,6 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
-        exchange.outcome.duration = exchange.started.elapsed();
-        exchange.outcome.response_bytes = session.body_bytes_sent();
         if let Some(written) = session.response_written() {
             exchange.outcome.http_status = written.status.as_u16();
         }
@@ -166,9 +201,6 @@ impl ProxyHttp for Gateway {
             exchange.outcome.status = Status::Cancelled;
             exchange.outcome.reason = Some("client_gone");
         }
-        if exchange.is_counted {
-            exchange.live.metrics.count(&exchange.outcome);
-        }
-        exchange.live.access.log(&exchange.outcome);
+        exchange.finish(session.body_bytes_sent());
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Jso
         .filter(|s| is_healthy(&s.cluster))
         .count();
     let is_draining = shared.live.draining.is_cancelled();
-    if n_healthy > 0 && !is_draining {
+    if n_healthy > 0 && !is_draining && shared.live.up.is_cancelled() {
         return (StatusCode::OK, Json(json!({ "ready": true })));
     }
     let why = json!({

@@ -21,6 +21,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::build::Tasks;
+use crate::gateway;
+use crate::state::Shared;
 use crate::state::live::Live;
 use crate::upstream::keeper;
 
@@ -31,9 +33,11 @@ const BACKGROUND_MAX: Duration = Duration::from_secs(20);
 /// How long the listener may take to come up before readiness is given up on.
 const LISTEN_MAX: Duration = Duration::from_secs(10);
 
-/// The two ends of a shutdown: when to begin, and when the background is done.
-#[derive(Clone, Default)]
+/// When the background is up, and the two ends of a shutdown: when to begin, and when the background
+/// is done.
+#[derive(Clone)]
 pub(super) struct Stop {
+    up: CancellationToken,
     begin: CancellationToken,
     done: CancellationToken,
 }
@@ -47,11 +51,12 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn new(live: Arc<Live>, grace: Duration) -> Self {
-        Self {
-            live,
-            grace,
-            stop: Stop::default(),
-        }
+        let stop = Stop {
+            up: live.up.clone(),
+            begin: CancellationToken::new(),
+            done: CancellationToken::new(),
+        };
+        Self { live, grace, stop }
     }
 
     pub(super) fn stop(&self) -> Stop {
@@ -75,6 +80,8 @@ impl Signals {
                 "Requests cut off at shutdown"
             );
         }
+        self.live.background.stop.cancel();
+        self.live.background.tasks.close();
         self.stop.begin.cancel();
         if timeout(BACKGROUND_MAX, self.stop.done.cancelled())
             .await
@@ -121,7 +128,7 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-/// The runtime of stdio servers. Their tasks talk to each other a lot: unlike connections, they are
+/// The runtime of stdio and HTTP+SSE servers. Their tasks talk to each other a lot: unlike connections, they are
 /// better off where work is stolen.
 ///
 /// # Errors
@@ -137,6 +144,7 @@ pub(super) fn children_runtime(n_threads: usize) -> std::io::Result<Runtime> {
 /// Runs everything that is not a request.
 pub(super) struct Caretaker {
     tasks: Mutex<Option<(Tasks, Runtime)>>,
+    shared: Arc<Shared>,
     stop: Stop,
     address: SocketAddr,
     banner: String,
@@ -146,12 +154,14 @@ impl Caretaker {
     pub(super) fn new(
         tasks: Tasks,
         children: Runtime,
+        shared: Arc<Shared>,
         stop: Stop,
         address: SocketAddr,
         banner: String,
     ) -> Self {
         Self {
             tasks: Mutex::new(Some((tasks, children))),
+            shared,
             stop,
             address,
             banner,
@@ -175,9 +185,20 @@ impl Caretaker {
             running.spawn(keeper::check(cluster, every, begin.clone()));
         }
         running.spawn(keeper::sweep(clusters, begin.clone()));
-        for supervisor in &supervisors {
-            begin.run_until_cancelled(supervisor.listening()).await;
+        running.spawn(gateway::keeper::run(
+            Arc::clone(&self.shared),
+            begin.clone(),
+        ));
+        let listening = async {
+            for supervisor in &supervisors {
+                supervisor.listening().await;
+            }
+        };
+        let listening = timeout(LISTEN_MAX, begin.run_until_cancelled(listening));
+        if listening.await.is_err() {
+            tracing::error!("Not every supervised server can be reached");
         }
+        self.stop.up.cancel();
         self.announce().await;
         while let Some(ended) = running.join_next().await {
             if let Err(error) = ended {
@@ -213,12 +234,12 @@ impl Caretaker {
     }
 }
 
-async fn supervise(
+pub(super) async fn supervise(
     supervisor: Arc<crate::stdio::supervisor::Supervisor>,
     shutdown: CancellationToken,
 ) {
     if let Err(error) = supervisor.run(shutdown).await {
-        tracing::error!(%error, "Stdio server cannot be offered");
+        tracing::error!(%error, "Server cannot be offered");
     }
 }
 

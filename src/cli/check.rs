@@ -1,11 +1,17 @@
 //! `conduit check`: reports everything that is wrong with a configuration.
+//!
+//! Where names are not prefixed (`router.namespace_strategy: none`) only the servers know whether they
+//! are unambiguous: they are asked.
 
 use clap::Args;
 use filters::problem::{Problem, Problems, Severity};
 
+use crate::app::rehearse;
 use crate::cli::{Exit, File, answer};
 use crate::config;
+use crate::config::Config;
 use crate::config::Loaded;
+use crate::config::choice::NamespaceStrategy;
 use crate::config::inactive::inactive;
 use crate::config::source::Source;
 
@@ -19,7 +25,7 @@ pub struct Arguments {
     strict: bool,
 }
 
-/// Checks the configuration; nothing is started.
+/// Checks the configuration. Servers are asked only where their names must be unambiguous.
 #[must_use]
 pub fn run(arguments: &Arguments) -> Exit {
     let report = match Source::read(arguments.file.config.as_deref()) {
@@ -60,6 +66,9 @@ fn usable(source: &Source, loaded: &Loaded, strict: bool) -> Report {
             exit: Exit::BadConfig,
         };
     }
+    if let Some(report) = ambiguous(&loaded.config, &mut text) {
+        return report;
+    }
     let n_servers = loaded.config.servers.len();
     let plural = if n_servers == 1 { "server" } else { "servers" };
     text.push_str(&format!("{path} is OK: {n_servers} {plural}\n"));
@@ -67,6 +76,45 @@ fn usable(source: &Source, loaded: &Loaded, strict: bool) -> Report {
         text,
         exit: Exit::Done,
     }
+}
+
+/// Asks the servers whether their names are unambiguous, where they have to be.
+fn ambiguous(config: &Config, text: &mut String) -> Option<Report> {
+    if config.router.namespace_strategy != NamespaceStrategy::None || config.servers.len() < 2 {
+        return None;
+    }
+    let names = match rehearse::names(config) {
+        Ok(names) => names,
+        Err(error) => {
+            text.push_str(&format!("warning: servers cannot be asked: {error:#}\n"));
+            return None;
+        }
+    };
+    for (server, why) in &names.unread {
+        text.push_str(&format!(
+            "warning: router.namespace_strategy: server {server} cannot be checked for ambiguous \
+             names: {why}\n"
+        ));
+    }
+    for (kind, conflict) in &names.conflicts {
+        let [one, other] = &conflict.servers;
+        text.push_str(&format!(
+            "error: router.namespace_strategy: {} {:?} is ambiguous: servers {one} and {other} both \
+             have it; write prefix, or rename one\n",
+            kind.label(),
+            conflict.name
+        ));
+    }
+    let n = names.conflicts.len();
+    if n == 0 {
+        return None;
+    }
+    let plural = if n == 1 { "error" } else { "errors" };
+    text.push_str(&format!("the configuration cannot be used: {n} {plural}\n"));
+    Some(Report {
+        text: std::mem::take(text),
+        exit: Exit::BadConfig,
+    })
 }
 
 /// All findings of a configuration that cannot be used, errors first told by their number.

@@ -59,6 +59,7 @@ impl Aftercare {
         );
         let request = Request {
             verb: "POST",
+            target: None,
             fields: self.fields.clone(),
             body: body.into(),
             is_repeatable: false,

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use filters::refusal::Refusal;
 use filters::rpc::parse::Id;
 use http::HeaderValue;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::StatusCode;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
@@ -53,7 +54,10 @@ pub(super) async fn write(
     mut header: ResponseHeader,
     text: Bytes,
 ) -> pingora::Result<()> {
-    header.insert_header(CONTENT_LENGTH, text.len())?;
+    // A 204 has no body, and must not tell of one's length (RFC 9110, 8.6).
+    if header.status != StatusCode::NO_CONTENT {
+        header.insert_header(CONTENT_LENGTH, text.len())?;
+    }
     let downstream = session.as_downstream_mut();
     downstream.write_response_header(Box::new(header)).await?;
     downstream.write_response_body(text, true).await
@@ -64,6 +68,12 @@ pub(super) fn stamp(header: &mut ResponseHeader, exchange: &Exchange) -> pingora
     header.insert_header("x-conduit-trace-id", exchange.trace.id.as_str())?;
     if let Some(server) = &exchange.outcome.server {
         header.insert_header("x-conduit-server-id", &**server)?;
+    }
+    if let Some(session) = &exchange.opened {
+        header.insert_header("mcp-session-id", &**session)?;
+    }
+    if let Some(challenge) = &exchange.challenge {
+        header.insert_header(WWW_AUTHENTICATE, challenge)?;
     }
     if let Some(status) = exchange.outcome.cache_status {
         header.insert_header("x-conduit-cache-status", status.label())?;

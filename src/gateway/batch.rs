@@ -18,7 +18,6 @@ use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
 use filters::rpc::parse::{self, Body as Rpc};
 use filters::sse::write;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, TRANSFER_ENCODING};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::value::RawValue;
@@ -27,6 +26,7 @@ use tokio::sync::mpsc;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::client_gone;
+use crate::gateway::reply::stream_header;
 use crate::gateway::{Ended, answer};
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -50,6 +50,7 @@ pub(super) async fn serve(
     session: &mut Session,
     exchange: &mut Exchange,
     server: &Arc<Server>,
+    upstream: Option<String>,
     entries: &[&RawValue],
 ) -> Result<(), Ended> {
     exchange.outcome.era = Some(Era::Legacy);
@@ -57,7 +58,7 @@ pub(super) async fn serve(
     let mut answers: Vec<Option<Bytes>> = vec![None; entries.len()];
     let mut n_owed = 0;
     for (index, entry) in entries.iter().enumerate() {
-        match prepare(session, exchange, server, entry.get()) {
+        match prepare(session, exchange, server, upstream.as_deref(), entry.get()) {
             Ok(prepared) => {
                 n_owed += usize::from(prepared.id.is_some());
                 // A legacy client that leaves cancels nothing (E22).
@@ -120,6 +121,7 @@ fn prepare(
     session: &Session,
     exchange: &Exchange,
     server: &Arc<Server>,
+    upstream: Option<&str>,
     text: &str,
 ) -> Result<Prepared, Bytes> {
     let refuse = |refusal: Refusal, id| Bytes::from(refusal.to_json(id));
@@ -141,10 +143,11 @@ fn prepare(
     .map_err(|refusal| refuse(refusal, id))?;
     let request = Request {
         verb: "POST",
-        fields: fields::write(headers, exchange, server, call.era, true),
+        target: None,
+        fields: fields::write(headers, exchange, server, call.era, upstream, true),
         body: Bytes::copy_from_slice(text.as_bytes()),
         is_repeatable: call.method.is_safe_to_repeat(),
-        session: client.session.map(str::to_owned),
+        session: upstream.map(str::to_owned),
     };
     let is_request = matches!(call.message.body, Rpc::Request { .. });
     Ok(Prepared {
@@ -173,18 +176,6 @@ async fn open_stream(session: &mut Session, exchange: &Exchange) -> Result<(), E
         .write_response_header(Box::new(header))
         .await;
     written.map_err(|_| Ended::ClientGone)
-}
-
-fn stream_header(session: &Session, exchange: &Exchange) -> pingora::Result<ResponseHeader> {
-    let mut header = ResponseHeader::build_no_case(200, Some(8))?;
-    header.insert_header(CONTENT_TYPE, "text/event-stream")?;
-    header.insert_header(CACHE_CONTROL, "no-cache")?;
-    header.insert_header("x-accel-buffering", "no")?;
-    if session.req_header().version == http::Version::HTTP_11 {
-        header.insert_header(TRANSFER_ENCODING, "chunked")?;
-    }
-    answer::stamp(&mut header, exchange)?;
-    Ok(header)
 }
 
 async fn event(session: &mut Session, text: &[u8]) -> Result<(), Ended> {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use filters::identity::Principal;
 use filters::trace::Trace;
+use http::HeaderValue;
 
 use crate::state::live::{InFlight, Live};
 use crate::state::snapshot::Snapshot;
@@ -22,6 +23,10 @@ pub struct Exchange {
     pub trace: Trace,
     /// Who is calling.
     pub principal: Principal,
+    /// The session that its answer opens.
+    pub opened: Option<Arc<str>>,
+    /// The credential that its server wants from the client.
+    pub challenge: Option<HeaderValue>,
     /// What will be told of it.
     pub outcome: Outcome,
     /// Whether it counts as an MCP request: the control plane's do not.
@@ -30,6 +35,16 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Counts and logs what became of it.
+    pub fn finish(&mut self, response_bytes: usize) {
+        self.outcome.duration = self.started.elapsed();
+        self.outcome.response_bytes = response_bytes;
+        if self.is_counted {
+            self.live.metrics.count(&self.outcome);
+        }
+        self.live.access.log(&self.outcome);
+    }
+
     /// Pins the configuration.
     #[must_use]
     pub fn begin(snapshot: Arc<Snapshot>, live: Arc<Live>) -> Self {
@@ -43,6 +58,8 @@ impl Exchange {
                 traceparent: String::new(),
             },
             principal,
+            opened: None,
+            challenge: None,
             outcome,
             is_counted: true,
             _in_flight: InFlight::start(Arc::clone(&live)),

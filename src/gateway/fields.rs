@@ -12,6 +12,8 @@ use http::HeaderMap;
 
 use crate::gateway::exchange::Exchange;
 use crate::state::snapshot::Server;
+use crate::upstream::catalog::View;
+use crate::upstream::fields::{Caller, push};
 
 /// What is read from a client's request head.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,13 +54,17 @@ fn single<'a>(
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(Refusal::HeaderMalformed { header: shown });
+        return Err(Refusal::HeaderMalformed {
+            header: shown.into(),
+        });
     }
     // What is not visible ASCII matches no body: only the sentinel form can carry it.
     value
         .to_str()
         .map(|text| Some(text.trim()))
-        .map_err(|_| Refusal::HeaderMalformed { header: shown })
+        .map_err(|_| Refusal::HeaderMalformed {
+            header: shown.into(),
+        })
 }
 
 /// Visible ASCII (2025-11-25, "Session Management"), bounded.
@@ -72,6 +78,7 @@ pub(super) fn write(
     exchange: &Exchange,
     server: &Server,
     era: Era,
+    session: Option<&str>,
     has_body: bool,
 ) -> Vec<u8> {
     let mut lines = Vec::with_capacity(512 + server.fields.lines.len());
@@ -92,6 +99,9 @@ pub(super) fn write(
     }
     if !has_accept && !server.fields.sets("accept") {
         push(&mut lines, "accept", b"application/json, text/event-stream");
+    }
+    if let Some(session) = session {
+        push(&mut lines, header::SESSION_ID, session.as_bytes());
     }
     if has_body {
         // MCP bodies are JSON whatever a client calls them.
@@ -117,16 +127,66 @@ fn is_forwarded(name: &str, server: &Server, era: Era) -> bool {
     match name {
         "accept" | "tracestate" | "baggage" | "x-conduit-group" => true,
         "authorization" => server.forwards_authorization,
-        // Sessions and resumption ended with 2025-11-25 (E72).
-        header::SESSION_ID | header::LAST_EVENT_ID => era == Era::Legacy,
+        // A client's session is with the gateway; the server's own stands for it.
+        header::SESSION_ID => false,
+        // Resumption ended with 2025-11-25 (E72).
+        header::LAST_EVENT_ID => era == Era::Legacy,
         // Unknown `Mcp-Param-*` must go on (E7).
         _ => name.starts_with("mcp-"),
     }
 }
 
-fn push(lines: &mut Vec<u8>, name: &str, value: &[u8]) {
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-        lines.extend_from_slice(part);
+/// What of a client's head goes along with requests that the gateway makes for it.
+pub(super) fn caller(headers: &HeaderMap, exchange: &Exchange) -> Caller {
+    let mut lines = Vec::with_capacity(256);
+    for name in ["tracestate", "baggage", "x-conduit-group"] {
+        for value in headers.get_all(name) {
+            push(&mut lines, name, value.as_bytes());
+        }
+    }
+    let trace = &exchange.trace;
+    push(&mut lines, "traceparent", trace.traceparent.as_bytes());
+    push(&mut lines, "x-conduit-trace-id", trace.id.as_bytes());
+    let authorization = headers.get(http::header::AUTHORIZATION);
+    Caller {
+        authorization: authorization
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned),
+        lines,
+    }
+}
+
+/// The `Mcp-*` headers that nothing here is known of: they must go on (E7).
+pub(super) fn mirrored(headers: &HeaderMap) -> Vec<(String, String)> {
+    let is_known = |name: &str| {
+        matches!(
+            name,
+            header::METHOD | header::NAME | header::SESSION_ID | header::PROTOCOL_VERSION
+        )
+    };
+    headers
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with("mcp-") && !is_known(name.as_str()))
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+        .collect()
+}
+
+/// Makes sure that the headers of a call say what its arguments say, for a server that does not see
+/// them or does not know what they are (E8): others do it themselves.
+///
+/// # Errors
+/// The refusal of the first header that does not.
+pub(super) async fn compare<'h>(
+    server: &Server,
+    tool: &str,
+    arguments: Option<&str>,
+    header: impl Fn(&str) -> Option<&'h str>,
+) -> Result<(), Refusal> {
+    // What stands in headers does not depend on who calls.
+    let catalog = server.catalogs.find(&View::plain(), &Caller::default());
+    match catalog.mirrors(tool).await {
+        Some(mirrors) => mirrors.check(arguments, header),
+        None => Ok(()),
     }
 }
 

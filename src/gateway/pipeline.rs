@@ -15,21 +15,28 @@ use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::{Era, Revision};
 use filters::refusal::Refusal;
-use filters::route::Endpoint;
+use filters::route::{Endpoint, Scope};
 use filters::rpc::parse::{self, Body, Payload};
 use filters::trace::Trace;
+use http::HeaderMap;
 use http::Method;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
-use crate::gateway::relay::{self, Errand, Kind};
-use crate::gateway::{Ended, answer, batch, body};
+use crate::gateway::relay::{self, Carried, Errand, Kind};
+use crate::gateway::reply::{Out, Reply};
+use crate::gateway::{
+    Ended, aggregate, answer, batch, bodiless, body, events, front, passage, sessions,
+};
 use crate::state::ControlPlane;
-use crate::state::snapshot::Server;
+use crate::state::session::{Link, Session as ClientSession};
+use crate::state::snapshot::{Profile, Server};
 use crate::telemetry::outcome::{CacheStatus, Status};
+use crate::upstream::era::Standing;
 use crate::upstream::relay::Request;
+use crate::upstream::remote::Transport;
 
 /// Largest body of a request to the control plane, in bytes.
 const CONTROL_BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -46,17 +53,28 @@ pub(super) async fn serve(
     match (Endpoint::resolve(&path), &verb) {
         (Endpoint::Admin, _) => Box::pin(call_control(session, exchange, control)).await,
         (Endpoint::Unknown, _) => Err(Refusal::PathUnknown.into()),
-        (Endpoint::Server(id), &Method::POST) => post(session, exchange, id).await,
-        (Endpoint::Server(id), &Method::GET) => {
-            Box::pin(bodiless(session, exchange, id, "GET")).await
+        (Endpoint::Server(id), &Method::POST) => post(session, exchange, Scope::Server(id)).await,
+        (Endpoint::Profile(id), &Method::POST) => post(session, exchange, Scope::Profile(id)).await,
+        (Endpoint::Server(id), _) => {
+            Box::pin(bodiless::serve(session, exchange, Scope::Server(id), &verb)).await
         }
-        (Endpoint::Server(id), &Method::DELETE) => {
-            Box::pin(bodiless(session, exchange, id, "DELETE")).await
+        (Endpoint::Profile(id), _) => {
+            Box::pin(bodiless::serve(
+                session,
+                exchange,
+                Scope::Profile(id),
+                &verb,
+            ))
+            .await
         }
-        (Endpoint::Server(_), _) => Err(Refusal::HttpMethod {
-            allow: "GET, POST, DELETE",
+        (Endpoint::Events(scope), &Method::GET) => {
+            Box::pin(events::stream(session, exchange, scope)).await
         }
-        .into()),
+        (Endpoint::Messages(scope), &Method::POST) => {
+            Box::pin(events::post(session, exchange, scope)).await
+        }
+        (Endpoint::Events(_), _) => Err(Refusal::HttpMethod { allow: "GET" }.into()),
+        (Endpoint::Messages(_), _) => Err(Refusal::HttpMethod { allow: "POST" }.into()),
     }
 }
 
@@ -117,13 +135,16 @@ async fn call_control(
 }
 
 /// A POST: one message or a batch of them.
-async fn post(session: &mut Session, exchange: &mut Exchange, id: &str) -> Result<(), Ended> {
+async fn post(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    scope: Scope<'_>,
+) -> Result<(), Ended> {
     let max = exchange.snapshot.body_bytes_max;
     let body = body::read(session.as_downstream_mut(), max).await?;
     exchange.outcome.request_bytes = body.len();
     match parse::payload(&body).map_err(Refusal::from)? {
         Payload::Batch(entries) => {
-            let server = find(exchange, id)?;
             let client = Client::read(&session.req_header().headers)?;
             let named = client.mcp.protocol_version;
             if !named
@@ -132,30 +153,20 @@ async fn post(session: &mut Session, exchange: &mut Exchange, id: &str) -> Resul
             {
                 return Err(Refusal::ClientBatch.into());
             }
-            Box::pin(batch::serve(session, exchange, &server, &entries)).await
+            Box::pin(several(session, exchange, scope, &entries)).await
         }
         Payload::One(message) => {
             let echo = message.request_id().map(|id| id.as_json().to_owned());
-            one(session, exchange, id, message, body.clone())
-                .await
-                .map_err(|ended| match ended {
-                    Ended::Refused {
-                        refusal,
-                        id: None,
-                        error,
-                    } => Ended::Refused {
-                        refusal,
-                        id: echo,
-                        error,
-                    },
-                    kept @ (Ended::Refused { .. } | Ended::ClientGone | Ended::Broken { .. }) => {
-                        kept
-                    }
-                })
+            let served = match scope {
+                Scope::Server(id) => one(session, exchange, id, message, body.clone()).await,
+                Scope::Profile(id) => aggregated(session, exchange, id, message, &body).await,
+            };
+            served.map_err(|ended| ended.with_id(echo))
         }
     }
 }
 
+/// One message to one server: passed on as it is where the server speaks its era.
 async fn one(
     session: &mut Session,
     exchange: &mut Exchange,
@@ -163,19 +174,39 @@ async fn one(
     message: parse::Message<'_>,
     body: Bytes,
 ) -> Result<(), Ended> {
-    let (errand, server) = {
+    let (errand, server, client, upstream) = {
         let headers = &session.req_header().headers;
         let client = Client::read(headers)?;
         let call = Call::classify(message, &client.mcp)?;
         note(exchange, &call);
         let server = find(exchange, id)?;
+        let scope = Scope::Server(id);
+        let client = match client.session.filter(|_| is_in_session(&call)) {
+            Some(named) => Some(sessions::find(exchange, named, scope).await?),
+            None => None,
+        };
+        if call.era == Era::Modern {
+            passage::settle(exchange, headers, &server).await;
+        }
+        let Some(upstream) = passage::find(&exchange.live, &call, &server, client.as_ref()) else {
+            let inbound = front::inbound(headers, exchange, &call, body.clone());
+            return Box::pin(front::single(
+                session, exchange, &server, client, inbound, &call,
+            ))
+            .await;
+        };
         let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
+        if call.era == Era::Modern && call.method == Mcp::ToolsCall {
+            compare(headers, &server, &call).await?;
+        }
+        let named = upstream.as_ref().and_then(|upstream| upstream.id.clone());
         let request = Request {
             verb: "POST",
-            fields: fields::write(headers, exchange, &server, call.era, true),
-            body,
+            target: None,
+            fields: fields::write(headers, exchange, &server, call.era, named.as_deref(), true),
+            body: body.clone(),
             is_repeatable: call.method.is_safe_to_repeat(),
-            session: legacy_session(call.era, &client),
+            session: named,
         };
         let kind = match (&call.message.body, call.method) {
             (_, Mcp::SubscriptionsListen) => Kind::Listen,
@@ -193,62 +224,141 @@ async fn one(
                 permit,
             },
             server,
+            client,
+            upstream,
         )
     };
-    relay::carry(session, exchange, &server, errand).await
+    let _used = client.as_ref().map(|client| client.hold());
+    match (
+        relay::carry(session, exchange, &server, errand).await?,
+        upstream,
+    ) {
+        (Carried::Home, _) => return Ok(()),
+        // Only this one: another request may have had a new one opened meanwhile.
+        (Carried::SessionLost, Some(upstream)) => upstream.lose(),
+        (Carried::SessionLost, None) | (Carried::WrongEra, _) => server.remote.eras.doubt(),
+    }
+    Box::pin(again(session, exchange, &server, client, &body)).await
 }
 
-/// GET (the legacy stream) and DELETE (the end of a legacy session).
-async fn bodiless(
+/// The headers of a call against its arguments, where its server cannot do it.
+async fn compare(headers: &HeaderMap, server: &Server, call: &Call<'_>) -> Result<(), Refusal> {
+    if server.remote.transport != Transport::Pipe {
+        return Ok(());
+    }
+    let arguments = call.message.params().and_then(|params| params.arguments);
+    let tool = call.target.as_ref().map(|target| target.name());
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let compared = fields::compare(
+        server,
+        tool.unwrap_or_default(),
+        arguments.map(serde_json::value::RawValue::get),
+        header,
+    );
+    Box::pin(compared).await
+}
+
+/// A message that its server refused for the session or the era: it goes the long way.
+async fn again(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    client: Option<Arc<ClientSession>>,
+    body: &Bytes,
+) -> Result<(), Ended> {
+    let Payload::One(message) = parse::payload(body).map_err(Refusal::from)? else {
+        return Err(Refusal::Internal.into());
+    };
+    let headers = &session.req_header().headers;
+    let call = Call::classify(message, &Client::read(headers)?.mcp)?;
+    let mut inbound = front::inbound(headers, exchange, &call, body.clone());
+    inbound.is_repeat = true;
+    front::single(session, exchange, server, client, inbound, &call).await
+}
+
+/// Whether a message may belong to a session: `initialize` begins one, modern ones have none (E72).
+fn is_in_session(call: &Call<'_>) -> bool {
+    call.era == Era::Legacy && call.method != Mcp::Initialize
+}
+
+/// One message to several servers.
+async fn aggregated(
     session: &mut Session,
     exchange: &mut Exchange,
     id: &str,
-    verb: &'static str,
+    message: parse::Message<'_>,
+    body: &Bytes,
 ) -> Result<(), Ended> {
-    // A body has no meaning here (RFC 9110, 9.3.1 and 9.3.5); it is not the next request either.
-    body::drain(session.as_downstream_mut()).await;
-    let (errand, server) = {
-        let headers = &session.req_header().headers;
-        let client = Client::read(headers)?;
-        if let Some(named) = client.mcp.protocol_version
-            && Revision::parse(named).is_none()
-        {
-            return Err(Refusal::VersionUnsupported {
-                requested: named.to_owned(),
-            }
-            .into());
-        }
-        exchange.outcome.era = Some(Era::Legacy);
-        let server = find(exchange, id)?;
-        let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, None)?;
-        let request = Request {
-            verb,
-            fields: fields::write(headers, exchange, &server, Era::Legacy, false),
-            body: Bytes::new(),
-            is_repeatable: true,
-            session: legacy_session(Era::Legacy, &client),
-        };
-        let kind = if verb == "GET" {
-            Kind::Listen
-        } else {
-            Kind::Farewell
-        };
-        (
-            Errand {
-                request,
-                kind,
-                era: Era::Legacy,
-                id: None,
-                permit,
-            },
-            server,
-        )
+    let headers = &session.req_header().headers;
+    let client = Client::read(headers)?;
+    let call = Call::classify(message, &client.mcp)?;
+    note(exchange, &call);
+    let profile = profile(exchange, id)?;
+    let client = match client.session.filter(|_| is_in_session(&call)) {
+        Some(named) => Some(sessions::find(exchange, named, Scope::Profile(id)).await?),
+        None if is_in_session(&call) => return Err(Refusal::SessionMissing.into()),
+        None => None,
     };
-    relay::carry(session, exchange, &server, errand).await
+    let inbound = front::inbound(headers, exchange, &call, body.clone());
+    let _used = client.as_ref().map(|client| client.hold());
+    let scope = sessions::name(Scope::Profile(id));
+    let mut reply = Reply::new(Out::Http(session), exchange);
+    aggregate::serve(
+        &mut reply,
+        &profile,
+        client.as_ref(),
+        &inbound,
+        &call,
+        &scope,
+    )
+    .await
+}
+
+/// A batch, for clients of 2025-03-26 and before.
+async fn several(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    scope: Scope<'_>,
+    entries: &[&serde_json::value::RawValue],
+) -> Result<(), Ended> {
+    let named = Client::read(&session.req_header().headers)?.session;
+    let named = named.map(str::to_owned);
+    let client = match &named {
+        Some(named) => Some(sessions::find(exchange, named, scope).await?),
+        None => None,
+    };
+    let _used = client.as_ref().map(|client| client.hold());
+    match scope {
+        Scope::Server(id) => {
+            let server = find(exchange, id)?;
+            let link = client.as_ref().map(|client| client.link(&server.id));
+            match link {
+                None if server.remote.eras.serves(Era::Legacy) != Standing::No => {
+                    batch::serve(session, exchange, &server, None, entries).await
+                }
+                Some(Some(Link::Legacy(upstream))) => {
+                    let upstream = upstream.id.clone();
+                    batch::serve(session, exchange, &server, upstream, entries).await
+                }
+                None | Some(None | Some(Link::Modern)) => {
+                    front::batch(session, exchange, scope, client, entries).await
+                }
+            }
+        }
+        Scope::Profile(_) => front::batch(session, exchange, scope, client, entries).await,
+    }
+}
+
+/// The profile that the path names.
+pub(super) fn profile(exchange: &Exchange, id: &str) -> Result<Arc<Profile>, Refusal> {
+    let profile = exchange.snapshot.profiles.get(id).map(Arc::clone);
+    profile.ok_or_else(|| Refusal::ProfileUnknown {
+        profile: id.to_owned(),
+    })
 }
 
 /// Step 5: the server that the path names.
-fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Refusal> {
+pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Refusal> {
     let server = exchange.snapshot.servers.get(id).map(Arc::clone);
     let server = server.ok_or_else(|| Refusal::ServerUnknown {
         server: id.to_owned(),
@@ -257,15 +367,8 @@ fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Refusal> {
     Ok(server)
 }
 
-fn legacy_session(era: Era, client: &Client<'_>) -> Option<String> {
-    client
-        .session
-        .filter(|_| era == Era::Legacy)
-        .map(str::to_owned)
-}
-
 /// Notes what is told of a call, whatever becomes of it.
-fn note(exchange: &mut Exchange, call: &Call<'_>) {
+pub(super) fn note(exchange: &mut Exchange, call: &Call<'_>) {
     exchange.outcome.era = Some(call.era);
     exchange.outcome.method = call.message.method().map(|_| call.method);
     exchange.outcome.target = call.target.as_ref().map(|target| target.name().to_owned());

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use filters::acl::Permit;
 use filters::json::outcome::TopLevel;
+use filters::mcp::era;
 use filters::mcp::revision::Era;
-use filters::refusal::Phase;
+use filters::refusal::{Phase, Refusal};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
@@ -18,6 +19,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 
 use crate::gateway::aftercare::Aftercare;
 use crate::gateway::exchange::Exchange;
+use crate::gateway::pass::is_wrong_era;
 use crate::gateway::{Ended, answer, stream};
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -42,6 +44,20 @@ pub(super) struct Errand {
     pub(super) permit: Permit,
 }
 
+/// How an errand ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carried {
+    /// The client has its answer.
+    Home,
+    /// The server does not know the session: it did nothing, and the client knows nothing of it.
+    SessionLost,
+    /// The server does not speak the message's era: it did nothing either.
+    WrongEra,
+}
+
+/// Longest refusal of a server's that is read to find out what it means, in bytes.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+
 /// What kind of exchange a message starts: what bounds it, and what its end means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -63,7 +79,7 @@ pub(super) async fn carry(
     exchange: &mut Exchange,
     server: &Server,
     errand: Errand,
-) -> Result<(), Ended> {
+) -> Result<Carried, Ended> {
     let Errand {
         request,
         kind,
@@ -100,7 +116,73 @@ pub(super) async fn carry(
         }
     };
     note_replica(exchange, flight.replica().map(|replica| replica.index));
-    respond(session, exchange, server, flight, head, care).await
+    if matches!(head.header.status.as_u16(), 400 | 404..=406 | 422) {
+        return Box::pin(refused(session, exchange, server, flight, head, care)).await;
+    }
+    respond(session, exchange, server, flight, head, care).await?;
+    Ok(Carried::Home)
+}
+
+/// Finds out what a server's refusal means before the client gets it.
+async fn refused(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Server,
+    flight: Flight,
+    mut head: Head,
+    care: Aftercare,
+) -> Result<Carried, Ended> {
+    let mut body = flight
+        .into_body(&mut head)
+        .map_err(|error| care.fail(&error))?;
+    let status = head.header.status.as_u16();
+    let mut text = BytesMut::new();
+    while text.len() < REFUSAL_BYTES_MAX {
+        let limit = care.limits.idle;
+        match fast_timeout(limit, body.next()).await {
+            Ok(Ok(Some(bytes))) => text.extend_from_slice(&bytes),
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return Err(care.fail(&error)),
+            Err(_) => return Err(care.fail(&Error::Timeout(Phase::Idle))),
+        }
+    }
+    let said = String::from_utf8_lossy(&text);
+    let is_loss = match care.kind {
+        Kind::Listen => era::is_stream_loss,
+        Kind::Call | Kind::Handshake | Kind::Delivery | Kind::Farewell => era::is_session_loss,
+    };
+    if care.session.is_some() && is_loss(status, &said) {
+        return Ok(Carried::SessionLost);
+    }
+    if care.kind == Kind::Listen && care.era == Era::Legacy && status == 404 {
+        // To the client, 404 would mean that its session is lost; there is only no such stream.
+        let header = &mut head.header;
+        header
+            .set_status(405)
+            .and_then(|()| header.insert_header(http::header::ALLOW, "POST, DELETE"))
+            .map_err(|_| Ended::from(Refusal::Internal))?;
+    }
+    if is_wrong_era(care.era, status, &said) {
+        return Ok(Carried::WrongEra);
+    }
+    let length = body
+        .is_done()
+        .then(|| u64::try_from(text.len()).unwrap_or(u64::MAX));
+    let header = client_header(session, exchange, server, head, length)
+        .map_err(|_| care.fail(&Error::NotHttp("an answer that cannot be passed on")))?;
+    exchange.outcome.status = Status::Error;
+    let downstream = session.as_downstream_mut();
+    let written = downstream.write_response_header(Box::new(header)).await;
+    written.map_err(|_| Ended::ClientGone)?;
+    let is_over = body.is_done();
+    downstream
+        .write_response_body(text.freeze(), is_over)
+        .await
+        .map_err(|_| Ended::ClientGone)?;
+    if !is_over {
+        whole(session, exchange, body, care).await?;
+    }
+    Ok(Carried::Home)
 }
 
 async fn respond(
@@ -196,6 +278,8 @@ fn client_header(
     length: Option<u64>,
 ) -> pingora::Result<ResponseHeader> {
     let mut header = *head.header;
+    // A client's session is with the gateway.
+    header.remove_header(filters::mcp::header::SESSION_ID);
     answer::stamp(&mut header, exchange)?;
     if !server.forwards_authorization {
         // A challenge of the upstream's is for the gateway's credentials, not the client's (E19).

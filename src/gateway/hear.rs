@@ -1,0 +1,121 @@
+//! The stream that a legacy client opens to hear what belongs to no call: merged from all servers
+//! behind its session.
+//!
+//! **Invariant:** a session has one such stream; a newer one takes the older one's place (E45).
+
+use std::sync::Arc;
+
+use filters::json::object::Object;
+use filters::mcp::list::Kind;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::gateway::Ended;
+use crate::gateway::lists::catalog;
+use crate::gateway::reply::{Reply, Wake};
+use crate::state::live::Live;
+use crate::state::outlet::Delivery;
+use crate::state::session::{Link, Session};
+use crate::state::snapshot::Server;
+use crate::upstream::fields::Caller;
+
+enum News {
+    Message(Arc<str>),
+    Change(&'static str),
+    Nothing,
+    Over,
+}
+
+/// Has a server's catalog kept fresh, so that its changes are seen.
+pub(super) fn attend(server: &Server, client: &Arc<Session>) {
+    let caller = Caller {
+        authorization: client.opening.authorization.clone(),
+        lines: Vec::new(),
+    };
+    let catalog = catalog(server, &caller, &client.opening.capabilities);
+    server.remote.background.spawn(async move {
+        for kind in Kind::ALL {
+            catalog.list(kind).await;
+        }
+    });
+}
+
+/// Streams until the client leaves, another stream takes over, or the gateway drains.
+pub(super) async fn stream(
+    reply: &mut Reply<'_>,
+    client: &Arc<Session>,
+    servers: &[Arc<str>],
+) -> Result<(), Ended> {
+    let _used = client.hold();
+    let number = client.outlet.open();
+    for (_, upstream) in client.upstreams() {
+        upstream.listen();
+    }
+    let mut changes = reply.exchange.live.changes.subscribe();
+    let live = Arc::clone(&reply.exchange.live);
+    let draining = live.draining.clone();
+    reply.open().await?;
+    let ended = loop {
+        let next = async {
+            tokio::select! {
+                biased;
+                delivery = client.outlet.next(number) => match delivery {
+                    Delivery::Message(message) => News::Message(message),
+                    Delivery::Over => News::Over,
+                },
+                change = changes.recv() => match change {
+                    Ok(change) if is_heard(&live, client, servers, &change.server) => {
+                        News::Change(change.kind.changed())
+                    }
+                    Ok(_) | Err(RecvError::Lagged(_)) => News::Nothing,
+                    Err(RecvError::Closed) => News::Over,
+                },
+                // The answers that are still to come have no other way.
+                () = async { draining.cancelled().await; client.outlet.settled().await } => News::Over,
+            }
+        };
+        let told = match reply.wait(next).await {
+            Ok(Wake::Done(News::Message(message))) => {
+                let told = reply.event(&message).await;
+                if told.is_err() {
+                    client.outlet.put_back(message);
+                }
+                told
+            }
+            Ok(Wake::Done(News::Change(method))) => {
+                let mut message = Object::default();
+                message.set_text("jsonrpc", "2.0");
+                message.set_text("method", method);
+                reply.event(&message.write()).await
+            }
+            Ok(Wake::Done(News::Nothing)) => Ok(()),
+            Ok(Wake::Done(News::Over)) => break Ok(()),
+            Ok(Wake::Gone) => break Err(Ended::ClientGone),
+            Err(ended) => Err(ended),
+        };
+        if let Err(ended) = told {
+            break Err(ended);
+        }
+    };
+    client.outlet.leave(number);
+    match ended {
+        Ok(()) => reply.finish().await,
+        Err(ended) => Err(ended),
+    }
+}
+
+/// Whether the changes of a server are told here. One server alone tells of them in its own session,
+/// if it has one.
+fn is_heard(live: &Live, client: &Session, servers: &[Arc<str>], server: &Arc<str>) -> bool {
+    if !servers.contains(server) {
+        return false;
+    }
+    if client.opening.scope.starts_with("profile:") {
+        return true;
+    }
+    // An HTTP+SSE client's session took this one's place when it was initialized.
+    let opening = &client.opening;
+    let current = live
+        .sessions
+        .find(&client.id, &opening.principal, &opening.scope);
+    current.is_some_and(|current| matches!(current.link(server), Some(Link::Modern)))
+}

@@ -1,0 +1,147 @@
+//! Changes that clients listen for: gathered from listen streams of modern servers and sessions of
+//! legacy ones, told under the client's own names.
+//!
+//! **Invariant:** the acknowledgement comes first, and nothing that was not asked for follows (E26).
+
+mod follow;
+pub(super) mod subscribe;
+
+use std::sync::Arc;
+
+use filters::json::object::Object;
+use filters::mcp::list::Kind;
+use filters::refusal::Refusal;
+use filters::rpc::parse::Id;
+use filters::rpc::write;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+
+use crate::gateway::Ended;
+use crate::gateway::inbound::Inbound;
+use crate::gateway::link::Way;
+use crate::gateway::listen::follow::follow;
+use crate::gateway::reply::{Reply, Wake};
+use crate::state::snapshot::Profile;
+use crate::upstream::watch::filter::Filter;
+
+/// Messages that wait for a slow client before they are lost.
+const WAITING_MAX: usize = 512;
+
+/// `subscriptions/listen` at several servers.
+pub(super) async fn several(
+    reply: &mut Reply<'_>,
+    profile: &Arc<Profile>,
+    inbound: &Inbound,
+) -> Result<(), Ended> {
+    let ways = profile.servers.iter().map(|server| Way {
+        server: Arc::clone(server),
+        naming: Some(Arc::clone(&profile.naming)),
+    });
+    serve(reply, ways.collect(), inbound).await
+}
+
+/// `subscriptions/listen` at one legacy server.
+pub(super) async fn single(
+    reply: &mut Reply<'_>,
+    way: &Way,
+    inbound: &Inbound,
+) -> Result<(), Ended> {
+    serve(reply, vec![way.clone()], inbound).await
+}
+
+async fn serve(reply: &mut Reply<'_>, ways: Vec<Way>, inbound: &Inbound) -> Result<(), Ended> {
+    let Some(id) = inbound.id() else {
+        return reply.accept().await;
+    };
+    let params = Object::read(inbound.params()).unwrap_or_default();
+    let Some(wanted) = params
+        .get("notifications")
+        .filter(|text| text.starts_with('{'))
+    else {
+        let what = "`notifications` must be an object";
+        return reply
+            .refuse(Refusal::ParamsInvalid { what }, Some(id), None)
+            .await;
+    };
+    let wanted = Filter::read(wanted);
+    let limit = reply.exchange.snapshot.lists.deadline;
+    let mut changes = reply.exchange.live.changes.subscribe();
+    let (sender, mut news) = mpsc::channel(WAITING_MAX);
+    let followed = futures_util::future::join_all(
+        ways.iter()
+            .map(|way| follow(way, inbound, &wanted, sender.clone(), limit)),
+    );
+    let followed = match reply.wait(followed).await? {
+        Wake::Done(followed) => followed,
+        Wake::Gone => return Err(Ended::ClientGone),
+    };
+    let mut honoured = Filter::default();
+    followed.iter().for_each(|one| honoured.add(&one.honoured));
+    let subscription = format!(r#"{{"io.modelcontextprotocol/subscriptionId":{id}}}"#);
+    let acknowledged = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"notifications":{},"_meta":{subscription}}}}}"#,
+        honoured.write()
+    );
+    reply.event(&acknowledged).await?;
+    let draining = reply.exchange.live.draining.clone();
+    loop {
+        let next = async {
+            tokio::select! {
+                biased;
+                () = draining.cancelled() => None,
+                news = news.recv() => news.map(|message| vec![message]),
+                change = changes.recv() => Some(match change {
+                    Ok(change) => {
+                        let is_ours = ways.iter().any(|way| *way.server.id == *change.server);
+                        let changed = is_ours.then(|| changed(change.kind));
+                        changed.into_iter().collect()
+                    }
+                    // What was missed may have been a change of anything.
+                    Err(RecvError::Lagged(_)) => Kind::ALL.map(changed).into(),
+                    Err(RecvError::Closed) => Vec::new(),
+                }),
+            }
+        };
+        match reply.wait(next).await? {
+            Wake::Done(None) => break,
+            Wake::Done(Some(messages)) => {
+                for message in messages {
+                    if let Some(event) = tag(&message, &wanted, &subscription) {
+                        reply.event(&event).await?;
+                    }
+                }
+            }
+            Wake::Gone => return Err(Ended::ClientGone),
+        }
+    }
+    let result = format!(r#"{{"resultType":"complete","_meta":{subscription}}}"#);
+    let Some(id) = Id::from_json(id) else {
+        return Err(Refusal::Internal.into());
+    };
+    reply.answer(200, write::result(id, &result)).await
+}
+
+/// The notification that a list changed.
+fn changed(kind: Kind) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, kind.changed())
+}
+
+/// A notification as an event of a client's subscription; nothing where it did not ask for it.
+fn tag(message: &str, wanted: &Filter, subscription: &str) -> Option<String> {
+    let mut message = Object::read(message)?;
+    let method = message.text("method")?.into_owned();
+    let params = message.get("params").unwrap_or("{}").to_owned();
+    let mut params = Object::read(&params)?;
+    if !wanted.wants(&method, &params) {
+        return None;
+    }
+    let given = params.get("_meta").unwrap_or("{}").to_owned();
+    let mut meta = Object::read(&given).unwrap_or_default();
+    let ours = Object::read(subscription)?;
+    for (name, value) in ours.members() {
+        meta.set(name.to_owned(), value.to_owned());
+    }
+    params.set("_meta", meta.write());
+    message.set("params", params.write());
+    Some(message.write())
+}

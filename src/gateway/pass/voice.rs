@@ -1,0 +1,90 @@
+//! An answer as it comes, and what becomes of it when nobody listens any more.
+
+use crate::gateway::inbound::Inbound;
+use crate::gateway::link::Way;
+use crate::gateway::reply::Reply;
+use crate::upstream::error::Error;
+use crate::upstream::session::Session as Upstream;
+use crate::upstream::session::resume;
+use crate::upstream::talk::Talk;
+use bytes::Bytes;
+use filters::mcp::revision::Era;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// An answer as it comes.
+pub(in crate::gateway) enum Voice {
+    /// One that is lost if it breaks.
+    Plain(Talk),
+    /// One of a session, which may go on where it broke; and how often it did.
+    Session(Arc<Upstream>, Talk, u32),
+}
+
+impl Voice {
+    /// The next message. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        match self {
+            Self::Plain(talk) => talk.next().await,
+            Self::Session(session, talk, n_resumes) => resume::next(session, talk, n_resumes).await,
+        }
+    }
+
+    pub(super) fn talk(&self) -> &Talk {
+        match self {
+            Self::Plain(talk) | Self::Session(_, talk, _) => talk,
+        }
+    }
+
+    /// Reads to the end and keeps nothing.
+    pub(super) async fn discard(mut self) {
+        while let Ok(Some(_)) = self.next().await {}
+    }
+}
+
+/// Cancels a legacy call that took too long.
+pub(super) fn give_up(inbound: &Inbound, way: &Way, voice: &Voice, error: &Error) {
+    if let (Voice::Session(session, ..), Some(id), Error::Timeout(_)) = (voice, inbound.id(), error)
+    {
+        cancel(way, Arc::clone(session), id, "timed out at the gateway");
+    }
+}
+
+/// Tells a legacy server that a call is cancelled.
+pub(in crate::gateway) fn cancel(way: &Way, session: Arc<Upstream>, id: &str, reason: &str) {
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"{reason}"}}}}"#
+    );
+    way.server.remote.background.spawn(async move {
+        if let Err(error) = session.tell(body).await {
+            tracing::debug!(%error, "Server could not be told of a cancelled call");
+        }
+    });
+}
+
+/// The client left: a modern call ends with it, a legacy one goes on, unheard (E22).
+pub(super) fn abandon(reply: &Reply<'_>, inbound: &Inbound, way: &Way, voice: Voice) {
+    match inbound.era {
+        Era::Modern => {}
+        Era::Legacy => go_on(reply, way, voice.discard()),
+    }
+}
+
+/// Lets what is left of a legacy client's call go on, unheard, within its bounds (E22).
+pub(in crate::gateway) fn go_on(
+    reply: &Reply<'_>,
+    way: &Way,
+    rest: impl Future<Output = ()> + Send + 'static,
+) {
+    let live = &reply.exchange.live;
+    let Ok(place) = Arc::clone(&live.abandoned).try_acquire_owned() else {
+        tracing::warn!(server.id = %way.server.id, "Too many abandoned calls; one is cut off");
+        return;
+    };
+    let until = Instant::now() + way.server.cluster.limits.total;
+    live.detached.spawn(async move {
+        let left = until.saturating_duration_since(Instant::now());
+        // Nobody is left to be told how it ends.
+        tokio::time::timeout(left, rest).await.ok();
+        drop(place);
+    });
+}
