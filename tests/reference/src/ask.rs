@@ -3,12 +3,15 @@
 //! Legacy: a request to the client while its own request waits. Modern: the call ends with
 //! `input_required` and comes back with the answer (SEP-2322).
 
+use futures_util::future::try_join_all;
 use rmcp::{
-    ErrorData,
+    ErrorData, RoleServer,
     model::{
         ClientCapabilities, CreateMessageRequest, CreateMessageRequestParams, InputRequest,
-        InputRequests, InputRequiredResult, ListRootsRequest, SamplingMessage, ServerRequest,
+        InputRequests, InputRequiredResult, InputResponses, ListRootsRequest, SamplingMessage,
+        ServerRequest,
     },
+    service::RequestContext,
 };
 use serde_json::{Value, json};
 
@@ -37,14 +40,8 @@ pub(crate) async fn ask(
     question: InputRequest,
 ) -> Result<Reply, ErrorData> {
     if !call.is_modern() {
-        let Some(request) = legacy(question) else {
-            return Ok(Reply::Refused("no such question in this era".to_owned()));
-        };
-        return Ok(match call.context.peer.send_request(request).await {
-            Ok(result) => serde_json::to_value(result)
-                .map_or_else(|error| Reply::Refused(error.to_string()), Reply::Given),
-            Err(error) => Reply::Refused(error.to_string()),
-        });
+        let sent = send(&call.context, question).await;
+        return Ok(sent.map_or_else(Reply::Refused, Reply::Given));
     }
     if let Some(given) = call
         .responses
@@ -55,6 +52,32 @@ pub(crate) async fn ask(
     }
     require(call, &question)?;
     Ok(Reply::Wanted(want([(key, question)], None)))
+}
+
+/// Legacy: puts everything that a round wants to the client, all questions at once.
+///
+/// # Errors
+///
+/// Why there is no answer.
+pub(crate) async fn put(
+    context: &RequestContext<RoleServer>,
+    questions: InputRequests,
+) -> Result<InputResponses, String> {
+    let sent = questions.into_iter().map(async |(key, question)| {
+        let answer = send(context, question).await?;
+        Ok((key, answer))
+    });
+    try_join_all(sent).await.map(InputResponses::from_iter)
+}
+
+async fn send(
+    context: &RequestContext<RoleServer>,
+    question: InputRequest,
+) -> Result<Value, String> {
+    let request = legacy(question).ok_or_else(|| "no such question in this era".to_owned())?;
+    let result = context.peer.send_request(request).await;
+    let result = result.map_err(|error| error.to_string())?;
+    serde_json::to_value(result).map_err(|error| error.to_string())
 }
 
 /// The result that asks `questions` and hands out `state`.

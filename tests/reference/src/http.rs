@@ -9,14 +9,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
 
-use crate::{polling::Polling, server::Server, world::World};
+use serde_json::json;
+
+use crate::{era::Era, polling::Polling, server::Server, world::World};
 
 const PATH: &str = "/mcp";
 const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -46,10 +48,12 @@ pub(crate) async fn serve(
     )?;
     io::stdout().flush()?;
 
+    let era = world.era;
     let config = StreamableHttpServerConfig::default()
         .with_allowed_origins(ORIGINS)
         .with_json_response(!shape.stream)
-        .with_legacy_session_mode(!shape.stateless)
+        .with_legacy_session_mode(!shape.stateless && era != Era::Modern)
+        .with_stateless_protocol_metadata_required(era == Era::Modern)
         .with_max_request_body_bytes(REQUEST_BYTES_MAX);
     let service = StreamableHttpService::new(
         move || Ok(Server::new(Arc::clone(&world))),
@@ -68,10 +72,12 @@ pub(crate) async fn serve(
             let answer = service_fn(move |request| {
                 let service = service.clone();
                 async move {
-                    Ok::<_, Infallible>(if request.uri().path() == PATH {
-                        service.handle(request).await
-                    } else {
+                    Ok::<_, Infallible>(if request.uri().path() != PATH {
                         not_found()
+                    } else if era.refuses(request.headers()) {
+                        unsupported()
+                    } else {
+                        service.handle(request).await
                     })
                 }
             });
@@ -83,6 +89,17 @@ pub(crate) async fn serve(
                 .ok();
         });
     }
+}
+
+/// What legacy servers say to a version that they do not know.
+fn unsupported() -> Response<BoxBody<Bytes, Infallible>> {
+    let error = json!({ "code": -32000, "message": "Bad Request: Unsupported protocol version" });
+    let body = json!({ "jsonrpc": "2.0", "error": error, "id": null }).to_string();
+    let mut response = Response::new(Full::new(Bytes::from(body)).boxed());
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
 }
 
 fn not_found() -> Response<BoxBody<Bytes, Infallible>> {

@@ -3,7 +3,7 @@
 //! It speaks every protocol revision `rmcp` knows, over Streamable HTTP (with sessions for the
 //! legacy era) and over stdio, and holds every tool, prompt and resource the official
 //! conformance suite asks for by name, and some more that the gateway's own tests need
-//! (`tools/workbench.rs`).
+//! (`tools/workbench.rs`). `--era` makes it a server of one era only.
 //!
 //! **Invariant:** it passes the suite directly, so a failure seen through the gateway is the
 //! gateway's.
@@ -16,6 +16,7 @@
 mod ask;
 mod audience;
 mod call;
+mod era;
 mod http;
 mod polling;
 mod prompts;
@@ -32,7 +33,12 @@ use clap::Parser;
 use rmcp::{ServiceExt, transport::stdio_pipes};
 use tracing_subscriber::EnvFilter;
 
-use crate::{server::Server, stdin::Watched, world::World};
+use crate::{
+    era::{Bounded, Era},
+    server::Server,
+    stdin::Watched,
+    world::World,
+};
 
 /// An MCP server of both eras for tests.
 #[derive(Parser)]
@@ -50,6 +56,9 @@ struct Arguments {
     /// HTTP: answer modern requests as an event stream even if one message is all there is.
     #[arg(long, conflicts_with = "stdio")]
     stream: bool,
+    /// The revisions to speak.
+    #[arg(long, env = "REFERENCE_ERA", value_enum, default_value_t = Era::Dual)]
+    era: Era,
 }
 
 #[tokio::main]
@@ -61,7 +70,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_writer(io::stderr)
         .init();
     let arguments = Arguments::parse();
-    let world = Arc::new(World::new());
+    let world = Arc::new(World::new(arguments.era));
     match arguments.port {
         Some(port) => {
             let shape = http::Shape {
@@ -76,7 +85,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 source,
                 ended: world.client_gone.clone(),
             };
-            let service = Server::new(world).serve((source, sink)).await?;
+            let server = Bounded {
+                server: Server::new(world),
+                era: arguments.era,
+            };
+            let service = server.serve((source, sink)).await?;
             service.waiting().await?;
         }
     }

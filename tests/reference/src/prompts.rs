@@ -1,17 +1,18 @@
 //! The prompts the suite gets by name, and completion of their arguments.
 
 use rmcp::{
-    ErrorData,
+    ErrorData, RoleServer,
     model::{
         CompleteRequestParams, CompleteResult, CompletionInfo, ContentBlock,
         GetPromptRequestParams, GetPromptResponse, GetPromptResult, Prompt, PromptArgument,
-        PromptMessage, ResourceContents, Role,
+        PromptMessage, ProtocolVersion, ResourceContents, Role,
     },
+    service::RequestContext,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    ask::{form, want},
+    ask::{form, put, want},
     call::invalid,
     tools::content::PNG,
 };
@@ -46,13 +47,34 @@ pub(crate) fn all() -> Vec<Prompt> {
         Prompt::new("test_prompt_with_image", Some("Shows an image"), None),
         Prompt::new(
             "test_input_required_result_prompt",
-            Some("Needs an answer from the user first (2026-07-28)"),
+            Some("Needs an answer from the user first"),
             None,
         ),
     ]
 }
 
-pub(crate) fn get(request: &GetPromptRequestParams) -> Result<GetPromptResponse, ErrorData> {
+pub(crate) async fn get(
+    mut request: GetPromptRequestParams,
+    context: &RequestContext<RoleServer>,
+) -> Result<GetPromptResponse, ErrorData> {
+    let is_modern = context
+        .protocol_version()
+        .is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+    let given = answer(&request)?;
+    let GetPromptResponse::InputRequired(wanted) = &given else {
+        return Ok(given);
+    };
+    if is_modern {
+        return Ok(given);
+    }
+    // The legacy era has no rounds: the question goes to the client while its request waits.
+    let questions = wanted.input_requests.clone().unwrap_or_default();
+    let answers = put(context, questions).await;
+    request.input_responses = Some(answers.map_err(invalid)?);
+    answer(&request)
+}
+
+fn answer(request: &GetPromptRequestParams) -> Result<GetPromptResponse, ErrorData> {
     let argument = |name: &str| {
         request
             .arguments

@@ -1,6 +1,6 @@
 //! The handler `rmcp` calls: one per legacy session, one per request otherwise.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -9,8 +9,8 @@ use rmcp::{
         CompleteRequestParams, CompleteResult, GetPromptRequestParams, GetPromptResponse,
         GetTaskParams, GetTaskResult, Implementation, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerInfo,
-        SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool,
+        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+        ServerInfo, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool,
         UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
@@ -18,6 +18,7 @@ use rmcp::{
 
 use crate::{
     call::Call,
+    era::Era,
     prompts, resources,
     world::{Session, World},
 };
@@ -40,7 +41,7 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerInfo {
-        let capabilities = ServerCapabilities::builder()
+        let mut capabilities = ServerCapabilities::builder()
             .enable_logging()
             .enable_completions()
             .enable_prompts()
@@ -52,12 +53,20 @@ impl ServerHandler for Server {
             .enable_tool_list_changed()
             .enable_tasks()
             .build();
+        if self.world.era == Era::Legacy {
+            // Tasks are an extension of the modern era.
+            capabilities.extensions = None;
+        }
         ServerInfo::new(capabilities)
             .with_server_info(Implementation::new(
                 "reference-server",
                 env!("CARGO_PKG_VERSION"),
             ))
             .with_instructions("A test fixture: its tools do what the conformance suite expects.")
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        self.world.era.versions()
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
@@ -220,9 +229,9 @@ impl ServerHandler for Server {
     async fn get_prompt(
         &self,
         request: GetPromptRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        prompts::get(&request)
+        prompts::get(request, &context).await
     }
 
     async fn complete(

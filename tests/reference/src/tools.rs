@@ -15,7 +15,10 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
-use crate::call::{Answer, Call, invalid};
+use crate::{
+    call::{Answer, Call, invalid},
+    era::Era,
+};
 
 #[derive(Clone, Copy)]
 enum Group {
@@ -34,13 +37,19 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(era: Era) -> Self {
+        // Tasks are an extension of the modern era.
+        let tasks = if era == Era::Legacy {
+            Vec::new()
+        } else {
+            tasks::tools()
+        };
         let groups = [
             (Group::Content, content::tools()),
             (Group::Events, events::tools()),
             (Group::Questions, questions::tools()),
             (Group::Rounds, rounds::tools()),
-            (Group::Tasks, tasks::tools()),
+            (Group::Tasks, tasks),
             (Group::Workbench, workbench::tools()),
         ];
         let mut catalog = Self {
@@ -75,7 +84,7 @@ impl Catalog {
             Group::Content => content::call(&call),
             Group::Events => events::call(&call).await,
             Group::Questions => questions::call(&call).await,
-            Group::Rounds => rounds::call(&call),
+            Group::Rounds => rounds::call(call).await,
             Group::Tasks => tasks::call(&call).await,
             Group::Workbench => workbench::call(&call).await,
         }
@@ -105,16 +114,17 @@ fn bare(name: &'static str, description: &'static str) -> Tool {
 #[cfg(test)]
 mod tests {
     use super::Catalog;
+    use crate::era::Era;
 
     #[test]
     fn no_two_tools_share_a_name() {
-        let catalog = Catalog::new();
+        let catalog = Catalog::new(Era::Dual);
         assert_eq!(catalog.places.len(), catalog.tools.len());
     }
 
     #[test]
     fn a_tool_is_found_under_its_own_name() {
-        let catalog = Catalog::new();
+        let catalog = Catalog::new(Era::Dual);
         for tool in catalog.all() {
             assert_eq!(catalog.tool(&tool.name), Some(tool));
         }

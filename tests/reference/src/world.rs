@@ -9,13 +9,14 @@ use rmcp::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{audience::Audience, runs::Runs, tools::Catalog};
+use crate::{audience::Audience, era::Era, runs::Runs, tools::Catalog};
 
 /// Fixed, so that a retry may reach another instance of the fixture, as the protocol allows.
 const REQUEST_STATE_KEY: &[u8; 32] = b"conduit-reference-server-fixture";
 
 /// The state of the process.
 pub(crate) struct World {
+    pub(crate) era: Era,
     pub(crate) catalog: Catalog,
     pub(crate) audience: Audience,
     pub(crate) runs: Runs,
@@ -27,9 +28,10 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(era: Era) -> Self {
         Self {
-            catalog: Catalog::new(),
+            era,
+            catalog: Catalog::new(era),
             audience: Audience::default(),
             runs: Runs::default(),
             tasks: TaskManager::new(),

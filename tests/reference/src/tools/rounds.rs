@@ -1,16 +1,24 @@
-//! Calls in several rounds (SEP-2322, 2026-07-28 only), as the suite plays them.
+//! Calls in several rounds (SEP-2322), as the suite plays them.
+//!
+//! The legacy era has no rounds: there, each question goes to the client while its call waits.
 
 use rmcp::{
     ErrorData,
-    model::{ClientCapabilities, InputRequest, InputRequests, InputRequiredResult, Tool},
+    model::{
+        CallToolResponse, ClientCapabilities, InputRequest, InputRequests, InputRequiredResult,
+        Tool,
+    },
 };
 use serde_json::{Value, json};
 
 use super::{bare, unknown};
 use crate::{
-    ask::{form, roots, sample, want},
-    call::{Answer, Call, invalid, text},
+    ask::{form, put, roots, sample, want},
+    call::{Answer, Call, failure, invalid, text},
 };
+
+/// How often a legacy call asks before it gives up; no tool here needs more.
+const LEGACY_ROUNDS_MAX: usize = 3;
 
 pub(super) fn tools() -> Vec<Tool> {
     vec![
@@ -54,7 +62,26 @@ pub(super) fn tools() -> Vec<Tool> {
     ]
 }
 
-pub(super) fn call(call: &Call<'_>) -> Answer {
+pub(super) async fn call(mut call: Call<'_>) -> Answer {
+    for _ in 0..LEGACY_ROUNDS_MAX {
+        let answer = round(&call)?;
+        let CallToolResponse::InputRequired(wanted) = &answer else {
+            return Ok(answer);
+        };
+        if call.is_modern() {
+            return Ok(answer);
+        }
+        let questions = wanted.input_requests.clone().unwrap_or_default();
+        match put(&call.context, questions).await {
+            Ok(answers) => call.responses = answers,
+            Err(why) => return failure(format!("The client refused: {why}")),
+        }
+        call.state.clone_from(&wanted.request_state);
+    }
+    failure("Still not enough answers")
+}
+
+fn round(call: &Call<'_>) -> Answer {
     match call.tool.as_str() {
         "test_input_required_result_elicitation" => match response(call, "user_name") {
             Some(given) => text(format!("Hello, {}!", field(given, "/content/name"))),
@@ -80,6 +107,10 @@ pub(super) fn call(call: &Call<'_>) -> Answer {
         "test_missing_capability" => {
             if call.capabilities().sampling.is_some() {
                 return text("Sampling is declared");
+            }
+            if !call.is_modern() {
+                // No code for it in this era: a server finds out by asking.
+                return Ok(want([("value", sample("Are you there?"))], None).into());
             }
             let missing = ClientCapabilities::builder().enable_sampling().build();
             Err(ErrorData::missing_required_client_capability(missing))
