@@ -28,6 +28,7 @@ run: build ## Build and start a gateway on http://127.0.0.1:8080 (CONFIG=file fo
 
 .PHONY: test
 test: tools sdk ## Run every test, from nothing
+	@packaging/tools.sh test
 	# One build for programs and tests: apart, they would choose different features and build twice.
 	cargo build --locked --workspace --all-targets
 	CONDUIT_SDK_DIR="$$(tests/sdk/install.sh)" cargo test --locked --workspace

@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# Installs the build tools that a fresh machine may lack. Does nothing where they are there.
+# Installs the build tools that a fresh machine may lack, and with `tools.sh test` also what the
+# tests start. Does nothing where they are there.
 #
-# Pingora's zlib-ng is built with cmake and a C compiler; nothing else is needed beyond Rust.
+# Pingora's zlib-ng is built with cmake and a C compiler; nothing else is needed beyond Rust. Tests of
+# what several gateways share start Redis servers of their own.
 set -euo pipefail
 
 missing=()
 command -v cmake >/dev/null || missing+=(cmake)
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
+if [ "${1:-}" = test ]; then
+    command -v redis-server >/dev/null || missing+=(redis-server)
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 echo "tools: installing ${missing[*]}" >&2

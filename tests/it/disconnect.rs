@@ -7,9 +7,9 @@ use tokio::sync::Notify;
 
 use crate::support::{
     gateway::Gateway,
-    message::{legacy_call, modern, modern_call, said},
-    upstream::{Recorded, Step, Upstream, end, event, friendly, sse_head},
-    wire::{self, Connection},
+    message::{legacy, legacy_call, modern, modern_call, post, said},
+    upstream::{Recorded, Step, Upstream, end, event, friendly, json as json_answer, sse_head},
+    wire::{self, Connection, Request},
     within,
 };
 
@@ -107,6 +107,148 @@ async fn a_legacy_call_goes_on_upstream_when_its_client_has_left() {
     upstream.departures(1).await;
     go_on.notify_one();
     within("the upstream to finish its call", finished.notified()).await;
+}
+
+/// A server of one era whose calls go on until the test allows them to end, or their client leaves.
+struct Held {
+    upstream: Upstream,
+    gateway: Gateway,
+    go_on: Arc<Notify>,
+    finished: Arc<Notify>,
+}
+
+impl Held {
+    /// With `begins`, the server has something to say before its answer.
+    async fn start(era: &str, begins: bool) -> Self {
+        let (go_on, finished) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let steps = (Arc::clone(&go_on), Arc::clone(&finished));
+        let upstream = Upstream::start(move |request| {
+            if request.rpc_method() != "tools/call" {
+                return friendly(request);
+            }
+            let message = request.json();
+            let mut progress = progress();
+            progress["params"]["progressToken"] =
+                message["params"]["_meta"]["progressToken"].clone();
+            let said = said(&message["id"], "done");
+            let wait = vec![Step::Await(Arc::clone(&steps.0))];
+            let signal = vec![Step::Signal(Arc::clone(&steps.1))];
+            if begins {
+                let first = vec![sse_head(), event(&progress)];
+                return [first, wait, vec![event(&said), end()], signal].concat();
+            }
+            [wait, json_answer(&said), signal].concat()
+        })
+        .await;
+        let server = json!({ "id": "fake", "url": upstream.url(), "era": era });
+        let gateway = Gateway::start(json!([server])).await;
+        Self {
+            upstream,
+            gateway,
+            go_on,
+            finished,
+        }
+    }
+
+    /// The headers of a legacy session, where the server's being legacy and without sessions leaves one.
+    async fn open(&self, path: &str) -> Option<String> {
+        let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": { "name": "test", "version": "1" } });
+        let opened = legacy(path, &json!(0), "initialize", params);
+        let opened = wire::ask(self.gateway.address, &opened).await;
+        assert_eq!(opened.status, 200, "{opened:?}");
+        opened.headers.get("mcp-session-id").map(str::to_owned)
+    }
+
+    /// Sends a call, and leaves once the server is at it.
+    async fn leave(&self, call: &Request, begins: bool) {
+        if begins {
+            let mut stream = wire::stream(self.gateway.address, call).await;
+            assert!(within("the first event", stream.event()).await.is_some());
+            return;
+        }
+        let mut connection = Connection::open(self.gateway.address).await.unwrap();
+        connection.send(call).await.unwrap();
+        self.upstream.first("tools/call").await;
+    }
+}
+
+/// The endpoints of the server, and what its tool is called there.
+const PLACES: [(&str, &str); 2] = [(PATH, "any"), ("/mcp", "fake.any")];
+
+/// What a call of `tool` with a progress token says.
+fn watched(tool: &str) -> Value {
+    json!({ "name": tool, "arguments": {}, "_meta": { "progressToken": 1 } })
+}
+
+/// A watched legacy call.
+fn legacy_watched(path: &str, tool: &str, session: Option<String>) -> Request {
+    let call = legacy(path, &json!(1), "tools/call", watched(tool));
+    match session {
+        Some(session) => call.header("mcp-session-id", &session),
+        None => call,
+    }
+}
+
+#[tokio::test]
+async fn a_legacy_client_that_leaves_cancels_nothing_at_a_server_of_either_era() {
+    for (path, tool) in PLACES {
+        for (era, begins) in [
+            ("legacy", false),
+            ("legacy", true),
+            ("modern", false),
+            ("modern", true),
+        ] {
+            let held = Held::start(era, begins).await;
+            let session = held.open(path).await;
+            held.leave(&legacy_watched(path, tool, session), begins)
+                .await;
+            // The gateway has had its chance to cancel once it has served somebody else.
+            let other = modern(PATH, &json!(2), "tools/list", json!({}));
+            assert_eq!(wire::ask(held.gateway.address, &other).await.status, 200);
+            held.go_on.notify_one();
+            let what = format!("{era} server at {path}, begun: {begins}");
+            within(&what, held.finished.notified()).await;
+            let cancelled = held.upstream.recorded("notifications/cancelled");
+            assert!(cancelled.is_empty(), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_modern_client_that_leaves_cancels_its_call_at_a_legacy_server() {
+    for (path, tool) in PLACES {
+        for begins in [false, true] {
+            let held = Held::start("legacy", begins).await;
+            let call = modern(path, &json!("mine"), "tools/call", watched(tool));
+            held.leave(&call, begins).await;
+            let cancelled = held.upstream.first("notifications/cancelled").await;
+            let made = held.upstream.first("tools/call").await.json();
+            let named = &cancelled.json()["params"]["requestId"];
+            assert_eq!(*named, made["id"], "{path}");
+            assert_ne!(*named, "mine", "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_legacy_call_that_its_client_cancels_ends_at_a_modern_server() {
+    for (path, tool) in PLACES {
+        let held = Held::start("modern", true).await;
+        let session = held.open(path).await.unwrap();
+        let call = legacy_watched(path, tool, Some(session.clone()));
+        let mut stream = wire::stream(held.gateway.address, &call).await;
+        assert!(within("the first event", stream.event()).await.is_some());
+        let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
+            "params": { "requestId": 1 } });
+        let cancelled = post(path, cancelled.to_string()).header("mcp-session-id", &session);
+        assert_eq!(
+            wire::ask(held.gateway.address, &cancelled).await.status,
+            202
+        );
+        held.upstream.departures(1).await;
+        assert_eq!(within("the end", stream.event()).await, None);
+    }
 }
 
 #[tokio::test]

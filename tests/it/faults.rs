@@ -283,9 +283,11 @@ async fn a_stream_that_falls_silent_ends_with_an_error_and_is_cancelled() {
     upstream.departures(2).await;
 }
 
-// Warms one connection up, so that the next call goes out on it, and is then cut there.
+// Warms one connection up, so that the next call goes out on it, and is then cut there. The server's era is
+// configured: asking for it would be the first request.
 async fn second_request(upstream: &Upstream, second: &Request) -> (Gateway, Answer) {
-    let gateway = gateway(upstream).await;
+    let server = json!({ "id": "fake", "url": upstream.url(), "era": "modern" });
+    let gateway = Gateway::start(json!([server])).await;
     let mut connection = Connection::open(gateway.address).await.unwrap();
     let first = modern_call(PATH, &json!("first"), "good", json!({}));
     let answer = within("the first answer", connection.ask(&first))

@@ -6,13 +6,16 @@ use serde_json::{Value, json};
 
 use crate::support::{
     gateway::Gateway,
-    message::{LEGACY, MODERN, legacy_call, modern_call, post, said},
-    upstream::{Recorded, Step, Upstream, accepted, answer, chunk, end, friendly, head},
+    message::{LEGACY, MODERN, legacy, legacy_call, modern_call, post, said},
+    until,
+    upstream::{Recorded, Step, Upstream, accepted, answer, chunk, end, friendly, head, sse_head},
     wire::{self, Answer, Request},
     within,
 };
 
 const PATH: &str = "/mcp/fake";
+/// The session that the server knows.
+const THEIRS: &str = "upstream-session";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -37,6 +40,18 @@ impl Bed {
 
     async fn ask(&self, request: &Request) -> Answer {
         wire::ask(self.gateway.address, request).await
+    }
+
+    /// Opens a legacy session: its id, which is not the server's.
+    async fn open(&self) -> String {
+        let params = json!({ "protocolVersion": LEGACY, "capabilities": {},
+            "clientInfo": { "name": "test", "version": "1" } });
+        let opened = self
+            .ask(&legacy(PATH, &json!(0), "initialize", params))
+            .await;
+        let id = opened.headers.get("mcp-session-id").unwrap().to_owned();
+        assert_ne!(id, THEIRS);
+        id
     }
 }
 
@@ -116,6 +131,32 @@ async fn the_clients_token_goes_upstream_only_where_the_operator_says_so() {
 }
 
 #[tokio::test]
+async fn a_refused_handshake_keeps_its_status_and_the_challenge_that_is_the_clients() {
+    for is_clients in [true, false] {
+        let challenge = r#"Bearer resource_metadata="https://example.com/meta""#;
+        let server = json!({ "forward_authorization": is_clients });
+        let bed = Bed::start(server, move |_| {
+            let headers = [
+                ("content-type", "text/plain"),
+                ("www-authenticate", challenge),
+            ];
+            answer("401 Unauthorized", &headers, b"no token")
+        })
+        .await;
+        let params = json!({ "protocolVersion": LEGACY, "capabilities": {},
+            "clientInfo": { "name": "test", "version": "1" } });
+        let refused = bed
+            .ask(&legacy(PATH, &json!(7), "initialize", params))
+            .await;
+        assert_eq!(refused.status, 401, "{refused:?}");
+        assert_eq!(refused.json()["id"], 7);
+        assert!(refused.json()["error"]["code"].is_i64(), "{refused:?}");
+        let told = refused.headers.get("www-authenticate");
+        assert_eq!(told, is_clients.then_some(challenge));
+    }
+}
+
+#[tokio::test]
 async fn the_body_goes_upstream_byte_for_byte() {
     let bed = Bed::start(json!({}), friendly).await;
     let body = r#" {"id" : 123456789012345678901234567890 , "jsonrpc":"2.0","method":"tools/call","extra":[1.0,1e2,-0],
@@ -140,7 +181,7 @@ async fn the_answer_names_server_trace_and_cache_and_is_otherwise_the_upstreams(
         }
         let headers = [
             ("content-type", "application/json"),
-            ("mcp-session-id", "upstream-session"),
+            ("mcp-session-id", THEIRS),
             ("x-vendor", "kept"),
             ("connection", "x-upstream-hop"),
             ("x-upstream-hop", "1"),
@@ -157,7 +198,8 @@ async fn the_answer_names_server_trace_and_cache_and_is_otherwise_the_upstreams(
     assert!(["MISS", "SKIP", "BYPASS"].contains(&header("x-conduit-cache-status").unwrap()));
     let trace = header("x-conduit-trace-id").unwrap().replace('-', "");
     assert_eq!(trace, TRACE);
-    assert_eq!(header("mcp-session-id"), Some("upstream-session"));
+    // A client's sessions are with the gateway: one that its server names is none of its own.
+    assert_eq!(header("mcp-session-id"), None);
     assert_eq!(header("x-vendor"), Some("kept"));
     assert_eq!(header("x-upstream-hop"), None);
 }
@@ -189,24 +231,6 @@ async fn upstream_refusals_come_back_with_their_status_and_their_data() {
         assert_eq!(answer.status.to_string(), status[..3], "{answer:?}");
         assert_eq!(answer.text(), body, "{status}");
     }
-}
-
-#[tokio::test]
-async fn an_expired_session_stays_404_and_the_session_id_goes_upstream() {
-    let body = r#"{"jsonrpc":"2.0","id":"","error":{"code":-32001,"message":"Session not found"}}"#;
-    let bed = Bed::start(json!({}), move |request| {
-        if request.headers.get("mcp-session-id") == Some("expired") {
-            let headers = [("content-type", "application/json")];
-            return answer("404 Not Found", &headers, body.as_bytes());
-        }
-        friendly(request)
-    })
-    .await;
-    let call = legacy_call(PATH, &json!(1), "any", json!({})).header("mcp-session-id", "expired");
-    let answer = bed.ask(&call).await;
-    assert_eq!((answer.status, answer.text().as_str()), (404, body));
-    let end = Request::delete(PATH).header("mcp-session-id", "expired");
-    assert_eq!(bed.ask(&end).await.status, 404);
 }
 
 // protocol.md E72: the modern era has no sessions; a header left over from the legacy era means nothing.
@@ -246,15 +270,35 @@ async fn an_upstream_401_keeps_its_status_and_loses_its_challenge() {
     assert_eq!(answer.headers.get("www-authenticate"), None);
 }
 
+/// A server that gives every session the same id; GET and DELETE are what `rest` says.
+fn with_session(
+    rest: impl Fn(&Recorded) -> Vec<Step> + Send + Sync + 'static,
+) -> impl Fn(&Recorded) -> Vec<Step> + Send + Sync + 'static {
+    move |request| {
+        if request.method != "POST" {
+            return rest(request);
+        }
+        if request.rpc_method() != "initialize" {
+            return match request.json().get("method") {
+                Some(_) => friendly(request),
+                None => accepted(),
+            };
+        }
+        let result = json!({ "protocolVersion": LEGACY, "capabilities": {},
+            "serverInfo": { "name": "fake", "version": "1" } });
+        let result = json!({ "jsonrpc": "2.0", "id": request.json()["id"], "result": result });
+        let headers = [
+            ("content-type", "application/json"),
+            ("mcp-session-id", THEIRS),
+        ];
+        answer("200 OK", &headers, result.to_string().as_bytes())
+    }
+}
+
 #[tokio::test]
 async fn notifications_and_responses_are_202_without_a_body() {
-    let bed = Bed::start(json!({}), |request| match request.method.as_str() {
-        "POST" if !request.rpc_method().is_empty() && request.json().get("id").is_some() => {
-            friendly(request)
-        }
-        _ => accepted(),
-    })
-    .await;
+    let bed = Bed::start(json!({}), with_session(|_| accepted())).await;
+    let session = bed.open().await;
     let bodies = [
         json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
         json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } }),
@@ -263,14 +307,13 @@ async fn notifications_and_responses_are_202_without_a_body() {
     ];
     for body in bodies {
         let answer = bed
-            .ask(&post(PATH, body.to_string()).header("mcp-session-id", "s"))
+            .ask(&post(PATH, body.to_string()).header("mcp-session-id", &session))
             .await;
         assert_eq!((answer.status, answer.text().as_str()), (202, ""), "{body}");
         let posts = bed.upstream.recorded_http("POST");
-        assert!(
-            posts.iter().any(|one| one.json() == body),
-            "{body} did not go upstream"
-        );
+        let arrived = posts.iter().find(|one| one.json() == body);
+        let arrived = arrived.unwrap_or_else(|| panic!("{body} did not go upstream"));
+        assert_eq!(arrived.headers.get("mcp-session-id"), Some(THEIRS));
     }
 }
 
@@ -315,27 +358,24 @@ async fn an_event_stream_comes_through_as_it_was_written() {
 
 #[tokio::test]
 async fn a_get_stream_and_a_delete_go_upstream_in_their_session() {
-    let bed = Bed::start(json!({}), |request| match request.method.as_str() {
-        "GET" => vec![
-            Step::Write(head(
-                "200 OK",
-                &[
-                    ("content-type", "text/event-stream"),
-                    ("transfer-encoding", "chunked"),
-                ],
-            )),
-            Step::Write(chunk(
-                b"data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n",
-            )),
-            Step::AwaitDeparture,
-        ],
-        "DELETE" => answer("204 No Content", &[], b""),
-        _ => friendly(request),
-    })
+    let bed = Bed::start(
+        json!({}),
+        with_session(|request| match request.method.as_str() {
+            "GET" => vec![
+                sse_head(),
+                Step::Write(chunk(
+                    b"data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n",
+                )),
+                Step::AwaitDeparture,
+            ],
+            _ => answer("204 No Content", &[], b""),
+        }),
+    )
     .await;
+    let session = bed.open().await;
     let get = Request::get(PATH)
         .header("accept", "text/event-stream")
-        .header("mcp-session-id", "s-1")
+        .header("mcp-session-id", &session)
         .header("mcp-protocol-version", LEGACY)
         .header("last-event-id", "41");
     let mut stream = wire::stream(bed.gateway.address, &get).await;
@@ -345,15 +385,18 @@ async fn a_get_stream_and_a_delete_go_upstream_in_their_session() {
         .unwrap();
     assert!(event.contains("notifications/message"));
     let seen = bed.upstream.recorded_http("GET").remove(0);
-    assert_eq!(seen.headers.get("mcp-session-id"), Some("s-1"));
+    assert_eq!(seen.headers.get("mcp-session-id"), Some(THEIRS));
     assert_eq!(seen.headers.get("last-event-id"), Some("41"));
     drop(stream);
     bed.upstream.departures(1).await;
 
     let answer = bed
-        .ask(&Request::delete(PATH).header("mcp-session-id", "s-1"))
+        .ask(&Request::delete(PATH).header("mcp-session-id", &session))
         .await;
-    assert!((200..300).contains(&answer.status), "{answer:?}");
-    let seen = bed.upstream.recorded_http("DELETE").remove(0);
-    assert_eq!(seen.headers.get("mcp-session-id"), Some("s-1"));
+    assert_eq!(answer.status, 204, "{answer:?}");
+    let seen = until("the upstream to see the end", || async {
+        bed.upstream.recorded_http("DELETE").pop()
+    })
+    .await;
+    assert_eq!(seen.headers.get("mcp-session-id"), Some(THEIRS));
 }

@@ -12,17 +12,26 @@
     reason = "tests fail loudly"
 )]
 
+mod aggregate;
 mod bad_input;
 mod bodies;
 mod config;
 mod conformance;
 mod demo;
 mod disconnect;
+mod eras;
 mod faults;
 mod forwarding;
+mod http_sse;
+mod instances;
+mod isolation;
+mod matrix;
+mod no_mcp;
 mod operations;
 mod replicas;
 mod sdk;
 mod sdk_rust;
+mod session_store;
+mod sessions;
 mod stdio;
 mod support;

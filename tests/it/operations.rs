@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::support::{
     gateway::{Gateway, free_address},
-    message::{legacy_call, modern_call, said},
+    message::{legacy, legacy_call, modern_call, said},
     process::Process,
     until,
     upstream::{Step, Upstream, friendly, json as json_answer},
@@ -160,6 +160,50 @@ async fn sigterm_lets_a_call_finish_and_then_ends_the_gateway() {
         );
         assert_eq!(gateway.process.finish().await.code(), Some(0), "{signal}");
     }
+}
+
+#[tokio::test]
+async fn sigterm_ends_an_http_sse_stream_once_its_calls_are_answered() {
+    let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let steps = (Arc::clone(&reached), Arc::clone(&go_on));
+    let upstream = Upstream::start(move |request| {
+        if request.rpc_method() != "tools/call" {
+            return friendly(request);
+        }
+        let mut script = vec![
+            Step::Signal(Arc::clone(&steps.0)),
+            Step::Await(Arc::clone(&steps.1)),
+        ];
+        script.extend(json_answer(&said(&request.json()["id"], "late")));
+        script
+    })
+    .await;
+    let gateway = gateway(&upstream).await;
+    let address = gateway.address;
+    let mut stream = wire::stream(address, &Request::get(&format!("{PATH}/sse"))).await;
+    let endpoint = within("an endpoint", stream.event()).await.unwrap();
+    let handshake = json!({ "protocolVersion": "2024-11-05", "capabilities": {},
+        "clientInfo": { "name": "test", "version": "1" } });
+    let initialize = legacy(&endpoint, &json!(0), "initialize", handshake);
+    assert_eq!(wire::ask(address, &initialize).await.status, 202);
+    within("the handshake", stream.event()).await.unwrap();
+    let call = legacy_call(&endpoint, &json!(1), "slow", json!({}));
+    assert_eq!(wire::ask(address, &call).await.status, 202);
+    reached.notified().await;
+    gateway.process.signal("TERM");
+    until("the gateway to drain", || async {
+        let ready = Connection::open(address).await.ok()?;
+        let asked = Request::get("/conduit/readyz");
+        let ready = ready.exchange(&asked).await.ok()?;
+        (ready.status == 503).then_some(())
+    })
+    .await;
+    go_on.notify_one();
+    let answer = within("the answer", stream.event()).await.unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer, said(&json!(1), "late"));
+    assert_eq!(within("the end", stream.event()).await, None);
+    assert_eq!(gateway.process.finish().await.code(), Some(0));
 }
 
 #[tokio::test]

@@ -107,6 +107,7 @@ async fn a_session_stays_with_the_replica_that_made_it() {
     for _ in 0..4 {
         let begun = wire::ask(gateway.address, &initialize()).await;
         let session = begun.headers.get("mcp-session-id").unwrap().to_owned();
+        assert!(!session.ends_with("-1"), "a server's own id: {session}");
         for n in 1..=5 {
             let call =
                 legacy_call(PATH, &json!(n), "any", json!({})).header("mcp-session-id", &session);
@@ -129,6 +130,10 @@ async fn a_session_stays_with_the_replica_that_made_it() {
             10,
             "both had sessions"
         );
+        until("the sessions to be ended", || async {
+            (upstream.recorded_http("DELETE").len() == 2).then_some(())
+        })
+        .await;
     }
 }
 

@@ -62,8 +62,8 @@ async fn gateway(http: &Server, stdio: Value) -> Gateway {
     Gateway::start(json!([{ "id": "http", "url": http.url }, stdio])).await
 }
 
-/// server-everything answers 400 in a session that has ended; the gateway, whose sessions those of a stdio
-/// server are, answers 404 as the protocol demands (protocol.md C2).
+/// server-everything answers 400 in a session that has ended; the gateway, whose sessions its clients' are,
+/// answers 404 as the protocol demands (protocol.md C2).
 fn ended_session_is_404() -> [(&'static str, Value); 1] {
     [("session_end", json!({ "status": 404 }))]
 }
@@ -74,7 +74,7 @@ async fn works_against_server_everything(program: Program) {
     let gateway = gateway(&server, sdk.everything_stdio("stdio")).await;
     let direct = sdk.run(program, &server.url).await;
     let over_http = sdk.run(program, &gateway.url("http")).await;
-    over_http.assert_same_as(&direct, &[]);
+    over_http.assert_same_as(&direct, &ended_session_is_404());
     let over_stdio = sdk.run(program, &gateway.url("stdio")).await;
     over_stdio.assert_same_as(&direct, &ended_session_is_404());
 }

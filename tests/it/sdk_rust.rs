@@ -27,7 +27,7 @@ fn described(error: &ServiceError) -> Value {
 }
 
 /// Runs every legacy scenario and returns what must be the same with and without the gateway.
-async fn legacy(url: &str) -> Value {
+pub(crate) async fn legacy(url: &str) -> Value {
     let client = RustClient::legacy(url).await;
     let info = format!("{:?}", client.service.peer_info().unwrap());
     assert!(info.contains("mcp-servers/everything"), "{info}");

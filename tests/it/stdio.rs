@@ -5,6 +5,7 @@ mod client;
 mod faults;
 mod gateway;
 mod life;
+mod logs;
 mod sessions;
 mod streams;
 
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use conduit::stdio::Program;
+use conduit::stdio::Reach;
 use conduit::stdio::Spec;
 use conduit::stdio::runtime::Runtime;
 use conduit::stdio::supervisor::Supervisor;
@@ -34,10 +37,19 @@ struct Running {
 /// The fixture as a server, with `change` made to its defaults.
 async fn run(change: impl FnOnce(&mut Spec)) -> Running {
     let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/stdio_child.py");
-    let mut spec = Spec::new("child", "/usr/bin/env");
-    spec.args = ["python3", "-ES", fixture].map(str::to_owned).to_vec();
+    let mut program = Program::new("/usr/bin/env");
+    program.args = ["python3", "-ES", fixture].map(str::to_owned).to_vec();
+    let mut spec = Spec::new("child", Reach::Program(program));
     change(&mut spec);
     run_spec(spec).await
+}
+
+/// The program that `spec` says.
+fn program(spec: &mut Spec) -> &mut Program {
+    match &mut spec.reach {
+        Reach::Program(program) => program,
+        Reach::Remote(_) => panic!("not a program"),
+    }
 }
 
 async fn run_spec(spec: Spec) -> Running {
@@ -92,6 +104,12 @@ fn modern_with_token(id: &str, method: &str, params: &str, token: &str) -> Strin
         r#""_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","progressToken":{token}}}"#
     );
     modern_with(id, method, params, &meta)
+}
+
+/// A modern request that wants log messages.
+fn modern_with_logs(id: &str, method: &str, params: &str) -> String {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/logLevel":"debug"}"#;
+    modern_with(id, method, params, meta)
 }
 
 fn modern_with(id: &str, method: &str, params: &str, meta: &str) -> String {

@@ -6,6 +6,7 @@ pub(crate) mod gateway;
 pub(crate) mod http1;
 pub(crate) mod message;
 pub(crate) mod process;
+pub(crate) mod redis;
 pub(crate) mod rust_client;
 pub(crate) mod sdk;
 pub(crate) mod upstream;

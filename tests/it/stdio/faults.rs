@@ -1,6 +1,8 @@
 //! Children that misbehave.
 
-use super::{is_alive, legacy, modern, run, run_spec, until};
+use super::{is_alive, legacy, modern, program, run, run_spec, until};
+use conduit::stdio::Program;
+use conduit::stdio::Reach;
 use conduit::stdio::Spec;
 
 #[tokio::test]
@@ -35,7 +37,7 @@ async fn a_crash_fails_calls_in_flight_at_once_and_the_child_comes_back() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_child_that_keeps_crashing() {
-    let running = run(|spec| spec.args.push("--crash".to_owned())).await;
+    let running = run(|spec| program(spec).args.push("--crash".to_owned())).await;
     let mut client = running.client().await;
     // Each wait is longer than the one before, so that one of them is met.
     let refused = loop {
@@ -71,7 +73,11 @@ async fn a_legacy_session_is_over_when_its_child_is() {
 
 #[tokio::test]
 async fn a_command_that_does_not_exist_is_named() {
-    let running = run_spec(Spec::new("files", "no-such-command")).await;
+    let running = run_spec(Spec::new(
+        "files",
+        Reach::Program(Program::new("no-such-command")),
+    ))
+    .await;
     let mut client = running.client().await;
     let expected = "server \"files\" cannot be started: command \"no-such-command\" was not found";
     let refused = client.post(&modern("1", "echo", "")).await;
@@ -83,7 +89,7 @@ async fn a_command_that_does_not_exist_is_named() {
 
 #[tokio::test]
 async fn a_working_directory_that_does_not_exist_is_named() {
-    let running = run(|spec| spec.cwd = Some("/no/such/directory".into())).await;
+    let running = run(|spec| program(spec).cwd = Some("/no/such/directory".into())).await;
     let mut client = running.client().await;
     let refused = client.post(&legacy("1", "initialize", "")).await;
     assert!(
@@ -128,7 +134,7 @@ async fn output_that_is_no_message_is_skipped() {
 #[tokio::test]
 async fn a_child_that_does_not_read_holds_up_nobody() {
     let running = run(|spec| {
-        spec.args.push("--ignore-term".to_owned());
+        program(spec).args.push("--ignore-term".to_owned());
         spec.line_bytes_max = 256 * 1024;
         spec.call_timeout = std::time::Duration::from_millis(500);
     })
@@ -161,7 +167,9 @@ async fn a_child_that_does_not_read_holds_up_nobody() {
 #[tokio::test]
 async fn a_child_gets_what_is_configured_and_nothing_of_the_gateways() {
     let running = run(|spec| {
-        spec.env.insert("CHILD_KEY".to_owned(), "secret".to_owned());
+        program(spec)
+            .env
+            .insert("CHILD_KEY".to_owned(), "secret".to_owned());
     })
     .await;
     let mut client = running.client().await;

@@ -5,11 +5,11 @@ use std::process::Stdio;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-use super::{is_alive, legacy, modern, run, until};
+use super::{is_alive, legacy, modern, program, run, until};
 
 #[tokio::test]
 async fn shutdown_ends_a_child_that_ignores_it_and_all_its_descendants() {
-    let running = run(|spec| spec.args.push("--ignore-term".to_owned())).await;
+    let running = run(|spec| program(spec).args.push("--ignore-term".to_owned())).await;
     let mut client = running.client().await;
     let modern_child = client.post(&modern("1", "spawn-stubborn", "")).await.json();
     let mut session = running.session().await;

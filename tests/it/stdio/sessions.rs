@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{is_alive, legacy, modern, run, until};
+use conduit::stdio::Program;
+use conduit::stdio::Reach;
+use conduit::stdio::Spec;
+
+use super::{is_alive, legacy, modern, program, run, until};
 
 #[tokio::test]
 async fn each_session_has_a_child_of_its_own_and_delete_ends_it() {
@@ -92,7 +96,7 @@ async fn an_idle_session_expires_and_one_with_a_stream_does_not() {
 
 #[tokio::test]
 async fn an_initialize_that_is_refused_opens_no_session() {
-    let running = run(|spec| spec.args.push("--crash".to_owned())).await;
+    let running = run(|spec| program(spec).args.push("--crash".to_owned())).await;
     let mut client = running.client().await;
     let refused = client.post(&legacy("1", "initialize", "")).await;
     assert_eq!(refused.error().0, 502);
@@ -108,8 +112,9 @@ async fn an_initialize_that_is_refused_opens_no_session() {
 async fn two_hundred_sessions_in_turn_leave_nothing() {
     // A shell answers `initialize` in a millisecond; the id is the first number of the line.
     let script = r#"while read -r line; do id=${line#*\"id\":}; id=${id%%,*}; case $line in *initialize\"*) echo "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":{\"protocolVersion\":\"2025-11-25\"}}";; esac; done"#;
-    let mut spec = conduit::stdio::Spec::new("shell", "sh");
-    spec.args = vec!["-c".to_owned(), script.to_owned()];
+    let mut shell = Program::new("sh");
+    shell.args = vec!["-c".to_owned(), script.to_owned()];
+    let spec = Spec::new("shell", Reach::Program(shell));
     let running = super::run_spec(spec).await;
     let open_files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let mut client = running.client().await;

@@ -18,6 +18,9 @@ use super::{
     wire::{self, Request},
 };
 
+/// How often other ports are tried.
+const PORT_TRIES: usize = 5;
+
 /// A gateway that is ready; it and its folder go on drop.
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
@@ -32,7 +35,18 @@ impl Gateway {
     }
 
     /// Starts it with more of the config; the addresses are filled in.
-    pub(crate) async fn with(mut config: Value) -> Self {
+    pub(crate) async fn with(config: Value) -> Self {
+        // Between choosing a port and listening on it, another process may take it.
+        for _ in 0..PORT_TRIES {
+            let gateway = Self::spawn(config.clone());
+            if gateway.ready().await {
+                return gateway;
+            }
+        }
+        panic!("no free port in {PORT_TRIES} tries");
+    }
+
+    fn spawn(mut config: Value) -> Self {
         let (address, metrics) = (free_address(), free_address());
         config["gateway"]["host"] = json!("127.0.0.1");
         config["gateway"]["port"] = json!(address.port());
@@ -44,13 +58,11 @@ impl Gateway {
         let arguments = ["run".into(), "--config".into(), file.into_os_string()];
         let log = ("RUST_LOG", "info");
         let process = Process::spawn(binary(), arguments, &[log]);
-        let gateway = Self {
+        Self {
             address,
             process,
             _folder: folder,
-        };
-        gateway.ready().await;
-        gateway
+        }
     }
 
     /// The MCP endpoint of one server.
@@ -58,15 +70,19 @@ impl Gateway {
         format!("http://{}/mcp/{server}", self.address)
     }
 
-    async fn ready(&self) {
+    /// Waits until it answers; `false` where one of its ports was taken meanwhile.
+    async fn ready(&self) -> bool {
         until("the gateway to be ready", || async {
+            if self.process.ended().is_some() && self.process.output().contains("already in use") {
+                return Some(false);
+            }
             self.process.assert_alive("the gateway to be ready");
             let readyz = Request::get("/conduit/readyz");
             let answer = wire::Connection::open(self.address).await.ok()?;
             let answer = answer.exchange(&readyz).await.ok()?;
-            (answer.status == 200).then_some(())
+            (answer.status == 200).then_some(true)
         })
-        .await;
+        .await
     }
 }
 

@@ -77,12 +77,14 @@ impl Process {
         .await
     }
 
-    /// Sends it a signal: `TERM`, `INT` or `HUP`.
+    /// Sends it a signal: `TERM`, `INT`, `HUP`, `STOP` or `CONT`.
     pub(crate) fn signal(&self, name: &str) {
         let signal = match name {
             "TERM" => rustix::process::Signal::TERM,
             "INT" => rustix::process::Signal::INT,
             "HUP" => rustix::process::Signal::HUP,
+            "STOP" => rustix::process::Signal::STOP,
+            "CONT" => rustix::process::Signal::CONT,
             other => panic!("no such signal here: {other}"),
         };
         let pid = rustix::process::Pid::from_child(&self.child.lock());

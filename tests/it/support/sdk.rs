@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     env,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -65,6 +66,11 @@ impl Sdk {
         Self { folder, programs }
     }
 
+    /// A program of `tests/sdk`.
+    pub(crate) fn program(&self, file: &str) -> PathBuf {
+        self.programs.join(file)
+    }
+
     pub(crate) fn node(&self) -> PathBuf {
         self.folder.join("bin/node")
     }
@@ -76,12 +82,21 @@ impl Sdk {
 
     /// `server-everything` over Streamable HTTP: legacy era, with sessions.
     pub(crate) async fn everything(&self) -> Server {
-        let address = free_address();
+        self.everything_at(free_address(), "streamableHttp", "/mcp")
+            .await
+    }
+
+    /// `server-everything` over HTTP+SSE, the transport of 2024-11-05.
+    pub(crate) async fn everything_sse(&self, address: SocketAddr) -> Server {
+        self.everything_at(address, "sse", "/sse").await
+    }
+
+    async fn everything_at(&self, address: SocketAddr, mode: &str, path: &str) -> Server {
         let port = address.port().to_string();
         let entry = self.module("@modelcontextprotocol/server-everything/dist/index.js");
-        let arguments = [entry.into_os_string(), "streamableHttp".into()];
+        let arguments = [entry.into_os_string(), mode.into()];
         let process = Process::spawn(self.node(), arguments, &[("PORT", &port)]);
-        let url = format!("http://{address}/mcp");
+        let url = format!("http://{address}{path}");
         until("server-everything to listen", || async {
             process.assert_alive("server-everything to listen");
             wire::Connection::open(address).await.ok().map(drop)
@@ -100,9 +115,14 @@ impl Sdk {
         Server::announced(Process::spawn(self.node(), arguments, &[])).await
     }
 
-    /// The both-era reference server, which Cargo builds beside the gateway.
+    /// The both-era reference server.
     pub(crate) fn reference_server() -> PathBuf {
-        let binary = Path::new(env!("CARGO_BIN_EXE_conduit")).with_file_name("reference-server");
+        Self::built("reference-server")
+    }
+
+    /// A program of `tests/reference`, which Cargo builds beside the gateway.
+    pub(crate) fn built(name: &str) -> PathBuf {
+        let binary = Path::new(env!("CARGO_BIN_EXE_conduit")).with_file_name(name);
         assert!(
             binary.is_file(),
             "{} is missing: run `cargo build -p reference-server` (`make test` does)",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinHandle,
 };
 
@@ -49,6 +49,8 @@ pub(crate) enum Step {
     Write(Vec<u8>),
     /// Waits until the test allows the next step; the answer ends here if the client leaves first.
     Await(Arc<Notify>),
+    /// Writes what the test sends, until it stops sending; the answer ends here if the client leaves first.
+    Forward(Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Vec<u8>>>>),
     /// Tells the test that the script has come this far.
     Signal(Arc<Notify>),
     /// Waits until the client has gone, and counts it.
@@ -206,6 +208,20 @@ async fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
                         return Ok(());
                     }
                 },
+                Step::Forward(source) => {
+                    let mut source = source.lock().await;
+                    loop {
+                        let bytes = tokio::select! {
+                            bytes = source.recv() => bytes,
+                            () = reader.closed() => {
+                                shared.departed();
+                                return Ok(());
+                            }
+                        };
+                        let Some(bytes) = bytes else { break };
+                        reader.stream.write_all(&bytes).await?;
+                    }
+                }
                 Step::Signal(notify) => notify.notify_one(),
                 Step::AwaitDeparture => {
                     reader.closed().await;

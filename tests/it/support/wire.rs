@@ -123,6 +123,19 @@ impl Answer {
             .unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
 
+    /// The message that is the answer: the document, or the last event of the stream.
+    pub(crate) fn last_json(&self) -> Value {
+        let text = self.text();
+        match text
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .next_back()
+        {
+            Some(data) => serde_json::from_str(data).unwrap(),
+            None => self.json(),
+        }
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
