@@ -92,7 +92,8 @@ impl Bed {
     pub(crate) fn way(&self, subject: Subject, workload: Workload) -> Option<Way<'_>> {
         let (process, path) = match (subject, workload) {
             (Subject::Conduit, Workload::Stdio200) => (self.conduit.as_ref()?, "/mcp/child"),
-            (_, Workload::Stdio200) => return None,
+            (Subject::Conduit, Workload::Aggregate200) => (self.conduit.as_ref()?, "/mcp"),
+            (_, Workload::Stdio200 | Workload::Aggregate200) => return None,
             (Subject::Conduit, _) => (self.conduit.as_ref()?, "/mcp/stub"),
             (Subject::Direct, _) => (&self.stub, "/mcp"),
             (Subject::Bare, _) => (self.bare.as_ref()?, "/mcp"),

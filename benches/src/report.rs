@@ -92,6 +92,12 @@ pub(crate) fn promises(rows: &[Row]) -> Vec<Promise> {
             2.0,
         ),
         (
+            "/mcp, c=32: CPU of conduit / its own /mcp/{server}",
+            conduit(Workload::Aggregate200),
+            conduit(json),
+            1.25,
+        ),
+        (
             "method, c=32: CPU of the stub / conduit",
             direct,
             conduit(json),

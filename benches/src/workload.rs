@@ -17,6 +17,8 @@ pub(crate) enum Workload {
     Sse200,
     /// A 200-byte answer from a child process that speaks stdio.
     Stdio200,
+    /// A 200-byte answer through `/mcp`, where all servers are one.
+    Aggregate200,
 }
 
 /// How an answer travels.
@@ -30,12 +32,13 @@ pub(crate) enum Shape {
 
 impl Workload {
     /// Every workload, in the order of the report.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Json200,
         Self::Json64k,
         Self::Json1m,
         Self::Sse200,
         Self::Stdio200,
+        Self::Aggregate200,
     ];
 
     /// The name used by `--only` and in the JSON report.
@@ -46,6 +49,7 @@ impl Workload {
             Self::Json1m => "json-1m",
             Self::Sse200 => "sse-200",
             Self::Stdio200 => "stdio-200",
+            Self::Aggregate200 => "aggregate-200",
         }
     }
 
@@ -57,6 +61,7 @@ impl Workload {
             Self::Json1m => "JSON 1 MiB",
             Self::Sse200 => "SSE 200 B",
             Self::Stdio200 => "stdio 200 B",
+            Self::Aggregate200 => "/mcp 200 B",
         }
     }
 
@@ -64,17 +69,27 @@ impl Workload {
     /// one search in the body.
     pub(crate) const fn tool(self) -> &'static str {
         match self {
-            Self::Json200 | Self::Stdio200 => "bench_json_200",
+            Self::Json200 | Self::Stdio200 | Self::Aggregate200 => "bench_json_200",
             Self::Json64k => "bench_json_64k",
             Self::Json1m => "bench_json_1m",
             Self::Sse200 => "bench_sse_200",
         }
     }
 
+    /// What the load calls that tool.
+    pub(crate) const fn called(self) -> &'static str {
+        match self {
+            Self::Aggregate200 => "stub.bench_json_200",
+            Self::Json200 | Self::Json64k | Self::Json1m | Self::Sse200 | Self::Stdio200 => {
+                self.tool()
+            }
+        }
+    }
+
     /// Bytes of the JSON-RPC response.
     pub(crate) const fn answer_bytes(self) -> usize {
         match self {
-            Self::Json200 | Self::Sse200 | Self::Stdio200 => 200,
+            Self::Json200 | Self::Sse200 | Self::Stdio200 | Self::Aggregate200 => 200,
             Self::Json64k => 64 * 1024,
             Self::Json1m => 1024 * 1024,
         }
@@ -83,7 +98,9 @@ impl Workload {
     /// How the answer travels.
     pub(crate) const fn shape(self) -> Shape {
         match self {
-            Self::Json200 | Self::Json64k | Self::Json1m | Self::Stdio200 => Shape::Json,
+            Self::Json200 | Self::Json64k | Self::Json1m | Self::Stdio200 | Self::Aggregate200 => {
+                Shape::Json
+            }
             Self::Sse200 => Shape::Events,
         }
     }

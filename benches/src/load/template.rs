@@ -20,7 +20,7 @@ pub(crate) struct Template {
 impl Template {
     /// The `tools/call` of `load`, in the legacy session `session` if there is one.
     pub(crate) fn call(load: &Load, session: Option<&str>) -> Self {
-        let tool = load.workload.tool();
+        let tool = load.workload.called();
         let token = match load.workload.shape() {
             Shape::Events => format!(r#""progressToken":{ID_MARK}"#),
             Shape::Json => String::new(),
@@ -122,8 +122,10 @@ mod tests {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}", body.len())));
         assert_eq!(mcp::find_id(body.as_bytes()), Some(&b"1234567890"[..]));
+        // What reaches the stub has the stub's own name.
+        let reached = body.replace(workload.called(), workload.tool());
         assert_eq!(
-            mcp::find_workload(body.as_bytes()).unwrap().tool(),
+            mcp::find_workload(reached.as_bytes()).unwrap().tool(),
             workload.tool()
         );
         serde_json::from_str(body).unwrap()
