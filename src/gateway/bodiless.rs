@@ -62,13 +62,13 @@ pub(super) async fn serve(
         }
     };
     match (client, verb) {
-        (Some(client), "DELETE") => end(session, exchange, &client).await,
+        (Some(client), "DELETE") => Box::pin(end(session, exchange, &client)).await,
         (Some(client), _) => hear(session, exchange, scope, &client, server).await,
         // A server without sessions may have a stream all the same.
         (None, verb) => match server {
             Some(server) => {
                 let errand = errand(session, exchange, &server, verb, None)?;
-                relay::carry(session, exchange, &server, errand).await?;
+                Box::pin(relay::carry(session, exchange, &server, errand)).await?;
                 Ok(())
             }
             None => Err(Refusal::SessionMissing.into()),
@@ -113,7 +113,7 @@ async fn hear(
             .map(|one| Arc::clone(&one.id))
             .collect();
         let mut reply = Reply::new(Out::Http(session), exchange);
-        return hear::stream(&mut reply, client, &servers).await;
+        return Box::pin(hear::stream(&mut reply, client, &servers)).await;
     };
     let _used = client.hold();
     let way = Way {
@@ -123,7 +123,8 @@ async fn hear(
     for _ in 0..2 {
         let caller = fields::caller(&session.req_header().headers, exchange);
         let live = Arc::clone(&exchange.live);
-        match link::find(&live, client, &way, &caller).await? {
+        // Boxed: it is over before the stream begins, which lives for hours.
+        match Box::pin(link::find(&live, client, &way, &caller)).await? {
             Link::Legacy(upstream) => {
                 let errand = errand(session, exchange, &server, "GET", upstream.id.clone())?;
                 match relay::carry(session, exchange, &server, errand).await? {
@@ -136,7 +137,7 @@ async fn hear(
                 hear::attend(&server, client);
                 let servers = [Arc::clone(&server.id)];
                 let mut reply = Reply::new(Out::Http(session), exchange);
-                return hear::stream(&mut reply, client, &servers).await;
+                return Box::pin(hear::stream(&mut reply, client, &servers)).await;
             }
         }
     }

@@ -27,6 +27,9 @@ use crate::upstream::remote::{Post, Remote};
 use crate::upstream::session::resume::Resumable;
 use crate::upstream::talk::{Answered, Patience, Talk};
 
+/// Messages of a session's stream that a slow reader may be behind.
+const BACKLOG: usize = 64;
+
 /// One session.
 pub struct Session {
     /// The server.
@@ -42,7 +45,8 @@ pub struct Session {
     /// The credential of the last message, for what the gateway sends by itself.
     caller: Mutex<Arc<Caller>>,
     state: Mutex<State>,
-    notices: broadcast::Sender<Arc<str>>,
+    /// Made when somebody wants to hear: a session that passes messages through has no use for it.
+    notices: OnceLock<broadcast::Sender<Arc<str>>>,
     /// Where the notices go besides.
     group: OnceLock<broadcast::Sender<Arc<str>>>,
     is_listening: AtomicBool,
@@ -216,7 +220,8 @@ impl Session {
     /// Hears what the session's own stream brings, from now on.
     #[must_use]
     pub fn notices(&self) -> broadcast::Receiver<Arc<str>> {
-        self.notices.subscribe()
+        let notices = self.notices.get_or_init(|| broadcast::channel(BACKLOG).0);
+        notices.subscribe()
     }
 
     /// Sends what the session brings beside answers to `group`, too.
@@ -262,7 +267,9 @@ impl Session {
                 group.send(Arc::clone(&text)).ok();
             }
             // Nobody may be listening.
-            self.notices.send(text).ok();
+            if let Some(notices) = self.notices.get() {
+                notices.send(text).ok();
+            }
         }
     }
 }

@@ -10,7 +10,6 @@ use filters::mcp::revision::{Era, Revision};
 use filters::mcp::translate::up;
 use http::HeaderValue;
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::{Session, State};
@@ -22,8 +21,6 @@ use crate::upstream::talk::{Answered, Patience};
 
 /// The revision the gateway offers on its own account.
 const REVISION: &str = "2025-11-25";
-/// Messages of a session's stream that a slow reader may be behind.
-const BACKLOG: usize = 64;
 
 /// Why a session could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -211,7 +208,7 @@ impl Session {
                 log_level: None,
                 used: Instant::now(),
             }),
-            notices: broadcast::channel(BACKLOG).0,
+            notices: OnceLock::new(),
             group: OnceLock::new(),
             is_listening: AtomicBool::new(false),
             attended: CancellationToken::new(),
