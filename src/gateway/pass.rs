@@ -125,7 +125,7 @@ pub(super) async fn legacy(
         ..
     } = *dispatch;
     let id = inbound.id();
-    let _registered = id.map(|id| client.register(id, &way.server.id));
+    let registered = id.map(|id| client.register(id, &way.server.id));
     let body = respell(inbound, inner)?;
     let deadline = way.server.remote.deadline();
     let mut upstream = upstream;
@@ -159,13 +159,15 @@ pub(super) async fn legacy(
             Ok(Wake::Gone) | Err(_) => {
                 go_on(reply, way, async move {
                     if let Ok(talk) = sent.await {
-                        Voice::Session(upstream, talk, 0).discard().await;
+                        Voice::in_session(upstream, talk, registered)
+                            .discard()
+                            .await;
                     }
                 });
                 return Err(Ended::ClientGone);
             }
         };
-        let voice = Voice::Session(upstream, talk, 0);
+        let voice = Voice::in_session(upstream, talk, registered);
         relay(reply, way, inbound, voice, false).await?;
         return Ok(());
     }

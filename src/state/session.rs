@@ -89,6 +89,7 @@ pub struct Running {
     pub server: Arc<str>,
     /// Ends it.
     pub cancel: CancellationToken,
+    number: u64,
 }
 
 /// A client's answer to a question; JSON text.
@@ -100,10 +101,14 @@ pub enum Reply {
     Error(String),
 }
 
-/// Removes a call when it is over.
+/// Keeps a call where its client can cancel it, for as long as anything of it goes on: a client that
+/// leaves may say so by a message of its own, which may come later.
 pub struct Registered {
+    /// Cancelled when the call is.
+    pub cancelled: CancellationToken,
     session: Arc<Session>,
     id: String,
+    number: u64,
 }
 
 /// Somebody is using the session: it does not expire.
@@ -257,22 +262,21 @@ impl Session {
 
     /// Notes a call, so that the client can cancel it.
     #[must_use]
-    pub fn register(
-        self: &Arc<Self>,
-        id: &str,
-        server: &Arc<str>,
-    ) -> (Registered, CancellationToken) {
-        let cancel = CancellationToken::new();
+    pub fn register(self: &Arc<Self>, id: &str, server: &Arc<str>) -> Registered {
+        let cancelled = CancellationToken::new();
+        let number = self.serial.fetch_add(1, Ordering::Relaxed);
         let running = Running {
             server: Arc::clone(server),
-            cancel: cancel.clone(),
+            cancel: cancelled.clone(),
+            number,
         };
         self.state.lock().calls.insert(id.to_owned(), running);
-        let registered = Registered {
+        Registered {
+            cancelled,
             session: Arc::clone(self),
             id: id.to_owned(),
-        };
-        (registered, cancel)
+            number,
+        }
     }
 
     /// The call that an id names.
@@ -383,7 +387,14 @@ impl Session {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.session.state.lock().calls.remove(&self.id);
+        let calls = &mut self.session.state.lock().calls;
+        // A client that uses an id twice is at the later call.
+        if calls
+            .get(&self.id)
+            .is_some_and(|running| running.number == self.number)
+        {
+            calls.remove(&self.id);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::gateway::lists::catalog;
 use crate::gateway::pass::voice::go_on;
 use crate::gateway::pass::{Passed, fail, is_wrong_era};
 use crate::gateway::reply::{Reply, Wake};
-use crate::state::session::Session;
+use crate::state::session::{Registered, Session};
 use crate::upstream::CLIENT_INFO;
 use crate::upstream::era::MODERN;
 use crate::upstream::error::Error;
@@ -52,6 +52,8 @@ struct Round<'a> {
     mirrored: Vec<(String, String)>,
     /// What the client said to what the server asked, and the state that goes with it.
     answers: Option<Answers>,
+    /// Where the client can cancel the call, if it has a session.
+    registered: Option<Registered>,
     /// Whether a refusal that no modern server gives is to be judged.
     judges: bool,
 }
@@ -89,7 +91,7 @@ pub(in crate::gateway) async fn serve(
     let registered = client.map(|client| client.register(id, &way.server.id));
     let cancelled = registered
         .as_ref()
-        .map_or_else(CancellationToken::new, |(_, cancel)| cancel.clone());
+        .map_or_else(CancellationToken::new, |one| one.cancelled.clone());
     let respelled =
         inner.and_then(|inner| rewrite::params(inbound.method, inbound.params(), inner));
     let mut round = Round {
@@ -103,6 +105,7 @@ pub(in crate::gateway) async fn serve(
         log_level: client.and_then(|client| client.log_level()),
         mirrored: Vec::new(),
         answers: None,
+        registered,
         judges,
     };
     let served = tokio::select! {
@@ -218,7 +221,7 @@ impl Round<'_> {
     }
 
     /// Sends the call once and relays what comes before its answer.
-    async fn run(&self, reply: &mut Reply<'_>, way: &Way) -> Result<Outcome, Ended> {
+    async fn run(&mut self, reply: &mut Reply<'_>, way: &Way) -> Result<Outcome, Ended> {
         let id = self.inbound.id();
         let mut sent = Box::pin(self.send(way));
         let mut talk = match reply.wait(sent.as_mut()).await {
@@ -228,11 +231,12 @@ impl Round<'_> {
                 return Ok(Outcome::Answered);
             }
             Ok(Wake::Gone) | Err(_) => {
-                go_on(reply, way, async move {
+                let rest = async move {
                     if let Ok(talk) = sent.await {
                         unheard(talk).await;
                     }
-                });
+                };
+                go_on(reply, way, unless_cancelled(self.registered.take(), rest));
                 return Err(Ended::ClientGone);
             }
         };
@@ -250,7 +254,8 @@ impl Round<'_> {
                 }
                 // A legacy client that leaves cancels nothing: the call goes on, unheard.
                 Ok(Wake::Gone) | Err(_) => {
-                    go_on(reply, way, unheard(talk));
+                    let rest = unheard(talk);
+                    go_on(reply, way, unless_cancelled(self.registered.take(), rest));
                     return Err(Ended::ClientGone);
                 }
             };
@@ -267,7 +272,8 @@ impl Round<'_> {
                         None => Ok(()),
                     };
                     if told.is_err() {
-                        go_on(reply, way, unheard(talk));
+                        let rest = unheard(talk);
+                        go_on(reply, way, unless_cancelled(self.registered.take(), rest));
                         return Err(Ended::ClientGone);
                     }
                 }
@@ -355,6 +361,16 @@ fn screen(way: &Way, method: Method, result: &str) -> Option<String> {
         );
     }
     Some(kept)
+}
+
+/// What is left of a call whose client left, until the client cancels it after all.
+async fn unless_cancelled(registered: Option<Registered>, rest: impl Future<Output = ()>) {
+    match registered {
+        Some(registered) => {
+            registered.cancelled.run_until_cancelled(rest).await;
+        }
+        None => rest.await,
+    }
 }
 
 /// Reads an answer that nobody awaits any more to its end.

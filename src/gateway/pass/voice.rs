@@ -3,6 +3,7 @@
 use crate::gateway::inbound::Inbound;
 use crate::gateway::link::Way;
 use crate::gateway::reply::Reply;
+use crate::state::session::Registered;
 use crate::upstream::error::Error;
 use crate::upstream::session::Session as Upstream;
 use crate::upstream::session::resume;
@@ -16,8 +17,17 @@ use std::time::Instant;
 pub(in crate::gateway) enum Voice {
     /// One that is lost if it breaks.
     Plain(Talk),
-    /// One of a session, which may go on where it broke; and how often it did.
-    Session(Arc<Upstream>, Talk, u32),
+    /// One of a session, which may go on where it broke.
+    Session {
+        /// The session.
+        session: Arc<Upstream>,
+        /// The answer.
+        talk: Talk,
+        /// How often it broke.
+        n_resumes: u32,
+        /// The client can cancel the call as long as its answer comes.
+        _registered: Option<Registered>,
+    },
 }
 
 impl Voice {
@@ -25,13 +35,32 @@ impl Voice {
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         match self {
             Self::Plain(talk) => talk.next().await,
-            Self::Session(session, talk, n_resumes) => resume::next(session, talk, n_resumes).await,
+            Self::Session {
+                session,
+                talk,
+                n_resumes,
+                ..
+            } => resume::next(session, talk, n_resumes).await,
         }
     }
 
     pub(super) fn talk(&self) -> &Talk {
         match self {
-            Self::Plain(talk) | Self::Session(_, talk, _) => talk,
+            Self::Plain(talk) | Self::Session { talk, .. } => talk,
+        }
+    }
+
+    /// The answer to a call in a session.
+    pub(super) fn in_session(
+        session: Arc<Upstream>,
+        talk: Talk,
+        registered: Option<Registered>,
+    ) -> Self {
+        Self::Session {
+            session,
+            talk,
+            n_resumes: 0,
+            _registered: registered,
         }
     }
 
@@ -43,7 +72,8 @@ impl Voice {
 
 /// Cancels a legacy call that took too long.
 pub(super) fn give_up(inbound: &Inbound, way: &Way, voice: &Voice, error: &Error) {
-    if let (Voice::Session(session, ..), Some(id), Error::Timeout(_)) = (voice, inbound.id(), error)
+    if let (Voice::Session { session, .. }, Some(id), Error::Timeout(_)) =
+        (voice, inbound.id(), error)
     {
         cancel(way, Arc::clone(session), id, "timed out at the gateway");
     }
