@@ -13,8 +13,7 @@ use crate::config::model::server::Transport;
 use crate::config::walk::Places;
 
 /// Values that have an effect by default, so that only writing them is a wish.
-const WATCHED: [&str; 9] = [
-    "cache",
+const WATCHED: [&str; 8] = [
     "observability.log_args",
     "observability.log_responses",
     "observability.redact_fields",
@@ -105,9 +104,6 @@ fn features(config: &Config, say: &mut impl FnMut(&str, &str)) {
             "not active in this build: failing replicas are only health-checked",
         );
     }
-    if is_written("cache") && config.cache.enabled {
-        say("cache", "not active in this build: nothing is cached");
-    }
     for path in WATCHED
         .into_iter()
         .filter(|path| path.starts_with("observability."))
@@ -144,12 +140,6 @@ fn features(config: &Config, say: &mut impl FnMut(&str, &str)) {
 fn servers(config: &Config, say: &mut impl FnMut(&str, &str)) {
     for server in &config.servers {
         let id = &server.id;
-        if !server.cache.default_ttl.is_zero() || !server.cache.overrides.is_empty() {
-            say(
-                &format!("server {id}, cache"),
-                "not active in this build: nothing is cached",
-            );
-        }
         if server.upstream_auth.is_some() {
             let what = "not active in this build: no credentials are looked up for calls";
             say(&format!("server {id}, upstream_auth"), what);

@@ -19,7 +19,7 @@ router:
   load_balancing: least-connections
   health_check: {enabled: false}
   circuit_breaker: {enabled: false}
-servers: [{id: s, url: 'http://h'}]
+servers: [{id: s, url: 'http://h', cache: {default_ttl: 5, overrides: {t: {ttl: 5}}}}]
 connect: {profiles: [{id: p, server_ids: [s]}]}
 acl: {enabled: false}
 auth: {method: none}
@@ -30,7 +30,7 @@ identity: {enabled: false}
 governance: {enabled: false}
 discovery: {enabled: false}
 plugins: []
-cache: {enabled: false}
+cache: {l2: {redis_url: 'redis://r'}}
 metrics: {port: 9191, require_auth: false}
 admin: {key: k}
 ",
@@ -46,7 +46,6 @@ router: {namespace_strategy: none, circuit_breaker: {enabled: true}}
 servers:
   - id: s
     url: http://h
-    cache: {default_ttl: 5}
     upstream_auth: {connected_account: {provider: p}}
   - id: t
     transport: stdio
@@ -55,7 +54,6 @@ servers:
       source_ref: x
       active_release_id: r
       releases: [{id: r, version: '1', channel: stable, command: c, created_at: now}]
-cache: {enabled: true}
 tenant_isolation: {enabled: true}
 auth: {method: jwt, jwks_url: 'https://i/k'}
 acl: {enabled: true}
@@ -77,14 +75,12 @@ discovery: {enabled: true}
             governance: NOT enforced: this build has no roles, quotas or approvals
             identity: not active in this build: no credentials are looked up for calls
             router.circuit_breaker: not active in this build: failing replicas are only health-checked
-            cache: not active in this build: nothing is cached
             observability.log_args: not active in this build: there is no request log
             observability.retention_days: not active in this build: there is no request log
             observability.opentelemetry: not active in this build: no traces are exported
             connect.registry: not active in this build
             plugins: not active in this build: no plugin is loaded
             discovery: not active in this build: only the servers of the file are used
-            server s, cache: not active in this build: nothing is cached
             server s, upstream_auth: not active in this build: no credentials are looked up for calls
             server t, managed_runtime: not active in this build: `command` is started as it is"#]],
     );
