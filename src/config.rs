@@ -44,7 +44,7 @@ pub struct Config {
     pub servers: Vec<model::server::Server>,
     /// Sessions of clients, and calls that wait for a client.
     pub sessions: model::session::Sessions,
-    /// Caching of tool results.
+    /// Caching of what servers answer.
     pub cache: model::cache::Cache,
     /// How tenants are kept apart, if they are.
     pub tenant_isolation: Option<model::access::TenantIsolation>,

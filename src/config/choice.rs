@@ -186,6 +186,19 @@ pub enum AccessAction {
     Deny,
 }
 
+/// Who may be given a result that a server does not itself call public.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Share {
+    /// The same caller, with the same credential at the server.
+    #[default]
+    Private,
+    /// Every caller of the same tenant.
+    Tenant,
+    /// Every caller.
+    Public,
+}
+
 /// Where rate-limit counters live.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -38,7 +38,7 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
     let config = Config {
         gateway: gateway::compile(raw.gateway, problems),
         router,
-        servers: server::compile_all(raw.servers, problems),
+        servers: server::compile_all(raw.servers, places, problems),
         cache: cache::compile(raw.cache, problems),
         tenant_isolation: access::compile_isolation(&raw.tenant_isolation, problems),
         auth: access::compile_auth(raw.auth.as_ref(), problems),

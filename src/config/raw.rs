@@ -39,7 +39,7 @@ pub struct Raw {
     /// The sessions of clients that speak a revision with sessions, and calls that wait for a
     /// client.
     pub sessions: session::Sessions,
-    /// Caching of tool results.
+    /// Caching of what servers answer.
     pub cache: cache::Cache,
     /// Keeps the tenants' cached results and logs apart.
     pub tenant_isolation: access::TenantIsolation,

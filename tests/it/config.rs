@@ -13,6 +13,7 @@ use conduit::config::{Config, Loaded, load};
 use filters::problem::{Problem, Severity};
 
 mod aggregation;
+mod cache;
 mod check;
 mod defaults;
 mod dialect;

@@ -11,12 +11,14 @@ use crate::config::choice;
 use crate::config::compile::runtime;
 use crate::config::model::Secret;
 use crate::config::model::server::{
-    Cache, ConnectedAccount, ForwardIdentity, Http, Server, ServerId, Stdio, ToolCache, Transport,
-    UpstreamAuth,
+    ConnectedAccount, ForwardIdentity, Http, Server, ServerId, Stdio, Transport, UpstreamAuth,
 };
 use crate::config::model::url::HttpUrl;
 use crate::config::path::Path;
 use crate::config::raw;
+use crate::config::walk::Places;
+
+pub mod cache;
 
 /// Headers that describe one connection or message and are always Conduit's own.
 const OWN_HEADERS: [&str; 8] = [
@@ -31,7 +33,11 @@ const OWN_HEADERS: [&str; 8] = [
 ];
 
 /// All servers; those with errors are left out.
-pub fn compile_all(raw: Vec<raw::server::Server>, problems: &mut Problems) -> Vec<Server> {
+pub fn compile_all(
+    raw: Vec<raw::server::Server>,
+    places: &Places,
+    problems: &mut Problems,
+) -> Vec<Server> {
     let mut first_use: HashMap<String, usize> = HashMap::new();
     let mut servers = Vec::new();
     for (index, server) in raw.into_iter().enumerate() {
@@ -46,15 +52,25 @@ pub fn compile_all(raw: Vec<raw::server::Server>, problems: &mut Problems) -> Ve
         } else if !server.id.is_empty() {
             first_use.insert(server.id.clone(), index);
         }
-        servers.extend(compile(server, &path, problems));
+        servers.extend(compile(server, &path, places, problems));
     }
     servers
 }
 
-fn compile(mut raw: raw::server::Server, path: &Path, problems: &mut Problems) -> Option<Server> {
+fn compile(
+    mut raw: raw::server::Server,
+    path: &Path,
+    places: &Places,
+    problems: &mut Problems,
+) -> Option<Server> {
     let seconds = |n: u32| Duration::from_secs(n.into());
     let milliseconds = |n: u32| Duration::from_millis(n.into());
-    let cache = compile_cache(std::mem::take(&mut raw.cache));
+    let cache = cache::compile(
+        std::mem::take(&mut raw.cache),
+        &path.key("cache"),
+        places,
+        problems,
+    );
     let upstream_auth = raw
         .upstream_auth
         .take()
@@ -243,23 +259,6 @@ pub fn secrets(raw: BTreeMap<String, String>) -> BTreeMap<String, Secret> {
     raw.into_iter()
         .map(|(name, value)| (name, Secret::new(value)))
         .collect()
-}
-
-fn compile_cache(raw: raw::server::ServerCache) -> Cache {
-    let seconds = |n: u32| Duration::from_secs(n.into());
-    let tool = |tool: raw::server::ToolCache| ToolCache {
-        ttl: tool.ttl.map(seconds),
-        ignore_args: tool.ignore_args,
-        invalidates: tool.invalidates,
-    };
-    Cache {
-        default_ttl: seconds(raw.default_ttl),
-        overrides: raw
-            .overrides
-            .into_iter()
-            .map(|(name, rules)| (name, tool(rules)))
-            .collect(),
-    }
 }
 
 fn compile_upstream_auth(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::config::choice::{AccountBinding, Era, IdentityMode};
+use crate::config::choice::{AccountBinding, Era, IdentityMode, Share};
 use crate::config::model::Secret;
 use crate::config::model::runtime::ManagedRuntime;
 use crate::config::model::url::HttpUrl;
@@ -40,7 +40,7 @@ pub struct Server {
     pub max_sessions: usize,
     /// Whether the client's `Authorization` is sent on.
     pub forward_authorization: bool,
-    /// How long results may be cached.
+    /// How its answers are cached.
     pub cache: Cache,
     /// Credentials looked up for each call.
     pub upstream_auth: Option<UpstreamAuth>,
@@ -87,13 +87,33 @@ pub struct Stdio {
     pub managed_runtime: Option<ManagedRuntime>,
 }
 
-/// How long results of a server's tools may be cached.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// How answers of a server are cached.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
-    /// The time to live; zero caches nothing.
-    pub default_ttl: Duration,
+    /// Whether the file has this section, or the top-level `cache`: the operator wants a cache, so
+    /// that read-only tools are cached even where `default_ttl` is `None`.
+    pub is_written: bool,
+    /// The time to live of results of read-only tools; zero caches none.
+    pub default_ttl: Option<Duration>,
+    /// The time to live of lists and `server/discover`, unless the server gives a longer one.
+    pub list_ttl: Option<Duration>,
+    /// Who may be given what is not public by the server's own word.
+    pub share: Share,
+    /// For how long results of tools are used after their time.
+    pub calls: Staleness,
+    /// For how long lists and `server/discover` are used after their time.
+    pub lists: Staleness,
     /// Rules of single tools, by name.
     pub overrides: BTreeMap<String, ToolCache>,
+}
+
+/// For how long an answer is used after its time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Staleness {
+    /// While a new one is fetched.
+    pub while_revalidate: Duration,
+    /// If no new one can be had.
+    pub if_error: Duration,
 }
 
 /// Caching rules of one tool.
@@ -101,10 +121,17 @@ pub struct Cache {
 pub struct ToolCache {
     /// The time to live; `None` means the server's, zero never caches.
     pub ttl: Option<Duration>,
-    /// Arguments that do not matter for the result.
+    /// Dot paths of arguments that do not matter for the result; no segment is empty.
     pub ignore_args: Vec<String>,
-    /// Tools whose results a call makes stale.
+    /// What a call makes stale: patterns of tool names, `tag:` and a tag, `resource:` and a pattern
+    /// of URIs; none is empty.
     pub invalidates: Vec<String>,
+    /// Words by which `invalidates` names the tool.
+    pub tags: Vec<String>,
+    /// The tool's own [`Staleness::while_revalidate`]; `None` means the server's.
+    pub stale_while_revalidate: Option<Duration>,
+    /// The tool's own [`Staleness::if_error`]; `None` means the server's.
+    pub stale_if_error: Option<Duration>,
 }
 
 /// Credentials looked up for each call.

@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Caching of tool results.
+/// Caching of what servers answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cache {
-    /// Whether results are cached at all. Which ones is decided by `servers[].cache` and by what
-    /// servers say about their tools.
+    /// Whether anything is cached at all. What, and for how long, is decided by `servers[].cache`
+    /// and by what servers say about their tools and results.
     pub enabled: bool,
     /// The cache in the gateway's memory.
     pub l1: L1,
@@ -23,9 +23,12 @@ pub struct L1 {
     /// How many results are kept; the least recently used goes first.
     #[schemars(range(min = 1, max = 100000000))]
     pub max_entries: u32,
-    /// Results larger than this are not kept.
+    /// Results larger than this are not kept. Not more than `max_size_mb`.
     #[schemars(range(min = 1, max = 1048576))]
     pub max_entry_size_kb: u32,
+    /// How much memory all results may take together; the least recently used go first.
+    #[schemars(range(min = 1, max = 1048576))]
+    pub max_size_mb: u32,
 }
 
 /// A second cache in Redis.
@@ -37,7 +40,10 @@ pub struct L2 {
     /// Where Redis is, such as `redis://localhost:6379`. `CONDUIT_REDIS_URL` overrides it.
     #[schemars(extend("writeOnly" = true))]
     pub redis_url: Option<String>,
-    /// How many times longer than in memory a result is kept in Redis.
+    /// For how many times its own time to live a result is kept in Redis. What is cached by the
+    /// operator's word (`default_ttl`, `ttl` or `list_ttl` of a server) may so be given from Redis
+    /// for that time multiplied by this number; with 1 it is not given any longer than from memory.
+    /// What is cached by a `ttlMs` that its server gave is kept for that time and no longer.
     #[schemars(range(min = 1, max = 1000000))]
     pub default_ttl_multiplier: f64,
     /// What Redis keys begin with.
@@ -45,6 +51,14 @@ pub struct L2 {
     /// Results larger than this are not kept in Redis.
     #[schemars(range(min = 1, max = 524288))]
     pub max_entry_size_kb: u32,
+    /// How long a lookup may wait for Redis; after that it goes on as if Redis had nothing.
+    #[schemars(range(min = 1, max = 10000))]
+    pub timeout_ms: u32,
+    /// Lets the gateways that share this Redis take turns: what none of them has is fetched by one,
+    /// and the others wait this long for it before they fetch it themselves; 0 means that each
+    /// fetches for itself.
+    #[schemars(range(max = 60000))]
+    pub lease_ms: u32,
 }
 
 impl Default for Cache {
@@ -62,6 +76,7 @@ impl Default for L1 {
         Self {
             max_entries: 10_000,
             max_entry_size_kb: 64,
+            max_size_mb: 256,
         }
     }
 }
@@ -74,6 +89,8 @@ impl Default for L2 {
             default_ttl_multiplier: 3.0,
             key_prefix: "conduit:cache:".to_owned(),
             max_entry_size_kb: 512,
+            timeout_ms: 50,
+            lease_ms: 0,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::choice::{AccountBinding, Era, IdentityMode, Transport};
+use crate::config::choice::{AccountBinding, Era, IdentityMode, Share, Transport};
 use crate::config::raw::runtime::ManagedRuntime;
 
 /// An MCP server behind the gateway, reached over HTTP or started as a child process.
@@ -70,7 +70,7 @@ pub struct Server {
     /// Sends the client's own `Authorization` header on to the server. Off, because that header
     /// usually holds the client's key to Conduit.
     pub forward_authorization: bool,
-    /// How long results of this server's tools may be cached.
+    /// How answers of this server are cached.
     pub cache: ServerCache,
     /// Credentials looked up for each call.
     pub upstream_auth: Option<UpstreamAuth>,
@@ -78,12 +78,36 @@ pub struct Server {
     pub managed_runtime: Option<ManagedRuntime>,
 }
 
-/// How long results of a server's tools may be cached.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// How answers of a server are cached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerCache {
-    /// For how many seconds a result is used again; 0 caches nothing.
-    pub default_ttl: u32,
+    /// For how many seconds results of tools that the server calls read-only are used again; 0
+    /// caches none of them. Absent means 300 where a `cache` section is written, here or at the
+    /// top of the file, and none elsewhere.
+    pub default_ttl: Option<u32>,
+    /// For how many seconds the lists of this server and its `server/discover` are used again, even
+    /// if it gives them no `ttlMs`, or a shorter one. Absent means for its `ttlMs` only.
+    #[schemars(range(max = 86400))]
+    pub list_ttl: Option<u32>,
+    /// Who is given what was cached for somebody else: with `private` nobody but the same caller
+    /// with the same credential at the server, with `tenant` every caller of the same tenant, with
+    /// `public` every caller. Answers that the server itself calls `public` are always shared.
+    pub share: Share,
+    /// For how many seconds after its time a result of a tool is still used while a new one is
+    /// fetched in the background; 0 never uses it.
+    #[schemars(range(max = 86400))]
+    pub stale_while_revalidate: u32,
+    /// For how many seconds after its time a result of a tool is still used if the server cannot be
+    /// reached or fails; 0 never uses it.
+    #[schemars(range(max = 86400))]
+    pub stale_if_error: u32,
+    /// The same as `stale_while_revalidate`, for lists and `server/discover`.
+    #[schemars(range(max = 86400))]
+    pub list_stale_while_revalidate: u32,
+    /// The same as `stale_if_error`, for lists and `server/discover`.
+    #[schemars(range(max = 86400))]
+    pub list_stale_if_error: u32,
     /// Different rules for single tools, by tool name.
     pub overrides: BTreeMap<String, ToolCache>,
 }
@@ -92,12 +116,27 @@ pub struct ServerCache {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ToolCache {
-    /// For how many seconds a result is used again; 0 never caches. Absent means `default_ttl`.
+    /// For how many seconds a result is used again, also if the server does not call the tool
+    /// read-only; 0 never caches. Absent means as `default_ttl` says. A tool that the server calls
+    /// destructive is never cached.
     pub ttl: Option<u32>,
-    /// Arguments that do not matter for the result, such as a request id.
+    /// Arguments that do not matter for the result, such as a request id. `options.trace` is an
+    /// argument inside another one, and `*` in place of a name is any name.
     pub ignore_args: Vec<String>,
-    /// Tools whose cached results a call to this tool makes stale.
+    /// What a call to this tool makes stale once it was sent, whatever its `ttl`: results of tools
+    /// of this server by name (`list_issues`) or tag (`tag:issues`), and resources by URI
+    /// (`resource:file:///repo/*`). In names and URIs `*` stands for any text and `?` for any one
+    /// character. A tool that the server calls destructive and that names nothing here makes all
+    /// results and resources of the server stale.
     pub invalidates: Vec<String>,
+    /// Words by which `invalidates` can name this tool together with others.
+    pub tags: Vec<String>,
+    /// The tool's own `stale_while_revalidate`. Absent means the server's.
+    #[schemars(range(max = 86400))]
+    pub stale_while_revalidate: Option<u32>,
+    /// The tool's own `stale_if_error`. Absent means the server's.
+    #[schemars(range(max = 86400))]
+    pub stale_if_error: Option<u32>,
 }
 
 /// Credentials looked up for each call.
@@ -161,6 +200,21 @@ impl Default for Server {
             cache: ServerCache::default(),
             upstream_auth: None,
             managed_runtime: None,
+        }
+    }
+}
+
+impl Default for ServerCache {
+    fn default() -> Self {
+        Self {
+            default_ttl: None,
+            list_ttl: None,
+            share: Share::Private,
+            stale_while_revalidate: 0,
+            stale_if_error: 0,
+            list_stale_while_revalidate: 30,
+            list_stale_if_error: 300,
+            overrides: BTreeMap::new(),
         }
     }
 }

@@ -77,6 +77,8 @@ discovery: {enabled: true}
                     ttl_multiplier: 3.0,
                     key_prefix: "conduit:cache:",
                     entry_bytes_max: 524288,
+                    timeout: 50ms,
+                    lease: None,
                 },
             ),
             Some(

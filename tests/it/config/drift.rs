@@ -219,11 +219,13 @@ fn the_files_to_start_from_load_without_a_warning() {
         (include_str!("../../../conf/examples/stdio.yaml"), 2),
         (include_str!("../../../conf/examples/replicas.yaml"), 1),
         (include_str!("../../../conf/examples/public.yaml"), 2),
+        (include_str!("../../../conf/examples/cache.yaml"), 2),
     ] {
         let environment = [
             ("HOME", "/h"),
             ("SEARCH_TOKEN", "t"),
             ("CONDUIT_ADMIN_KEY", "k"),
+            ("REDIS_URL", "redis://r"),
         ];
         let loaded = conduit::config::load(&super::source(text, &environment)).unwrap();
         assert_eq!(loaded.warnings, [], "{text}");
