@@ -2,4 +2,5 @@
 //! who stores and who waits is `src/cache`'s.
 
 pub mod admit;
+pub mod freshness;
 pub mod key;
