@@ -190,6 +190,16 @@ impl From<Invalid> for Refusal {
 }
 
 impl Refusal {
+    /// Whether the request may have reached its server nevertheless, and done there what it says.
+    #[must_use]
+    pub fn may_have_been_sent(&self) -> bool {
+        match self {
+            Self::UpstreamBroken { .. } => true,
+            Self::UpstreamTimeout { phase, .. } => *phase != Phase::Connect,
+            _ => false,
+        }
+    }
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {

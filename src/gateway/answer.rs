@@ -78,5 +78,8 @@ pub(super) fn stamp(header: &mut ResponseHeader, exchange: &Exchange) -> pingora
     if let Some(status) = exchange.outcome.cache_status {
         header.insert_header("x-conduit-cache-status", status.label())?;
     }
+    if let Some(status) = &exchange.cache_status {
+        header.insert_header("cache-status", status.as_str())?;
+    }
     Ok(())
 }

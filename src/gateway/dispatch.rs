@@ -9,6 +9,7 @@ use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
 
 use crate::gateway::Ended;
+use crate::gateway::cached::{self, Served};
 use crate::gateway::bridge::{legacy_server, modern_server};
 use crate::gateway::inbound::Inbound;
 use crate::gateway::link::{self, Way};
@@ -16,7 +17,7 @@ use crate::gateway::pass::Passed;
 use crate::gateway::reply::Reply;
 use crate::gateway::{front, listen, local, pass, sessions};
 use crate::state::session::{Link, Session};
-use crate::upstream::era;
+use crate::upstream::era::{self, Standing};
 
 /// A message and where it goes.
 pub(super) struct Dispatch<'a> {
@@ -41,13 +42,25 @@ impl Dispatch<'_> {
     /// Serves it to its end. A server that turns out to have changed its era meanwhile did nothing:
     /// the message is sent once more, in the other one.
     pub(super) async fn run(self, reply: &mut Reply<'_>) -> Result<(), Ended> {
+        if Box::pin(cached::serve(reply, &self)).await? == Served::Home {
+            return Ok(());
+        }
+        let sent = self.send(reply).await;
+        if let Some(write) = reply.write.take() {
+            // Nobody hears how it ended; it may have been sent all the same.
+            write.settle_later();
+        }
+        sent
+    }
+
+    async fn send(&self, reply: &mut Reply<'_>) -> Result<(), Ended> {
         let remote = &self.way.server.remote;
         let caller = &self.inbound.caller;
         for judges in [true, false] {
             let passed = match self.inbound.era {
                 Era::Modern => match era::decide(remote, caller, Era::Modern).await {
-                    Era::Modern => pass::modern(reply, &self, judges).await?,
-                    Era::Legacy => return Box::pin(legacy_server::serve(reply, &self)).await,
+                    Era::Modern => pass::modern(reply, self, judges).await?,
+                    Era::Legacy => return Box::pin(legacy_server::serve(reply, self)).await,
                 },
                 Era::Legacy => self.in_session(reply, judges).await?,
             };
@@ -69,6 +82,10 @@ impl Dispatch<'_> {
     async fn in_session(&self, reply: &mut Reply<'_>, judges: bool) -> Result<Passed, Ended> {
         let live = Arc::clone(&reply.exchange.live);
         let Some(client) = self.client else {
+            if self.way.server.remote.eras.serves(Era::Legacy) != Standing::No {
+                pass::bare(reply, self).await?;
+                return Ok(Passed::Home);
+            }
             // Without a session the message carries all there is.
             return Box::pin(self.to_modern(reply, judges)).await;
         };

@@ -27,6 +27,8 @@ pub struct Exchange {
     pub opened: Option<Arc<str>>,
     /// The credential that its server wants from the client.
     pub challenge: Option<HeaderValue>,
+    /// `Cache-Status` (RFC 9211)
+    pub cache_status: Option<String>,
     /// What will be told of it.
     pub outcome: Outcome,
     /// Whether it counts as an MCP request: the control plane's do not.
@@ -60,6 +62,7 @@ impl Exchange {
             principal,
             opened: None,
             challenge: None,
+            cache_status: None,
             outcome,
             is_counted: true,
             _in_flight: InFlight::start(Arc::clone(&live)),

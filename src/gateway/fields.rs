@@ -125,7 +125,7 @@ pub(super) fn write(
 
 fn is_forwarded(name: &str, server: &Server, era: Era) -> bool {
     match name {
-        "accept" | "tracestate" | "baggage" | "x-conduit-group" => true,
+        "accept" | "tracestate" | "baggage" | GROUP => true,
         "authorization" => server.forwards_authorization,
         // A client's session is with the gateway; the server's own stands for it.
         header::SESSION_ID => false,
@@ -139,7 +139,7 @@ fn is_forwarded(name: &str, server: &Server, era: Era) -> bool {
 /// What of a client's head goes along with requests that the gateway makes for it.
 pub(super) fn caller(headers: &HeaderMap, exchange: &Exchange) -> Caller {
     let mut lines = Vec::with_capacity(256);
-    for name in ["tracestate", "baggage", "x-conduit-group"] {
+    for name in ["tracestate", "baggage", GROUP] {
         for value in headers.get_all(name) {
             push(&mut lines, name, value.as_bytes());
         }

@@ -43,7 +43,12 @@ pub(super) fn inbound(
     };
     let caller = fields::caller(headers, exchange);
     let principal = Arc::clone(&exchange.principal.client);
-    Inbound::of(call, text, caller, mirrored, principal)
+    let group = headers.get(fields::GROUP);
+    let mut inbound = Inbound::of(call, text, caller, mirrored, principal);
+    inbound.group = group
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    inbound
 }
 
 /// Notes what a session's servers must be told again if its session with them is opened anew. `text`

@@ -13,6 +13,7 @@ use crate::state::session::Reply;
 use crate::upstream::fields::Caller;
 
 /// One message.
+#[derive(Clone)]
 pub(super) struct Inbound {
     /// Its era.
     pub(super) era: Era,
@@ -36,11 +37,14 @@ pub(super) struct Inbound {
     pub(super) mirrored: Vec<(String, String)>,
     /// Who sent it.
     pub(super) principal: Arc<str>,
+    /// `X-Conduit-Group`
+    pub(super) group: Option<String>,
     /// Its server refused it once already, as not knowing the session or the era.
     pub(super) is_repeat: bool,
 }
 
 /// What kind of message it is.
+#[derive(Clone)]
 pub(super) enum Kind {
     /// Wants an answer to this id, JSON text.
     Request(String),
@@ -98,6 +102,7 @@ impl Inbound {
             caller,
             mirrored,
             principal,
+            group: None,
             is_repeat: false,
         }
     }

@@ -90,6 +90,42 @@ pub(super) async fn modern(
     relay(reply, way, inbound, Voice::Plain(talk), judges).await
 }
 
+/// Sends a legacy client's message to a legacy server without sessions, or before there is one.
+pub(super) async fn bare(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Result<(), Ended> {
+    let Dispatch {
+        way,
+        inbound,
+        inner,
+        ..
+    } = *dispatch;
+    let remote = &way.server.remote;
+    let post = Post {
+        mcp: Mcp::BARE,
+        is_repeatable: inbound.method.is_safe_to_repeat(),
+    };
+    let patience = Patience::Call {
+        deadline: remote.deadline(),
+    };
+    let body = respell(inbound, inner)?;
+    let (server, caller) = (Arc::clone(&way.server), inbound.caller.clone());
+    let mut sent =
+        Box::pin(async move { server.remote.post(&caller, post, body, patience).await });
+    let talk = match reply.wait(sent.as_mut()).await {
+        Ok(Wake::Done(Ok(talk))) => talk,
+        Ok(Wake::Done(Err(error))) => return fail(reply, way, inbound.id(), &error).await,
+        Ok(Wake::Gone) | Err(_) => {
+            go_on(reply, way, async move {
+                if let Ok(talk) = sent.await {
+                    Voice::Plain(talk).discard().await;
+                }
+            });
+            return Err(Ended::ClientGone);
+        }
+    };
+    relay(reply, way, inbound, Voice::Plain(talk), false).await?;
+    Ok(())
+}
+
 /// Compares what a modern client's call says in headers with its arguments, for a server that does
 /// not see them.
 pub(super) async fn compare(
@@ -207,7 +243,7 @@ async fn send(upstream: Arc<Upstream>, letter: Letter) -> Result<Talk, Error> {
 }
 
 /// The message with its target as the server spells it.
-fn respell(inbound: &Inbound, inner: Option<&str>) -> Result<Bytes, Ended> {
+pub(super) fn respell(inbound: &Inbound, inner: Option<&str>) -> Result<Bytes, Ended> {
     let Some(inner) = inner else {
         return Ok(inbound.text.clone());
     };

@@ -16,6 +16,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora_timeout::sleep;
 
+use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::relay::client_gone;
 use crate::gateway::{Ended, answer};
@@ -44,6 +45,8 @@ pub(super) struct Reply<'r> {
     pub(super) out: Out<'r>,
     /// The request it belongs to.
     pub(super) exchange: &'r mut Exchange,
+    /// What the call makes stale: gone before its client hears how it ended.
+    pub(super) write: Option<Write>,
     is_open: bool,
     /// A write was begun and not ended: what is written next would stand in its middle.
     is_torn: bool,
@@ -65,6 +68,7 @@ impl<'r> Reply<'r> {
         Self {
             out,
             exchange,
+            write: None,
             is_open: false,
             is_torn: false,
             is_held: false,
@@ -113,6 +117,7 @@ impl<'r> Reply<'r> {
 
     /// Gives the answer, with an HTTP status where nothing was said yet.
     pub(super) async fn answer(&mut self, status: u16, message: String) -> Result<(), Ended> {
+        self.settle().await;
         self.exchange.outcome.status = if is_error(&message) {
             Status::Error
         } else {
@@ -144,6 +149,7 @@ impl<'r> Reply<'r> {
             let text = String::from_utf8_lossy(&text).into_owned();
             return self.answer(status, text).await;
         }
+        self.settle().await;
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -159,6 +165,13 @@ impl<'r> Reply<'r> {
         answer::json(session, self.exchange, header, text)
             .await
             .map_err(|_| Ended::ClientGone)
+    }
+
+    /// What the call makes stale goes.
+    async fn settle(&mut self) {
+        if let Some(write) = self.write.take() {
+            write.settle().await;
+        }
     }
 
     /// Accepts a message that wants no answer.
@@ -194,6 +207,10 @@ impl<'r> Reply<'r> {
         id: Option<&str>,
         error: Option<String>,
     ) -> Result<(), Ended> {
+        if !refusal.may_have_been_sent() {
+            self.write = None;
+        }
+        self.settle().await;
         if !self.is_open && matches!(self.out, Out::Http(_)) {
             return Err(Ended::Refused {
                 refusal,

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::Cache;
 use crate::state::parked::{self, Parking};
 use crate::state::sessions::{self, Sessions};
 use crate::state::store::Store;
@@ -31,6 +32,8 @@ pub struct Spec {
     pub parking: parked::Limits,
     /// What is kept together with other instances.
     pub store: Store,
+    /// The cache.
+    pub cache: Cache,
 }
 
 /// The parts of a running gateway that no reload replaces.
@@ -55,6 +58,8 @@ pub struct Live {
     pub parking: Parking,
     /// What is kept together with other instances.
     pub store: Store,
+    /// Results of servers, and what is being fetched.
+    pub cache: Cache,
     /// Changes in what servers offer, as the catalogs see them.
     pub changes: broadcast::Sender<Change>,
     /// What runs beside requests and ends with the gateway.
@@ -82,6 +87,7 @@ impl Live {
             parking: Parking::new(spec.parking),
             store: spec.store,
             own_key: seal::Key::derive(&random),
+            cache: spec.cache,
             changes: broadcast::channel(CHANGES_MAX).0,
             background: Background::default(),
             in_flight: AtomicUsize::new(0),

@@ -70,6 +70,16 @@ impl Status {
 /// `X-Conduit-Cache-Status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheStatus {
+    /// The answer was there.
+    Hit,
+    /// The answer was not there.
+    Miss,
+    /// The answer was there, and is old.
+    Stale,
+    /// An old answer was there, and a new one took its place.
+    Revalidated,
+    /// The answer is an error, which is not stored.
+    SkipError,
     /// A call that could be cached was not looked up.
     Skip,
     /// A message that no cache concerns.
@@ -81,6 +91,11 @@ impl CacheStatus {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
+            Self::Hit => "HIT",
+            Self::Miss => "MISS",
+            Self::Stale => "STALE",
+            Self::Revalidated => "REVALIDATED",
+            Self::SkipError => "SKIP_ERROR",
             Self::Skip => "SKIP",
             Self::Bypass => "BYPASS",
         }

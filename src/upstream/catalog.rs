@@ -12,9 +12,10 @@ mod keep;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use filters::cache::policy::Annotations;
 use filters::mcp::capability;
 use filters::mcp::list::Kind;
 use filters::mcp::mirror::Mirrors;
@@ -89,6 +90,7 @@ pub struct Catalogs {
     settings: Settings,
     changes: broadcast::Sender<Change>,
     views: Mutex<LruCache<View, Arc<Catalog>>>,
+    plain: OnceLock<Arc<Catalog>>,
 }
 
 /// One view of a server.
@@ -176,6 +178,8 @@ pub struct Listing {
     places: HashMap<String, usize>,
     /// The tools of which some arguments stand in headers, too.
     mirrored: HashMap<String, Arc<Mirrors>>,
+    /// What tools do, as their server says.
+    annotations: HashMap<String, Annotations>,
 }
 
 impl Listing {
@@ -183,6 +187,12 @@ impl Listing {
     #[must_use]
     pub fn mirrors(&self, tool: &str) -> Option<Arc<Mirrors>> {
         self.mirrored.get(tool).map(Arc::clone)
+    }
+
+    /// What a tool does, as its server says; nothing where it is not in the list.
+    #[must_use]
+    pub fn annotations(&self, tool: &str) -> Option<Annotations> {
+        self.annotations.get(tool).copied()
     }
 
     /// The item of that name or URI.
@@ -222,6 +232,7 @@ impl Catalogs {
             settings,
             changes,
             views: Mutex::new(LruCache::new(max)),
+            plain: OnceLock::new(),
         }
     }
 
@@ -255,6 +266,13 @@ impl Catalogs {
             .background
             .spawn(keep::run(Arc::downgrade(&catalog)));
         catalog
+    }
+
+    /// The catalog of [`View::plain`].
+    #[must_use]
+    pub fn plain(&self) -> &Arc<Catalog> {
+        self.plain
+            .get_or_init(|| self.find(&View::plain(), &Caller::default()))
     }
 
     /// Notes that a server told somebody of a change.
@@ -300,6 +318,15 @@ impl Catalog {
             (None, Some(_)) => None,
         };
         Listed { listing, failure }
+    }
+
+    /// The list as it is known, without waiting for it. It is kept fresh for whoever asks.
+    #[must_use]
+    pub fn known(&self, kind: Kind) -> Option<Arc<Listing>> {
+        let mut state = self.state.lock();
+        self.note_use(&mut state, Instant::now());
+        let last = state.lists.get(&kind)?.last.as_ref();
+        last.map(Arc::clone)
     }
 
     /// What the server says of itself, if it does in time.

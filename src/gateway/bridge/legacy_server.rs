@@ -3,7 +3,7 @@
 //! What the server asks during a call becomes an `input_required` result; the call is parked until
 //! the client comes back with what was asked.
 
-pub(super) mod relay;
+pub(in crate::gateway) mod relay;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -222,7 +222,13 @@ async fn begin(
     Ok(None)
 }
 
-fn translate(inbound: &Inbound, inner: Option<&str>, context: &Context, ours: &str) -> String {
+/// A modern client's message as a legacy request of this id.
+pub(in crate::gateway) fn translate(
+    inbound: &Inbound,
+    inner: Option<&str>,
+    context: &Context,
+    ours: &str,
+) -> String {
     let respelled =
         inner.and_then(|inner| rewrite::params(inbound.method, inbound.params(), inner));
     let params = respelled.as_deref().or(inbound.params.as_deref());

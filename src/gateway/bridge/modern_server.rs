@@ -14,6 +14,7 @@ use filters::mcp::rewrite;
 use filters::mcp::translate::{down, up};
 use filters::refusal::Refusal;
 use filters::rpc::parse::{self, Answer, Body, Id};
+use bytes::Bytes;
 use filters::rpc::write;
 use tokio_util::sync::CancellationToken;
 
@@ -92,22 +93,9 @@ pub(in crate::gateway) async fn serve(
     let cancelled = registered
         .as_ref()
         .map_or_else(CancellationToken::new, |one| one.cancelled.clone());
-    let respelled =
-        inner.and_then(|inner| rewrite::params(inbound.method, inbound.params(), inner));
-    let mut round = Round {
-        inbound,
-        target: dispatch.target(),
-        params: respelled.unwrap_or_else(|| inbound.params().to_owned()),
-        capabilities: client.map_or("{}", |client| &client.opening.capabilities),
-        client_info: client
-            .and_then(|client| client.opening.client_info.as_deref())
-            .unwrap_or(CLIENT_INFO),
-        log_level: client.and_then(|client| client.log_level()),
-        mirrored: Vec::new(),
-        answers: None,
-        registered,
-        judges,
-    };
+    let mut round = Round::of(client, inbound, inner);
+    round.registered = registered;
+    round.judges = judges;
     let served = tokio::select! {
         biased;
         served = converse(reply, way, client, &mut round, id) => Some(served),
@@ -165,7 +153,59 @@ async fn converse(
     Ok(Passed::Home)
 }
 
-impl Round<'_> {
+/// A legacy client's message as a modern request of this id: its body and its further headers.
+pub(in crate::gateway) async fn request(
+    way: &Way,
+    client: Option<&Arc<Session>>,
+    inbound: &Inbound,
+    inner: Option<&str>,
+    id: &str,
+) -> (Bytes, Vec<(String, String)>) {
+    let mut round = Round::of(client, inbound, inner);
+    round.mirror(way, false).await;
+    (round.body(id).into(), round.mirrored)
+}
+
+impl<'a> Round<'a> {
+    /// The first round of a message.
+    fn of(
+        client: Option<&'a Arc<Session>>,
+        inbound: &'a Inbound,
+        inner: Option<&'a str>,
+    ) -> Self {
+        let respelled =
+            inner.and_then(|inner| rewrite::params(inbound.method, inbound.params(), inner));
+        Self {
+            inbound,
+            target: inner.or(inbound.target.as_deref()),
+            params: respelled.unwrap_or_else(|| inbound.params().to_owned()),
+            capabilities: client.map_or("{}", |client| &client.opening.capabilities),
+            client_info: client
+                .and_then(|client| client.opening.client_info.as_deref())
+                .unwrap_or(CLIENT_INFO),
+            log_level: client.and_then(|client| client.log_level()),
+            mirrored: Vec::new(),
+            answers: None,
+            registered: None,
+            judges: false,
+        }
+    }
+
+    /// The message, with all that the client said when it opened its session.
+    fn body(&self, id: &str) -> String {
+        let envelope = up::Envelope {
+            revision: MODERN,
+            capabilities: self.capabilities,
+            client_info: Some(self.client_info),
+            log_level: self.log_level.as_deref(),
+        };
+        let mut params = up::modern_params(Some(&self.params), &envelope);
+        if let Some((answers, state)) = &self.answers {
+            params = up::retry_params(&params, answers, state.as_deref());
+        }
+        up::request(id, &self.inbound.name, Some(&params))
+    }
+
     /// Finds out which arguments stand in headers, too.
     async fn mirror(&mut self, way: &Way, anew: bool) {
         if self.inbound.method != Method::ToolsCall {
@@ -188,18 +228,7 @@ impl Round<'_> {
         way: &Way,
     ) -> impl Future<Output = Result<Talk, Error>> + Send + 'static + use<> {
         let remote = &way.server.remote;
-        let envelope = up::Envelope {
-            revision: MODERN,
-            capabilities: self.capabilities,
-            client_info: Some(self.client_info),
-            log_level: self.log_level.as_deref(),
-        };
-        let mut params = up::modern_params(Some(&self.params), &envelope);
-        if let Some((answers, state)) = &self.answers {
-            params = up::retry_params(&params, answers, state.as_deref());
-        }
-        let id = remote.serial().to_string();
-        let body = up::request(&id, &self.inbound.name, Some(&params));
+        let body = self.body(&remote.serial().to_string());
         let post = Post {
             mcp: Mcp {
                 era: Era::Modern,

@@ -32,7 +32,7 @@ pub(in crate::gateway) enum Voice {
 
 impl Voice {
     /// The next message. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    pub(in crate::gateway) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         match self {
             Self::Plain(talk) => talk.next().await,
             Self::Session {
@@ -44,14 +44,14 @@ impl Voice {
         }
     }
 
-    pub(super) fn talk(&self) -> &Talk {
+    pub(in crate::gateway) fn talk(&self) -> &Talk {
         match self {
             Self::Plain(talk) | Self::Session { talk, .. } => talk,
         }
     }
 
     /// The answer to a call in a session.
-    pub(super) fn in_session(
+    pub(in crate::gateway) fn in_session(
         session: Arc<Upstream>,
         talk: Talk,
         registered: Option<Registered>,
@@ -92,7 +92,7 @@ pub(in crate::gateway) fn cancel(way: &Way, session: Arc<Upstream>, id: &str, re
 }
 
 /// The client left: a modern call ends with it, a legacy one goes on, unheard (E22).
-pub(super) fn abandon(reply: &Reply<'_>, inbound: &Inbound, way: &Way, voice: Voice) {
+pub(super) fn abandon(reply: &mut Reply<'_>, inbound: &Inbound, way: &Way, voice: Voice) {
     match inbound.era {
         Era::Modern => {}
         Era::Legacy => go_on(reply, way, voice.discard()),
@@ -101,10 +101,11 @@ pub(super) fn abandon(reply: &Reply<'_>, inbound: &Inbound, way: &Way, voice: Vo
 
 /// Lets what is left of a legacy client's call go on, unheard, within its bounds (E22).
 pub(in crate::gateway) fn go_on(
-    reply: &Reply<'_>,
+    reply: &mut Reply<'_>,
     way: &Way,
     rest: impl Future<Output = ()> + Send + 'static,
 ) {
+    let write = reply.write.take();
     let live = &reply.exchange.live;
     let Ok(place) = Arc::clone(&live.abandoned).try_acquire_owned() else {
         tracing::warn!(server.id = %way.server.id, "Too many abandoned calls; one is cut off");
@@ -116,5 +117,8 @@ pub(in crate::gateway) fn go_on(
         // Nobody is left to be told how it ends.
         tokio::time::timeout(left, rest).await.ok();
         drop(place);
+        if let Some(write) = write {
+            write.settle().await;
+        }
     });
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use filters::cache::policy::Annotations;
 use filters::json::object::Object;
 use filters::mcp::capability;
 use filters::mcp::list::{self, Kind};
@@ -124,6 +125,16 @@ impl Catalog {
         if kind == Kind::Tools {
             items.retain(|item| self.screen(item, &mut mirrored));
         }
+        let annotations = if kind == Kind::Tools {
+            let tools = items.iter();
+            let named = tools.filter_map(|item| {
+                let name = list::identify(kind, item)?.into_owned();
+                Some((name, Annotations::read(item)))
+            });
+            named.collect()
+        } else {
+            HashMap::new()
+        };
         let places: HashMap<String, usize> = items
             .iter()
             .enumerate()
@@ -137,6 +148,7 @@ impl Catalog {
             is_public,
             places,
             mirrored,
+            annotations,
         })
     }
 

@@ -136,7 +136,7 @@ pub(in crate::gateway::bridge) fn answer_at_once(
 }
 
 /// A notification as the client's call is to have it; nothing where it is not for it.
-fn notification(
+pub(in crate::gateway) fn notification(
     way: &Way,
     context: &Context,
     call: &Call,

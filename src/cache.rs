@@ -1,0 +1,175 @@
+//! The shared cache: results of servers, given again to callers that ask for the same.
+//!
+//! Nothing here decides what may be cached or for whom: that is `filters::cache`. Nothing here asks
+//! a server either: that is the gateway. Here stand the results, in two tiers, and the fetches that
+//! callers wait for together.
+
+pub mod entry;
+pub mod flight;
+pub mod hints;
+pub mod memory;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use filters::cache::freshness::Freshness;
+use filters::cache::invalidate::Reach;
+use filters::cache::key::Key;
+use filters::mcp::revision::Era;
+use filters::refusal::Refusal;
+
+use crate::cache::entry::{Entry, Origin};
+use crate::cache::flight::Flights;
+use crate::cache::memory::{Limits, Memory, Refused, Stamp};
+
+/// Both tiers, and what is being fetched.
+pub struct Cache {
+    /// Whether anything is cached at all.
+    pub is_enabled: bool,
+    /// The first tier.
+    pub memory: Arc<Memory>,
+    /// What is being fetched.
+    pub flights: Arc<Flights<Landed>>,
+    counts: Counts,
+    n_joined: AtomicU64,
+}
+
+/// What a fetch brought to all who waited for it.
+#[derive(Clone, Debug)]
+pub enum Landed {
+    /// A result.
+    Result {
+        /// The result.
+        entry: Arc<Entry>,
+        /// Where it comes from, and what became of it.
+        fate: Fate,
+    },
+    /// The server's error: the JSON-RPC error object.
+    Error {
+        /// The era that it is of.
+        era: Era,
+        /// The HTTP status that it came with.
+        status: u16,
+        /// The error object, JSON text.
+        error: Arc<str>,
+    },
+    /// The server could not be asked.
+    Failed {
+        /// What callers are told.
+        refusal: Refusal,
+        /// What the operator is.
+        error: Arc<str>,
+    },
+    /// What came can be given to nobody but whoever asks for it alone.
+    Alone,
+}
+
+/// What became of a result that was fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was in the second tier.
+    Found,
+    /// It was stored.
+    Stored,
+    /// It is an error that a tool reports: it is given to those who waited, and not stored.
+    ToolError,
+    /// It is given to those who waited, and not stored.
+    Unstored,
+    /// It is only for the caller that it was fetched for.
+    Unshared,
+}
+
+/// How often the cache was asked, and what it had.
+#[derive(Default)]
+struct Counts {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    skips: AtomicU64,
+}
+
+/// What the cache had for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A result.
+    Hit,
+    /// None.
+    Miss,
+    /// It was not asked.
+    Skip,
+}
+
+/// How often the cache was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Answered from the cache.
+    pub hits: u64,
+    /// Answered by a server.
+    pub misses: u64,
+    /// Calls that no cache is for.
+    pub skips: u64,
+}
+
+impl Cache {
+    /// An empty cache.
+    #[must_use]
+    pub fn new(is_enabled: bool, limits: Limits) -> Self {
+        Self {
+            is_enabled,
+            memory: Arc::new(Memory::new(limits)),
+            flights: Arc::default(),
+            counts: Counts::default(),
+            n_joined: AtomicU64::new(0),
+        }
+    }
+
+    /// The first of `keys` that there is an entry for.
+    #[must_use]
+    pub fn find(
+        &self,
+        keys: impl IntoIterator<Item = Key>,
+        now: Instant,
+    ) -> Option<(Arc<Entry>, Freshness)> {
+        keys.into_iter()
+            .find_map(|key| self.memory.find(&key, now))
+    }
+
+    /// Stores an entry whose fetch began at `stamp`.
+    ///
+    /// # Errors
+    /// Why it was not stored.
+    pub fn store(&self, entry: Arc<Entry>, stamp: Stamp) -> Result<(), Refused> {
+        self.memory.store(entry, stamp)
+    }
+
+    /// Drops all that `reach` covers of a server. Whoever asks after this gets nothing older.
+    pub async fn invalidate(&self, server: &Arc<str>, reach: &Reach) -> usize {
+        self.memory.invalidate(server, reach)
+    }
+
+    /// Whether nothing that concerns `origin` was invalidated since `stamp`.
+    #[must_use]
+    pub fn is_current(&self, origin: &Origin, key: &Key, stamp: Stamp) -> bool {
+        self.memory.is_current(origin, key, stamp)
+    }
+
+    /// Counts what the cache had for a call.
+    pub fn count(&self, found: Found) {
+        let counter = match found {
+            Found::Hit => &self.counts.hits,
+            Found::Miss => &self.counts.misses,
+            Found::Skip => &self.counts.skips,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was asked.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked {
+            hits: self.counts.hits.load(Ordering::Relaxed),
+            misses: self.counts.misses.load(Ordering::Relaxed),
+            skips: self.counts.skips.load(Ordering::Relaxed),
+        }
+    }
+}

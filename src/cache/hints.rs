@@ -1,0 +1,77 @@
+//! What the answers of one server were like lately, so that those who ask need not find out each
+//! for itself.
+//!
+//! Hints make nothing right or wrong: they save a wait for what will not be shared, or a second
+//! fetch of what will.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use filters::mcp::method::Method;
+use lru::LruCache;
+use parking_lot::Mutex;
+
+/// How long it is believed that something is never stored.
+const NEVER_FOR: Duration = Duration::from_secs(10);
+/// Most targets that this is known of.
+const NEVER_MAX: usize = 4096;
+
+type What = (Method, Option<Arc<str>>);
+
+/// The hints of one server.
+pub struct Hints {
+    never: Mutex<LruCache<What, Instant>>,
+    public: Mutex<Vec<Method>>,
+}
+
+impl Default for Hints {
+    fn default() -> Self {
+        let max = NonZeroUsize::new(NEVER_MAX).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            never: Mutex::new(LruCache::new(max)),
+            public: Mutex::default(),
+        }
+    }
+}
+
+impl Hints {
+    /// Notes that what came could not be shared.
+    pub fn note_never(&self, method: Method, target: Option<&Arc<str>>, now: Instant) {
+        let what = (method, target.map(Arc::clone));
+        self.never.lock().put(what, now + NEVER_FOR);
+    }
+
+    /// Whether what comes can hardly be shared.
+    #[must_use]
+    pub fn is_never(&self, method: Method, target: Option<&str>, now: Instant) -> bool {
+        let mut never = self.never.lock();
+        if never.is_empty() {
+            return false;
+        }
+        let what = (method, target.map(Arc::from));
+        match never.get(&what) {
+            Some(until) if now < *until => true,
+            Some(_) => {
+                never.pop(&what);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Notes whether everybody may have what came.
+    pub fn note(&self, method: Method, is_public: bool) {
+        let mut public = self.public.lock();
+        public.retain(|known| *known != method);
+        if is_public {
+            public.push(method);
+        }
+    }
+
+    /// Whether everybody could have what came last.
+    #[must_use]
+    pub fn is_public(&self, method: Method) -> bool {
+        self.public.lock().contains(&method)
+    }
+}

@@ -1,0 +1,167 @@
+//! From the question to what is stored: the second tier is asked, then the server, and what comes
+//! is judged.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use filters::cache::admit::{self, Excluded, Hints};
+use filters::cache::freshness::{self, Lifetime};
+use filters::cache::policy::Share as Policy;
+use filters::mcp::revision::Era;
+use filters::refusal::Refusal;
+use tokio::sync::mpsc;
+
+use crate::cache::entry::{Entry, Fresh, Share};
+use crate::cache::flight::Pilot;
+use crate::cache::memory::Stamp;
+use crate::cache::{Fate, Landed};
+use crate::gateway::Ended;
+use crate::gateway::cached::fetch::{Errand, Fetched, Order};
+use crate::gateway::cached::role::Read;
+use crate::gateway::cached::write::Write;
+use crate::state::live::Live;
+
+/// One fetch.
+pub(super) struct Flight {
+    pub(super) live: Arc<Live>,
+    pub(super) read: Read,
+    /// When it began, as the server's book counts.
+    pub(super) stamp: Stamp,
+    pub(super) order: Order,
+    /// Where the first caller hears what comes before the answer.
+    pub(super) aside: mpsc::Sender<String>,
+    /// How long it waits before it begins.
+    pub(super) delay: Duration,
+}
+
+impl Flight {
+    /// Fetches, stores, and brings what came to all who wait.
+    pub(super) async fn run(mut self, pilot: Pilot<Landed>) {
+        if !self.delay.is_zero() {
+            pingora_timeout::sleep(self.delay).await;
+        }
+        let landed = self.fetch().await;
+        pilot.land(landed);
+    }
+
+    async fn fetch(&mut self) -> Landed {
+        let aside = std::mem::replace(&mut self.aside, mpsc::channel(1).0);
+        let errand = match Errand::prepare(&self.live, &self.order, aside).await {
+            Ok(errand) => errand,
+            Err(Ended::Refused { refusal, error, .. }) => {
+                let error = error.unwrap_or_default().into();
+                return Landed::Failed { refusal, error };
+            }
+            Err(Ended::ClientGone | Ended::Broken { .. }) => return Landed::Alone,
+        };
+        let fetched = errand.run().await;
+        let is_sent = !matches!(&fetched, Fetched::Failed(error) if error.is_before_sending());
+        if is_sent && !self.read.effects.is_empty() {
+            let server = &self.read.origin.server;
+            Write::new(&self.live, server, &self.read.effects)
+                .settle()
+                .await;
+        }
+        self.judge(fetched)
+    }
+
+    fn judge(&self, fetched: Fetched) -> Landed {
+        let server = self.order.server();
+        match fetched {
+            Fetched::Result(era, text) => self.admit(era, text),
+            Fetched::Error(era, status, error) => Landed::Error {
+                era,
+                status,
+                error: error.into(),
+            },
+            Fetched::Failed(error) => Landed::Failed {
+                refusal: error.to_refusal(&server.id),
+                error: error.to_string().into(),
+            },
+            Fetched::Asks => {
+                self.note_never();
+                Landed::Alone
+            }
+            Fetched::Alone => Landed::Alone,
+        }
+    }
+
+    /// Stores a result where it may be.
+    fn admit(&self, era: Era, text: String) -> Landed {
+        let method = self.read.origin.method;
+        let inbound = self.order.inbound();
+        let hints = match admit::admit(method, inbound.params.as_deref(), &text) {
+            Ok(hints) => hints,
+            Err(Excluded::IsError) => {
+                let entry = self.entry(era, text, &Hints::default(), Lifetime::default());
+                return Landed::Result {
+                    entry,
+                    fate: Fate::ToolError,
+                };
+            }
+            Err(excluded) => {
+                self.note_never();
+                // What goes on with this very call is for whoever made it, if it understands it.
+                let is_plain = matches!(excluded, Excluded::Malformed | Excluded::NotCacheable);
+                if !is_plain && inbound.era != era {
+                    return Landed::Alone;
+                }
+                let entry = self.entry(era, text, &Hints::default(), Lifetime::default());
+                return Landed::Result {
+                    entry,
+                    fate: Fate::Unshared,
+                };
+            }
+        };
+        let server = self.order.server();
+        let policy = &server.cache.policy;
+        let lifetime = self
+            .read
+            .lifetime
+            .or_else(|| freshness::lifetime(method, &hints, policy));
+        let Some(lifetime) = lifetime else {
+            self.note_never();
+            let entry = self.entry(era, text, &hints, Lifetime::default());
+            return Landed::Result {
+                entry,
+                fate: Fate::Unshared,
+            };
+        };
+        let entry = self.entry(era, text, &hints, lifetime);
+        if self.read.lifetime.is_none() {
+            let is_public = entry.share == Share::Public;
+            server.cache.hints.note(method, is_public);
+        }
+        let fate = match self.live.cache.store(Arc::clone(&entry), self.stamp) {
+            Ok(()) => Fate::Stored,
+            Err(_) => Fate::Unstored,
+        };
+        Landed::Result { entry, fate }
+    }
+
+    fn entry(&self, era: Era, text: String, hints: &Hints, lifetime: Lifetime) -> Arc<Entry> {
+        let read = &self.read;
+        let public = read.public.filter(|_| hints.is_public());
+        let share = match (public, read.share) {
+            (Some(_), _) | (None, Policy::Public) => Share::Public,
+            (None, Policy::Tenant) => Share::Tenant,
+            (None, Policy::Private) => Share::Private,
+        };
+        let fresh = Fresh {
+            key: public.unwrap_or(read.own),
+            origin: read.origin.clone(),
+            era,
+            text: text.into(),
+            share,
+            lifetime,
+        };
+        Arc::new(Entry::new(fresh, hints, Instant::now()))
+    }
+
+    /// Whoever asks for the same in a while does not wait for others first.
+    fn note_never(&self) {
+        let origin = &self.read.origin;
+        let hints = &self.order.server().cache.hints;
+        hints.note_never(origin.method, origin.target.as_ref(), Instant::now());
+    }
+}
