@@ -127,6 +127,8 @@ impl Profile {
 pub struct Server {
     /// Its id.
     pub id: Arc<str>,
+    /// A digest of its configuration: the same on every instance that has the same.
+    pub edition: [u8; 32],
     /// Where it is, as people are shown it.
     pub url: String,
     /// Where each of its replicas is, as people are shown it.
