@@ -16,12 +16,23 @@ use std::time::Instant;
 use filters::cache::freshness::Freshness;
 use filters::cache::invalidate::Reach;
 use filters::cache::key::Key;
+use filters::cache::policy::Policy;
 use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
 
 use crate::cache::entry::{Entry, Origin};
 use crate::cache::flight::Flights;
+use crate::cache::hints::Hints;
 use crate::cache::memory::{Limits, Memory, Refused, Stamp};
+
+/// What the cache knows of one server.
+#[derive(Default)]
+pub struct Server {
+    /// What its operator allows.
+    pub policy: Policy,
+    /// What its answers were like lately.
+    pub hints: Hints,
+}
 
 /// Both tiers, and what is being fetched.
 pub struct Cache {
@@ -151,6 +162,17 @@ impl Cache {
     #[must_use]
     pub fn is_current(&self, origin: &Origin, key: &Key, stamp: Stamp) -> bool {
         self.memory.is_current(origin, key, stamp)
+    }
+
+    /// Counts a caller that waits for another's fetch.
+    pub fn count_joined(&self) {
+        self.n_joined.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Callers that waited for another's fetch.
+    #[must_use]
+    pub fn joined(&self) -> u64 {
+        self.n_joined.load(Ordering::Relaxed)
     }
 
     /// Counts what the cache had for a call.

@@ -22,6 +22,7 @@ use crate::config::source::{Source, Variables};
 pub mod choice;
 pub mod compile;
 pub mod docs;
+pub mod edition;
 pub mod inactive;
 pub mod interpolate;
 pub mod model;

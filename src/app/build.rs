@@ -16,6 +16,7 @@ use pingora::lb::health_check::HealthCheck;
 use crate::app::carrier::HttpSse;
 use crate::config::Config;
 use crate::config::choice::{self, LoadBalancing, NamespaceStrategy};
+use crate::config::edition;
 use crate::config::model::Secret;
 use crate::config::model::router;
 use crate::config::model::server::{Http, Server as ServerConfig, Stdio, Transport};
@@ -193,7 +194,8 @@ impl Builder<'_> {
         };
         self.tasks.clusters.push(Arc::clone(&cluster));
         let id: Arc<str> = server.id.as_str().into();
-        let built = Arc::new(self.assemble(server, id, cluster, fields));
+        let edition = edition::edition(server).context("edition")?;
+        let built = Arc::new(self.assemble(server, id, edition, cluster, fields));
         self.order.push(Arc::clone(&built));
         self.servers.insert(built.id.to_string(), built);
         Ok(())
@@ -203,6 +205,7 @@ impl Builder<'_> {
         &self,
         server: &ServerConfig,
         id: Arc<str>,
+        edition: [u8; 32],
         cluster: Arc<Cluster>,
         fields: StaticFields,
     ) -> Server {
@@ -247,6 +250,7 @@ impl Builder<'_> {
         };
         Server {
             id,
+            edition,
             url: urls.first().cloned().unwrap_or_default(),
             replica_urls: urls,
             cluster,

@@ -3,9 +3,15 @@
 //!
 //! **Invariant:** a model that [`crate::config::load`] returned obeys every rule of
 //! `docs/CONFIGURATION.md`; nobody checks again.
-//! **Invariant:** `Debug` shows nothing of the fields that are made to hold secrets.
+//! **Invariant:** `Debug` shows nothing of the fields that are made to hold secrets, and serialised
+//! they are digests.
 
 use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
 pub mod access;
 pub mod cache;
@@ -44,4 +50,15 @@ impl fmt::Debug for Secret {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Secret(…)")
     }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&digest(self.0.as_bytes()))
+    }
+}
+
+/// The SHA-256 digest of a value that must not be shown, as text.
+fn digest(value: &[u8]) -> String {
+    STANDARD_NO_PAD.encode(Sha256::digest(value))
 }

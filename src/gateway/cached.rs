@@ -177,7 +177,7 @@ fn board(
     let is_current = |since| memory.is_current(&read.origin, &key, since);
     match live.cache.flights.join(key, &read.origin, stamp, is_current) {
         Place::Seat(seat) => {
-            live.cache.count_joined(&read.origin);
+            live.cache.count_joined();
             Wait { seat, aside: None }
         }
         Place::First(pilot, seat) => {

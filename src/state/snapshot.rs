@@ -14,6 +14,7 @@ use filters::{acl, origin};
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use crate::cache;
 use crate::upstream::catalog::{Catalogs, Listing};
 use crate::upstream::cluster::Cluster;
 use crate::upstream::fields::StaticFields;
@@ -127,6 +128,8 @@ impl Profile {
 pub struct Server {
     /// Its id.
     pub id: Arc<str>,
+    /// A digest of its configuration: the same on every instance that has the same.
+    pub edition: [u8; 32],
     /// Where it is, as people are shown it.
     pub url: String,
     /// Where each of its replicas is, as people are shown it.
@@ -145,4 +148,6 @@ pub struct Server {
     pub watches: Arc<Watches>,
     /// What it offers.
     pub catalogs: Arc<Catalogs>,
+    /// How its results are cached.
+    pub cache: cache::Server,
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::config::choice::{Channel, PackageSource, ReleaseStatus};
 use crate::config::model::Secret;
 
 /// A package that Conduit installs, updates and rolls back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ManagedRuntime {
     /// Where the package comes from.
     pub source_type: PackageSource,
@@ -32,7 +34,7 @@ pub struct ManagedRuntime {
 }
 
 /// What a managed program is confined to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Sandbox {
     /// Whether the program has its own directory.
     pub enabled: bool,
@@ -45,7 +47,7 @@ pub struct Sandbox {
 }
 
 /// A release of a managed package.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Release {
     /// Its id.
     pub id: String,

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use serde::{Serialize, Serializer};
 
 use crate::config::choice::{AccountBinding, Era, IdentityMode, Share};
 use crate::config::model::Secret;
+use crate::config::model::digest;
 use crate::config::model::runtime::ManagedRuntime;
 use crate::config::model::url::HttpUrl;
 
@@ -18,7 +20,7 @@ use crate::config::model::url::HttpUrl;
 pub struct ServerId(Arc<str>);
 
 /// An MCP server behind the gateway.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Server {
     /// Its unique name.
     pub id: ServerId,
@@ -47,7 +49,7 @@ pub struct Server {
 }
 
 /// How a server is reached.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Transport {
     /// Over the network.
     Http(Http),
@@ -58,18 +60,19 @@ pub enum Transport {
 }
 
 /// A server in the network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Http {
     /// The MCP endpoint, or the event stream, of the first instance.
     pub url: HttpUrl,
     /// The further instances.
     pub replicas: Vec<HttpUrl>,
     /// Headers for every request; values are marked sensitive.
+    #[serde(serialize_with = "digest_headers")]
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A server that is started as a child process.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stdio {
     /// The program.
     pub command: String,
@@ -88,7 +91,7 @@ pub struct Stdio {
 }
 
 /// How answers of a server are cached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cache {
     /// Whether the file has this section, or the top-level `cache`: the operator wants a cache, so
     /// that read-only tools are cached even where `default_ttl` is `None`.
@@ -108,7 +111,7 @@ pub struct Cache {
 }
 
 /// For how long an answer is used after its time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Staleness {
     /// While a new one is fetched.
     pub while_revalidate: Duration,
@@ -117,7 +120,7 @@ pub struct Staleness {
 }
 
 /// Caching rules of one tool.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ToolCache {
     /// The time to live; `None` means the server's, zero never caches.
     pub ttl: Option<Duration>,
@@ -135,7 +138,7 @@ pub struct ToolCache {
 }
 
 /// Credentials looked up for each call.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct UpstreamAuth {
     /// The caller's account at the provider.
     pub connected_account: Option<ConnectedAccount>,
@@ -144,7 +147,7 @@ pub struct UpstreamAuth {
 }
 
 /// The caller's account at the provider behind a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConnectedAccount {
     /// The provider.
     pub provider: String,
@@ -157,11 +160,12 @@ pub struct ConnectedAccount {
 }
 
 /// Tells a server who calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ForwardIdentity {
     /// How.
     pub mode: IdentityMode,
     /// The header for claims.
+    #[serde(serialize_with = "name_header")]
     pub header_name: HeaderName,
 }
 
@@ -179,6 +183,12 @@ impl ServerId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Serialize for ServerId {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&self.0)
     }
 }
 
@@ -204,4 +214,17 @@ impl AsRef<str> for ServerId {
     fn as_ref(&self) -> &str {
         &self.0
     }
+}
+
+fn name_header<S: Serializer>(name: &HeaderName, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(name.as_str())
+}
+
+/// Values are credentials as often as not.
+fn digest_headers<S: Serializer>(
+    headers: &[(HeaderName, HeaderValue)],
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    let digested = headers.iter();
+    out.collect_seq(digested.map(|(name, value)| (name.as_str(), digest(value.as_bytes()))))
 }

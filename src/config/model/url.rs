@@ -3,6 +3,9 @@
 use std::fmt;
 
 use http::Uri;
+use serde::{Serialize, Serializer};
+
+use crate::config::model::digest;
 
 /// An absolute `http` or `https` URL with a host and without credentials or fragment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -117,6 +120,13 @@ impl HttpUrl {
         self.0
             .path_and_query()
             .map_or("/", http::uri::PathAndQuery::as_str)
+    }
+}
+
+impl Serialize for HttpUrl {
+    /// As a digest: a query may hold a secret.
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&digest(self.0.to_string().as_bytes()))
     }
 }
 

@@ -109,6 +109,9 @@ pub(in crate::gateway) fn go_on(
     let live = &reply.exchange.live;
     let Ok(place) = Arc::clone(&live.abandoned).try_acquire_owned() else {
         tracing::warn!(server.id = %way.server.id, "Too many abandoned calls; one is cut off");
+        if let Some(write) = write {
+            write.settle_later();
+        }
         return;
     };
     let until = Instant::now() + way.server.cluster.limits.total;
