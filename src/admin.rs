@@ -3,6 +3,7 @@
 //! **Invariant:** the data plane is read here, never carried on: no request of a client's passes
 //! through this module.
 
+mod cache;
 mod guard;
 mod health;
 mod metrics;
@@ -15,7 +16,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use serde_json::json;
@@ -82,6 +83,18 @@ impl Control {
         let keyed = Router::new()
             .route("/conduit/servers", get(servers::list))
             .route("/conduit/servers/{id}/refresh", post(servers::refresh))
+            .route("/conduit/cache", delete(cache::clear))
+            .route("/conduit/cache/stats", get(cache::stats))
+            .route("/conduit/cache/entries", get(cache::entries))
+            .route("/conduit/cache/server/{id}", delete(cache::server))
+            .route(
+                "/conduit/cache/server/{id}/tool/{tool}",
+                delete(cache::tool),
+            )
+            .route("/conduit/cache/tag/{tag}", delete(cache::tag))
+            .route("/conduit/cache/key/{key}", delete(cache::key))
+            .route("/conduit/cache/l2/flush", delete(cache::flush))
+            .route("/conduit/dedup/inflight", get(cache::inflight))
             .route("/conduit/version", get(version::show))
             .route("/conduit/metrics", get(metrics::show))
             .fallback(unknown)

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod build;
+mod cached;
 mod carrier;
 mod lifecycle;
 mod listen;

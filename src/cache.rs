@@ -24,6 +24,7 @@ use crate::cache::entry::{Entry, Origin};
 use crate::cache::flight::Flights;
 use crate::cache::hints::Hints;
 use crate::cache::memory::{Limits, Memory, Refused, Stamp};
+use crate::telemetry::metrics::Metrics;
 
 /// What the cache knows of one server.
 #[derive(Default)]
@@ -158,10 +159,28 @@ impl Cache {
         self.memory.invalidate(server, reach)
     }
 
+    /// Drops the result of one key.
+    pub async fn remove(&self, key: &Key) -> bool {
+        self.memory.remove(key)
+    }
+
     /// Whether nothing that concerns `origin` was invalidated since `stamp`.
     #[must_use]
     pub fn is_current(&self, origin: &Origin, key: &Key, stamp: Stamp) -> bool {
         self.memory.is_current(origin, key, stamp)
+    }
+
+    /// Shows how full it is.
+    pub fn show(&self, metrics: &Metrics) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.cache_entries.set(gauge(self.memory.count()));
+        metrics.cache_bytes.set(gauge(self.memory.bytes()));
+        metrics.fetches.set(gauge(self.flights.count()));
+        let evicted = self.memory.evicted();
+        let known = metrics.cache_evictions.get();
+        metrics
+            .cache_evictions
+            .inc_by(evicted.saturating_sub(known));
     }
 
     /// Counts a caller that waits for another's fetch.

@@ -13,7 +13,10 @@ use filters::{acl, origin};
 use pingora::connectors::TransportConnector;
 use pingora::lb::health_check::HealthCheck;
 
+use crate::app::cached;
 use crate::app::carrier::HttpSse;
+use crate::cache;
+use crate::cache::hints::Hints;
 use crate::config::Config;
 use crate::config::choice::{self, LoadBalancing, NamespaceStrategy};
 use crate::config::edition;
@@ -89,6 +92,7 @@ pub(super) fn live(config: &Config) -> anyhow::Result<live::Spec> {
             ttl: sessions.parked.ttl,
         },
         store,
+        cache: cached::cache(&config.cache),
     })
 }
 
@@ -260,6 +264,10 @@ impl Builder<'_> {
             groups,
             watches,
             catalogs,
+            cache: cache::Server {
+                policy: cached::policy(self.config.cache.enabled, &server.cache),
+                hints: Hints::default(),
+            },
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use filters::cache::admit::Hints;
 use filters::cache::freshness::{Freshness, Lifetime};
 use filters::cache::key::Key;
+use filters::cache::policy::Share;
 use filters::cache::render;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
@@ -47,37 +48,6 @@ pub struct Origin {
     pub method: Method,
     /// The tool or the URI, as the server spells it; nothing for lists.
     pub target: Option<Arc<str>>,
-}
-
-/// Who is given a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Share {
-    /// The caller it was fetched for.
-    Private,
-    /// That caller's tenant.
-    Tenant,
-    /// Everybody.
-    Public,
-}
-
-impl Share {
-    /// Its name.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Private => "private",
-            Self::Tenant => "tenant",
-            Self::Public => "public",
-        }
-    }
-
-    /// The share of that name.
-    #[must_use]
-    pub fn parse(label: &str) -> Option<Self> {
-        [Self::Private, Self::Tenant, Self::Public]
-            .into_iter()
-            .find(|share| share.label() == label)
-    }
 }
 
 /// A result that was just fetched.

@@ -10,6 +10,7 @@
 mod fetch;
 pub(super) mod give;
 mod land;
+pub(super) mod quick;
 pub(super) mod role;
 pub(super) mod write;
 
@@ -104,9 +105,9 @@ pub(super) async fn serve(
             live.cache.count(Found::Skip);
             Ok(Served::Onward)
         }
-        Role::Write(effects) => {
+        Role::Write(reach) => {
             live.cache.count(Found::Skip);
-            reply.write = Some(Write::new(&live, &way.server.id, &effects));
+            reply.write = Some(Write::new(&live, &way.server.id, reach));
             Ok(Served::Onward)
         }
         Role::Read(read) => Box::pin(read_through(reply, dispatch, &live, &read)).await,
@@ -134,13 +135,11 @@ async fn read_through(
         Some((_, Freshness::Gone)) | None => None,
     };
     let hints = &dispatch.way.server.cache.hints;
-    let shared = read
-        .public
-        .filter(|_| hints.is_public(read.origin.method));
     // What everybody had last time is fetched for everybody; where that is over, each for itself.
-    for key in [shared, Some(read.own)].into_iter().flatten() {
+    for key in read.common(hints.is_public(read.origin.method)) {
         let wait = board(live, dispatch, read, key, Duration::ZERO);
         let is_first = wait.aside.is_some();
+        reply.exchange.outcome.is_collapsed |= !is_first;
         let Some(landed) = await_landing(reply, dispatch, wait).await? else {
             return Ok(Served::Home);
         };

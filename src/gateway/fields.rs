@@ -15,6 +15,9 @@ use crate::state::snapshot::Server;
 use crate::upstream::catalog::View;
 use crate::upstream::fields::{Caller, push};
 
+/// The header by which clients share what is stored with others of their group only.
+pub(super) const GROUP: &str = "x-conduit-group";
+
 /// What is read from a client's request head.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Client<'a> {

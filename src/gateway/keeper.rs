@@ -4,7 +4,7 @@
 //! comes back; a server that asked is answered.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,9 @@ use crate::state::parked::Parked;
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// How many of the cache's parts are looked through a time: all of them in 16 seconds.
+const CACHE_PARTS: usize = 4;
 
 /// Looks after everything until `shutdown`.
 pub async fn run(shared: Arc<Shared>, shutdown: CancellationToken) {
@@ -67,6 +70,11 @@ fn look(shared: &Arc<Shared>) {
     let metrics = &live.metrics;
     metrics.sessions.set(gauge(live.sessions.len()));
     metrics.parked.set(gauge(live.parking.len()));
+    let now = Instant::now();
+    for _ in 0..CACHE_PARTS {
+        live.cache.memory.sweep(now);
+    }
+    live.cache.show(metrics);
 }
 
 fn gauge(count: usize) -> i64 {

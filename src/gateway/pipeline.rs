@@ -23,12 +23,13 @@ use http::Method;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
+use crate::gateway::cached::quick::Quick;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, answer, batch, bodiless, body, events, front, passage, sessions,
+    Ended, aggregate, answer, batch, bodiless, body, cached, events, front, passage, sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
@@ -185,6 +186,24 @@ async fn one(
             Some(named) => Some(sessions::find(exchange, named, scope).await?),
             None => None,
         };
+        if call.is_request() && cached::role::concerns(call.method) {
+            let permit =
+                acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
+            match cached::quick::look(headers, exchange, &server, client.as_ref(), &call) {
+                Quick::Hit(text) => {
+                    drop(permit);
+                    return cached::quick::give(session, exchange, text).await;
+                }
+                Quick::Long => {
+                    let inbound = front::inbound(headers, exchange, &call, body.clone());
+                    return Box::pin(front::single(
+                        session, exchange, &server, client, inbound, &call,
+                    ))
+                    .await;
+                }
+                Quick::Onward => {}
+            }
+        }
         if call.era == Era::Modern {
             passage::settle(exchange, headers, &server).await;
         }

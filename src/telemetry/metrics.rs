@@ -8,11 +8,11 @@ use std::collections::HashSet;
 
 use parking_lot::Mutex;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 
-use crate::telemetry::outcome::{Outcome, Status};
+use crate::telemetry::outcome::{CacheStatus, Outcome, Status};
 
 /// Most tool names told apart over all servers; the rest count as `_other`.
 const TOOL_LABELS_MAX: usize = 1000;
@@ -38,6 +38,17 @@ pub struct Metrics {
     pub parked: IntGauge,
     upstream_sessions: IntGaugeVec,
     partial: IntCounterVec,
+    cache_hits: IntCounterVec,
+    cache_misses: IntCounterVec,
+    collapsed: IntCounterVec,
+    /// Results in the first tier.
+    pub cache_entries: IntGauge,
+    /// The memory that they take, in bytes.
+    pub cache_bytes: IntGauge,
+    /// Results that had to go for others.
+    pub cache_evictions: IntCounter,
+    /// Fetches that callers wait for.
+    pub fetches: IntGauge,
     tools: Mutex<HashSet<String>>,
 }
 
@@ -72,6 +83,11 @@ impl Metrics {
             &["server", "method", "tool"],
         )?;
         registry.register(Box::new(durations.clone()))?;
+        let cache_evictions = IntCounter::new(
+            "conduit_cache_evictions_total",
+            "Results that left the memory cache to make room",
+        )?;
+        registry.register(Box::new(cache_evictions.clone()))?;
         Ok(Self {
             requests: counter(
                 "conduit_requests_total",
@@ -114,6 +130,31 @@ impl Metrics {
                 "Aggregated lists given with old items of the server, or without any",
                 &["server", "list", "status"],
             )?,
+            cache_hits: counter(
+                "conduit_cache_hits_total",
+                "Answers given from the cache",
+                &["server", "tool"],
+            )?,
+            cache_misses: counter(
+                "conduit_cache_misses_total",
+                "Answers that could have been in the cache and were not",
+                &["server", "tool"],
+            )?,
+            collapsed: counter(
+                "conduit_dedup_coalesced_total",
+                "Requests that waited for the answer to another that asked the same",
+                &["server", "tool"],
+            )?,
+            cache_entries: plain("conduit_cache_entries", "Results in the memory cache")?,
+            cache_bytes: plain(
+                "conduit_cache_bytes",
+                "Memory that the results in the memory cache take",
+            )?,
+            cache_evictions,
+            fetches: plain(
+                "conduit_dedup_inflight",
+                "Fetches in flight that callers may wait for together",
+            )?,
             tools: Mutex::new(HashSet::new()),
             registry,
         })
@@ -155,6 +196,18 @@ impl Metrics {
         self.durations
             .with_label_values(&[&server, method, &tool])
             .observe(outcome.duration.as_secs_f64());
+        let is_hit = outcome.cache_status.and_then(CacheStatus::is_hit);
+        if let Some(is_hit) = is_hit {
+            let counter = if is_hit {
+                &self.cache_hits
+            } else {
+                &self.cache_misses
+            };
+            counter.with_label_values(&[&*server, &tool]).inc();
+        }
+        if outcome.is_collapsed {
+            self.collapsed.with_label_values(&[&*server, &tool]).inc();
+        }
         if outcome.status == Status::Error {
             let reason = outcome.reason.unwrap_or("upstream_error");
             self.errors.with_label_values(&[&server, reason]).inc();

@@ -40,6 +40,8 @@ pub struct Outcome {
     pub response_bytes: usize,
     /// What the cache did.
     pub cache_status: Option<CacheStatus>,
+    /// Whether it waited for what another caller had fetched.
+    pub is_collapsed: bool,
     /// From the request's head to the answer's last byte.
     pub duration: Duration,
 }
@@ -87,6 +89,16 @@ pub enum CacheStatus {
 }
 
 impl CacheStatus {
+    /// Whether the answer was there; nothing where the cache was not asked.
+    #[must_use]
+    pub fn is_hit(self) -> Option<bool> {
+        match self {
+            Self::Hit | Self::Stale => Some(true),
+            Self::Miss | Self::Revalidated | Self::SkipError => Some(false),
+            Self::Skip | Self::Bypass => None,
+        }
+    }
+
     /// The header's value and the label.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -122,6 +134,7 @@ impl Outcome {
             request_bytes: 0,
             response_bytes: 0,
             cache_status: None,
+            is_collapsed: false,
             duration: Duration::ZERO,
         }
     }

@@ -25,6 +25,8 @@ pub struct Call<'a> {
     pub method: Method,
     /// The tool, prompt, resource or task it names.
     pub target: Option<Target<'a>>,
+    /// What its client can do, JSON text, where the message says so itself.
+    pub capabilities: Option<&'a str>,
     /// The message itself.
     pub message: Message<'a>,
 }
@@ -142,6 +144,7 @@ fn modern<'a>(
         revision,
         method,
         target,
+        capabilities: envelope.client_capabilities.map(RawValue::get),
         message,
     })
 }
@@ -216,6 +219,7 @@ fn legacy<'a>(
         revision,
         method,
         target,
+        capabilities: None,
         message,
     })
 }

@@ -108,11 +108,11 @@ pub(super) async fn error(
 
 /// Notes what the cache did, for headers, metrics and the access line.
 pub(in crate::gateway) fn note(exchange: &mut Exchange, entry: &Entry, given: Given, now: Instant) {
-    let lifetime = entry.lifetime.fresh;
+    let fresh = entry.lifetime.fresh();
     let age = entry.age(now);
     let (status, header, found) = match given {
-        Given::Hit => (CacheStatus::Hit, Header::hit(lifetime, age), Found::Hit),
-        Given::Stale => (CacheStatus::Stale, Header::hit(lifetime, age), Found::Hit),
+        Given::Hit => (CacheStatus::Hit, Header::hit(fresh, age), Found::Hit),
+        Given::Stale => (CacheStatus::Stale, Header::hit(fresh, age), Found::Hit),
         Given::Revalidated => (CacheStatus::Revalidated, Header::stale(true), Found::Miss),
         Given::Stored { is_first } => (CacheStatus::Miss, Header::miss(true, !is_first), Found::Miss),
         Given::Unstored { is_first } => {
@@ -127,18 +127,4 @@ pub(in crate::gateway) fn note(exchange: &mut Exchange, entry: &Entry, given: Gi
     exchange.live.cache.count(found);
     exchange.outcome.cache_status = Some(status);
     exchange.cache_status = Some(header.to_string());
-}
-
-/// Whether results of a method are ever given from the cache.
-pub(in crate::gateway) fn is_given(method: Method) -> bool {
-    matches!(
-        method,
-        Method::ToolsCall
-            | Method::ServerDiscover
-            | Method::ToolsList
-            | Method::PromptsList
-            | Method::ResourcesList
-            | Method::ResourcesTemplatesList
-            | Method::ResourcesRead
-    )
 }

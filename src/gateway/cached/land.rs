@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use filters::cache::admit::{self, Excluded, Hints};
 use filters::cache::freshness::{self, Lifetime};
-use filters::cache::policy::Share as Policy;
+use filters::cache::policy::Share;
 use filters::mcp::revision::Era;
-use filters::refusal::Refusal;
 use tokio::sync::mpsc;
 
-use crate::cache::entry::{Entry, Fresh, Share};
+use crate::cache::entry::{Entry, Fresh};
 use crate::cache::flight::Pilot;
 use crate::cache::memory::Stamp;
 use crate::cache::{Fate, Landed};
@@ -56,11 +55,11 @@ impl Flight {
         };
         let fetched = errand.run().await;
         let is_sent = !matches!(&fetched, Fetched::Failed(error) if error.is_before_sending());
-        if is_sent && !self.read.effects.is_empty() {
+        if let Some(reach) = self.read.effects.take()
+            && is_sent
+        {
             let server = &self.read.origin.server;
-            Write::new(&self.live, server, &self.read.effects)
-                .settle()
-                .await;
+            Write::new(&self.live, server, reach).settle().await;
         }
         self.judge(fetched)
     }
@@ -141,14 +140,10 @@ impl Flight {
 
     fn entry(&self, era: Era, text: String, hints: &Hints, lifetime: Lifetime) -> Arc<Entry> {
         let read = &self.read;
-        let public = read.public.filter(|_| hints.is_public());
-        let share = match (public, read.share) {
-            (Some(_), _) | (None, Policy::Public) => Share::Public,
-            (None, Policy::Tenant) => Share::Tenant,
-            (None, Policy::Private) => Share::Private,
-        };
+        let policy = &self.order.server().cache.policy;
+        let share = policy.share(read.origin.method, hints.scope);
         let fresh = Fresh {
-            key: public.unwrap_or(read.own),
+            key: read.key(share),
             origin: read.origin.clone(),
             era,
             text: text.into(),

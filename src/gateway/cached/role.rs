@@ -3,10 +3,13 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
-use filters::cache::key::{Audience, Key, Material, Prepared};
-use filters::cache::policy::{Annotations, CallPlan, Effects, Policy, Share};
+use filters::cache::admit::{self, Class};
 use filters::cache::freshness::Lifetime;
+use filters::cache::invalidate::Reach;
+use filters::cache::key::{Audience, Key, Material, Prepared};
+use filters::cache::policy::{Annotations, CallPlan, Share};
 use filters::json::canonical::ignored::Ignored;
 use filters::mcp::capability;
 use filters::mcp::list::Kind;
@@ -20,6 +23,9 @@ use crate::upstream::catalog::{Catalog, View};
 use crate::upstream::era::Standing;
 use crate::upstream::fields::Caller;
 
+/// What most messages are shorter than in the form that keys are made from, in bytes.
+const SCRATCH_BYTES: usize = 1024;
+
 /// A message as far as the cache is concerned.
 #[derive(Debug)]
 pub(in crate::gateway) struct Asked<'a> {
@@ -29,8 +35,6 @@ pub(in crate::gateway) struct Asked<'a> {
     pub(in crate::gateway) target: Option<&'a str>,
     /// Its params, JSON text.
     pub(in crate::gateway) params: Option<&'a str>,
-    /// Its era.
-    pub(in crate::gateway) era: Era,
     /// The revision that its session agreed on, if it is in one.
     pub(in crate::gateway) agreed: Option<Revision>,
     /// What the client can do, JSON text.
@@ -51,7 +55,7 @@ pub(in crate::gateway) enum Role {
     /// It could be asked, but not for this: nothing of the kind is ever stored.
     Skip,
     /// It makes stored results stale.
-    Write(Effects),
+    Write(Reach),
     /// It can be answered from the cache.
     Read(Box<Read>),
 }
@@ -61,87 +65,135 @@ pub(in crate::gateway) enum Role {
 pub(in crate::gateway) struct Read {
     /// What is asked for.
     pub(in crate::gateway) origin: Origin,
-    /// What it is stored under for this caller.
-    pub(in crate::gateway) own: Key,
-    /// Who else finds it there.
-    pub(in crate::gateway) share: Share,
-    /// What it is stored under where its server lets everybody have it.
-    pub(in crate::gateway) public: Option<Key>,
-    /// How long it is used; nothing where its server says.
+    /// What it is stored under for this caller alone.
+    private: Key,
+    /// What it is stored under for everybody.
+    public: Key,
+    /// Who shares it where its server does not say.
+    share: Share,
+    /// How long it is used; nothing where its server says, who may have it, too.
     pub(in crate::gateway) lifetime: Option<Lifetime>,
     /// What asking makes stale.
-    pub(in crate::gateway) effects: Effects,
+    pub(in crate::gateway) effects: Option<Reach>,
 }
 
 impl Read {
-    /// What it may be stored under.
-    pub(in crate::gateway) fn keys(&self) -> impl Iterator<Item = Key> {
-        [Some(self.own), self.public].into_iter().flatten()
-    }
-}
-
-/// Finds out what the cache has to do with a message.
-pub(in crate::gateway) async fn find(live: &Live, server: &Server, asked: &Asked<'_>) -> Role {
-    let policy = &server.cache.policy;
-    if !live.cache.is_enabled {
-        return match asked.method {
-            Method::ToolsCall => Role::Skip,
-            _ => Role::None,
+    /// All that it may be stored under, as far as this caller may have it.
+    pub(in crate::gateway) fn keys(&self) -> impl Iterator<Item = Key> + use<> {
+        let (first, second) = match (self.lifetime, self.share) {
+            (Some(_), Share::Public) => (self.public, None),
+            (Some(_), Share::Tenant | Share::Private) => (self.private, None),
+            (None, _) => (self.public, Some(self.private)),
         };
+        [Some(first), second].into_iter().flatten()
     }
-    match asked.method {
-        Method::ToolsCall => call(live, server, policy, asked).await,
-        Method::ServerDiscover
-        | Method::ToolsList
-        | Method::PromptsList
-        | Method::ResourcesList
-        | Method::ResourcesTemplatesList
-        | Method::ResourcesRead => protocol(server, policy, asked),
-        _ => Role::None,
+
+    /// What callers who are to wait for the same fetch have in common, likeliest first. `is_public`
+    /// is what answers were lately.
+    pub(in crate::gateway) fn common(&self, is_public: bool) -> impl Iterator<Item = Key> + use<> {
+        let is_public = self.share == Share::Public || (is_public && self.lifetime.is_none());
+        let is_surely = is_public && self.lifetime.is_some();
+        let public = is_public.then_some(self.public);
+        let private = (!is_surely).then_some(self.private);
+        [public, private].into_iter().flatten()
+    }
+
+    /// What it is stored under if it is given to these.
+    pub(in crate::gateway) fn key(&self, share: Share) -> Key {
+        match share {
+            Share::Public => self.public,
+            // Nobody has proved to be of a tenant.
+            Share::Tenant | Share::Private => self.private,
+        }
     }
 }
 
-async fn call(live: &Live, server: &Server, policy: &Policy, asked: &Asked<'_>) -> Role {
-    let Some(tool) = asked.target else {
-        return Role::Skip;
-    };
+/// Whether the cache has anything to do with messages of a method.
+pub(in crate::gateway) fn concerns(method: Method) -> bool {
+    Class::of(method).is_some()
+}
+
+/// Whether no message of that method concerns the cache, whatever it says, and if so, whether it
+/// counts as one that could have.
+pub(in crate::gateway) fn is_apart(live: &Live, server: &Server, method: Method) -> Option<bool> {
+    let is_call = method == Method::ToolsCall;
     // Without a word of the operator's no call is stored; one may still make something else stale.
-    if !policy.is_written && !live.cache.memory.has(&server.id) {
-        return Role::Skip;
+    let is_apart = !live.cache.is_enabled
+        || (is_call && !server.cache.policy.is_written && !live.cache.memory.has(&server.id));
+    is_apart.then_some(is_call)
+}
+
+/// Finds out what the cache has to do with a message; has the server asked where that depends on
+/// what it says of its tools.
+pub(in crate::gateway) async fn find(live: &Live, server: &Server, asked: &Asked<'_>) -> Role {
+    match at_once(live, server, asked) {
+        Some(role) => role,
+        None => {
+            let tool = asked.target.unwrap_or_default();
+            let annotations = annotations(server, asked, tool).await;
+            call(server, asked, tool, annotations)
+        }
     }
-    let annotations = annotations(server, asked, tool).await;
+}
+
+/// What the cache has to do with a message; nothing where the server would have to be asked first.
+pub(in crate::gateway) fn at_once(
+    live: &Live,
+    server: &Server,
+    asked: &Asked<'_>,
+) -> Option<Role> {
+    if let Some(is_skipped) = is_apart(live, server, asked.method) {
+        return Some(if is_skipped { Role::Skip } else { Role::None });
+    }
+    if asked.method != Method::ToolsCall {
+        return Some(protocol(server, asked));
+    }
+    let Some(tool) = asked.target else {
+        return Some(Role::Skip);
+    };
+    let known = of(server.catalogs.plain(), tool)?;
+    Some(call(server, asked, tool, Some(known)))
+}
+
+fn call(
+    server: &Server,
+    asked: &Asked<'_>,
+    tool: &str,
+    annotations: Option<Annotations>,
+) -> Role {
+    let policy = &server.cache.policy;
     let effects = policy.effects(tool, annotations.as_ref());
     let read = match policy.call(tool, annotations.as_ref()) {
-        CallPlan::Use { lifetime, ignored } if !is_resumed(asked.params) => {
+        CallPlan::Use { lifetime, ignored } if admit::is_first_try(asked.params) => {
             read(server, asked, Some(lifetime), ignored, effects.clone())
         }
         CallPlan::Use { .. } | CallPlan::Skip => None,
     };
+    let is_never = || {
+        let hints = &server.cache.hints;
+        hints.is_never(asked.method, asked.target, Instant::now())
+    };
     match read {
-        Some(read) => Role::Read(Box::new(read)),
-        None if effects.is_empty() => Role::Skip,
-        None => Role::Write(effects),
+        Some(read) if !is_never() => Role::Read(Box::new(read)),
+        Some(_) | None => effects.map_or(Role::Skip, Role::Write),
     }
 }
 
-fn protocol(server: &Server, policy: &Policy, asked: &Asked<'_>) -> Role {
-    let may_be_stored = policy.is_enabled
-        && (server.remote.eras.serves(Era::Modern) != Standing::No
-            || (policy.list_ttl.is_some() && asked.method != Method::ResourcesRead));
-    if !may_be_stored || server.cache.hints.is_never(asked.method) || is_resumed(asked.params) {
+fn protocol(server: &Server, asked: &Asked<'_>) -> Role {
+    let policy = &server.cache.policy;
+    let may_be_stored = server.remote.eras.serves(Era::Modern) != Standing::No
+        || (policy.list_ttl.is_some() && asked.method != Method::ResourcesRead);
+    let is_never = || {
+        let hints = &server.cache.hints;
+        hints.is_never(asked.method, asked.target, Instant::now())
+    };
+    if !may_be_stored || is_never() || !admit::is_first_try(asked.params) {
         return Role::None;
     }
-    match read(server, asked, None, &Ignored::default(), Effects::default()) {
+    match read(server, asked, None, Ignored::NONE, None) {
         Some(read) => Role::Read(Box::new(read)),
         None => Role::None,
     }
-}
-
-/// Whether a request goes on with an earlier one: its answer is about that one.
-fn is_resumed(params: Option<&str>) -> bool {
-    params.is_some_and(|params| {
-        params.contains("\"inputResponses\"") || params.contains("\"requestState\"")
-    })
 }
 
 fn read(
@@ -149,7 +201,7 @@ fn read(
     asked: &Asked<'_>,
     lifetime: Option<Lifetime>,
     ignored: &Ignored,
-    effects: Effects,
+    effects: Option<Reach>,
 ) -> Option<Read> {
     let material = Material {
         edition: &server.edition,
@@ -163,27 +215,22 @@ fn read(
         group: asked.group,
     };
     // What has no one meaning is not stored.
-    let prepared = Prepared::new(&material).ok()?;
-    let policy = &server.cache.policy;
-    let audience = match policy.share {
-        Share::Public => Audience::Everyone,
-        // Nobody has proved to be of a tenant.
-        Share::Tenant | Share::Private => Audience::One {
-            client: asked.principal,
-            tenant: None,
-            credential: asked.credential,
-        },
+    let mut scratch = Vec::with_capacity(SCRATCH_BYTES);
+    let prepared = Prepared::new(&material, &mut scratch).ok()?;
+    let one = Audience::One {
+        client: asked.principal,
+        tenant: None,
+        credential: asked.credential,
     };
-    let is_shared = audience == Audience::Everyone;
     Some(Read {
         origin: Origin {
             server: Arc::clone(&server.id),
             method: asked.method,
             target: asked.target.map(Arc::from),
         },
-        own: prepared.key(&audience),
-        share: if is_shared { Share::Public } else { Share::Private },
-        public: (lifetime.is_none() && !is_shared).then(|| prepared.key(&Audience::Everyone)),
+        private: prepared.key(one),
+        public: prepared.key(Audience::Everyone),
+        share: server.cache.policy.share(asked.method, None),
         lifetime,
         effects,
     })

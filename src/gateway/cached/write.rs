@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use filters::cache::invalidate::Reach;
-use filters::cache::policy::Effects;
 
 use crate::state::live::Live;
 
@@ -19,11 +18,11 @@ pub(in crate::gateway) struct Write {
 
 impl Write {
     /// A call to `server`.
-    pub(in crate::gateway) fn new(live: &Arc<Live>, server: &Arc<str>, effects: &Effects) -> Self {
+    pub(in crate::gateway) fn new(live: &Arc<Live>, server: &Arc<str>, reach: Reach) -> Self {
         Self {
             live: Arc::clone(live),
             server: Arc::clone(server),
-            reach: effects.reach(),
+            reach,
         }
     }
 

@@ -1,0 +1,67 @@
+//! From how caching is configured to how it is decided.
+
+use filters::cache::freshness::Staleness;
+use filters::cache::policy::{Pattern, Policy, Share, ToolRules};
+use filters::json::canonical::ignored::Ignored;
+
+use crate::cache::Cache;
+use crate::cache::memory::Limits;
+use crate::config::choice;
+use crate::config::model::cache::Cache as CacheConfig;
+use crate::config::model::server::{Cache as ServerCache, ToolCache};
+
+/// An empty cache.
+pub(super) fn cache(config: &CacheConfig) -> Cache {
+    let limits = Limits {
+        entries_max: config.l1_max_entries,
+        bytes_max: config.l1_bytes_max,
+        entry_bytes_max: config.l1_entry_bytes_max,
+    };
+    Cache::new(config.enabled, limits)
+}
+
+/// What may be kept of a server.
+pub(super) fn policy(is_enabled: bool, config: &ServerCache) -> Policy {
+    let calls = Staleness {
+        while_revalidate: config.calls.while_revalidate,
+        if_error: config.calls.if_error,
+    };
+    let tools = config.overrides.iter();
+    Policy {
+        is_enabled,
+        is_written: config.is_written,
+        share: match config.share {
+            choice::Share::Private => Share::Private,
+            choice::Share::Tenant => Share::Tenant,
+            choice::Share::Public => Share::Public,
+        },
+        default_ttl: config.default_ttl,
+        list_ttl: config.list_ttl,
+        calls,
+        lists: Staleness {
+            while_revalidate: config.lists.while_revalidate,
+            if_error: config.lists.if_error,
+        },
+        tools: tools
+            .map(|(name, tool)| (name.clone(), rules(tool, calls)))
+            .collect(),
+    }
+}
+
+fn rules(tool: &ToolCache, calls: Staleness) -> ToolRules {
+    let staleness = Staleness {
+        while_revalidate: tool.stale_while_revalidate.unwrap_or(calls.while_revalidate),
+        if_error: tool.stale_if_error.unwrap_or(calls.if_error),
+    };
+    ToolRules {
+        ttl: tool.ttl,
+        ignored: Ignored::compile(tool.ignore_args.iter().map(String::as_str)),
+        invalidates: tool
+            .invalidates
+            .iter()
+            .map(|text| Pattern::parse(text))
+            .collect(),
+        tags: tool.tags.clone(),
+        staleness: Some(staleness),
+    }
+}

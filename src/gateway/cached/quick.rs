@@ -1,0 +1,100 @@
+//! The short way of a hit: from the message as it was read to the answer, with nothing owned between.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use filters::cache::freshness::Freshness;
+use filters::json::object::Object;
+use filters::mcp::call::Call;
+use filters::mcp::revision::Era;
+use http::HeaderMap;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+
+use crate::cache::Found;
+use crate::gateway::cached::give::{self, Given};
+use crate::gateway::cached::role::{self, Asked, Role};
+use crate::gateway::exchange::Exchange;
+use crate::gateway::{Ended, answer, fields};
+use crate::state::session::Session as Client;
+use crate::state::snapshot::Server;
+use crate::telemetry::outcome::Status;
+
+/// What becomes of a message.
+pub(in crate::gateway) enum Quick {
+    /// This is its answer.
+    Hit(String),
+    /// It is to be fetched, or it makes something stale: the long way.
+    Long,
+    /// It is to be sent to its server like any other.
+    Onward,
+}
+
+/// Looks a message up in the first tier.
+pub(in crate::gateway) fn look(
+    headers: &HeaderMap,
+    exchange: &mut Exchange,
+    server: &Server,
+    client: Option<&Arc<Client>>,
+    call: &Call<'_>,
+) -> Quick {
+    let Some(id) = call.id() else {
+        return Quick::Onward;
+    };
+    if let Some(is_skipped) = role::is_apart(&exchange.live, server, call.method) {
+        if is_skipped {
+            exchange.live.cache.count(Found::Skip);
+        }
+        return Quick::Onward;
+    }
+    let message = Object::read(call.message.text).unwrap_or_default();
+    let capabilities = match (call.era, client) {
+        (Era::Modern, _) => call.capabilities.unwrap_or("{}"),
+        (Era::Legacy, Some(client)) => &client.opening.capabilities,
+        (Era::Legacy, None) => "{}",
+    };
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let asked = Asked {
+        method: call.method,
+        target: call.target.as_ref().map(|target| target.name()),
+        params: message.get("params"),
+        agreed: client.map(|client| client.opening.revision),
+        capabilities,
+        group: text(fields::GROUP),
+        credential: text("authorization").filter(|_| server.forwards_authorization),
+        principal: &exchange.principal.client,
+    };
+    let live = Arc::clone(&exchange.live);
+    match role::at_once(&live, server, &asked) {
+        Some(Role::None) => Quick::Onward,
+        Some(Role::Skip) => {
+            live.cache.count(Found::Skip);
+            Quick::Onward
+        }
+        None | Some(Role::Write(_)) => Quick::Long,
+        Some(Role::Read(read)) => {
+            let now = Instant::now();
+            match live.cache.find(read.keys(), now) {
+                Some((entry, Freshness::Fresh { .. })) => {
+                    give::note(exchange, &entry, Given::Hit, now);
+                    Quick::Hit(give::text(id.as_json(), &entry, call.era, None, now))
+                }
+                Some(_) | None => Quick::Long,
+            }
+        }
+    }
+}
+
+/// Answers with what was found.
+pub(in crate::gateway) async fn give(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    text: String,
+) -> Result<(), Ended> {
+    exchange.outcome.status = Status::Success;
+    let header = ResponseHeader::build_no_case(200, Some(8)).map_err(|_| Ended::ClientGone)?;
+    answer::json(session, exchange, header, Bytes::from(text))
+        .await
+        .map_err(|_| Ended::ClientGone)
+}
