@@ -3,4 +3,5 @@
 
 pub mod admit;
 pub mod freshness;
+pub mod invalidate;
 pub mod key;
