@@ -5,3 +5,4 @@ pub mod admit;
 pub mod freshness;
 pub mod invalidate;
 pub mod key;
+pub mod policy;
