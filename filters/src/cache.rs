@@ -3,4 +3,6 @@
 
 pub mod admit;
 pub mod freshness;
+pub mod invalidate;
 pub mod key;
+pub mod policy;

@@ -7,6 +7,11 @@
 
 use core::time::Duration;
 
+use crate::cache::admit::Class;
+use crate::cache::admit::Hints;
+use crate::cache::policy::Policy;
+use crate::mcp::method::Method;
+
 /// Longest that an answer is fresh, whatever its server says: a day, as the SDKs have it.
 pub const FRESH_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -92,6 +97,25 @@ impl Lifetime {
             Freshness::Gone
         }
     }
+}
+
+/// How long a result of the protocol's own cacheable methods is kept; nothing where it is not. Calls
+/// have [`Policy::call`].
+///
+/// For lists the operator may say it, too, and the longer time counts. Where a server gives no time,
+/// or zero, nothing is kept but by that word.
+#[must_use]
+pub fn lifetime(method: Method, hints: &Hints, policy: &Policy) -> Option<Lifetime> {
+    if !policy.is_enabled {
+        return None;
+    }
+    let (fresh, stale) = match Class::of(method)? {
+        Class::Catalog => (hints.ttl.max(policy.list_ttl), policy.lists),
+        Class::Read => (hints.ttl, policy.calls),
+        Class::Call => (None, policy.calls),
+    };
+    let fresh = fresh.filter(|fresh| !fresh.is_zero())?;
+    Some(Lifetime::new(fresh, stale))
 }
 
 #[cfg(test)]

@@ -65,3 +65,62 @@ fn no_server_and_no_operator_has_an_answer_kept_past_the_bounds() {
     let short = Lifetime::new(FRESH_MAX - ms(1), Staleness::default());
     assert_eq!(short.fresh(), FRESH_MAX - ms(1));
 }
+
+#[test]
+fn a_result_is_kept_as_long_as_server_or_operator_say() {
+    let (list, discover) = (Method::ToolsList, Method::ServerDiscover);
+    let read = Method::ResourcesRead;
+    for (method, ttl, list_ttl, expected) in [
+        (Method::PromptsGet, Some(5), Some(9), None),
+        (Method::ToolsCall, Some(5), Some(9), None),
+        (list, None, None, None),
+        (list, Some(0), None, None),
+        (list, None, Some(0), None),
+        (list, Some(0), Some(0), None),
+        (read, None, Some(9), None),
+        (read, Some(0), Some(9), None),
+        (list, Some(5), None, Some(5)),
+        (list, Some(5), Some(9), Some(9)),
+        (list, Some(9), Some(5), Some(9)),
+        (list, Some(0), Some(5), Some(5)),
+        (discover, None, Some(5), Some(5)),
+        (read, Some(5), None, Some(5)),
+        (read, Some(5), Some(9), Some(5)),
+    ] {
+        let hints = Hints {
+            ttl: ttl.map(ms),
+            ..Hints::default()
+        };
+        let mut policy = Policy {
+            is_enabled: true,
+            list_ttl: list_ttl.map(ms),
+            ..Policy::default()
+        };
+        let fresh = super::lifetime(method, &hints, &policy).map(|lifetime| lifetime.fresh());
+        assert_eq!(fresh, expected.map(ms), "{method:?} {ttl:?} {list_ttl:?}");
+        policy.is_enabled = false;
+        assert_eq!(super::lifetime(method, &hints, &policy), None);
+    }
+}
+
+#[test]
+fn lists_and_contents_go_stale_apart() {
+    let stale = |for_ms| Staleness {
+        while_revalidate: ms(for_ms),
+        if_error: ms(0),
+    };
+    let policy = Policy {
+        is_enabled: true,
+        calls: stale(1),
+        lists: stale(2),
+        ..Policy::default()
+    };
+    let hints = Hints {
+        ttl: Some(ms(5)),
+        ..Hints::default()
+    };
+    let of = |method| super::lifetime(method, &hints, &policy).map(|lifetime| lifetime.stale());
+    assert_eq!(of(Method::ToolsList), Some(stale(2)));
+    assert_eq!(of(Method::ServerDiscover), Some(stale(2)));
+    assert_eq!(of(Method::ResourcesRead), Some(stale(1)));
+}
