@@ -142,8 +142,7 @@ impl Cache {
         keys: impl IntoIterator<Item = Key>,
         now: Instant,
     ) -> Option<(Arc<Entry>, Freshness)> {
-        keys.into_iter()
-            .find_map(|key| self.memory.find(&key, now))
+        keys.into_iter().find_map(|key| self.memory.find(&key, now))
     }
 
     /// Stores an entry whose fetch began at `stamp`.

@@ -50,7 +50,9 @@ pub(super) fn policy(is_enabled: bool, config: &ServerCache) -> Policy {
 
 fn rules(tool: &ToolCache, calls: Staleness) -> ToolRules {
     let staleness = Staleness {
-        while_revalidate: tool.stale_while_revalidate.unwrap_or(calls.while_revalidate),
+        while_revalidate: tool
+            .stale_while_revalidate
+            .unwrap_or(calls.while_revalidate),
         if_error: tool.stale_if_error.unwrap_or(calls.if_error),
     };
     ToolRules {

@@ -9,7 +9,6 @@ use filters::cache::admit::Hints;
 use filters::cache::freshness::{Freshness, Lifetime};
 use filters::cache::key::Key;
 use filters::cache::policy::Share;
-use filters::cache::render;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
 use filters::mcp::translate::down;
@@ -36,7 +35,7 @@ pub struct Entry {
     /// How long it is used, and how.
     pub lifetime: Lifetime,
     /// The result in the other era, once somebody asked for it in that.
-    translated: OnceLock<(Box<str>, Option<Range<usize>>)>,
+    translated: OnceLock<Box<str>>,
 }
 
 /// What a result is a result of.
@@ -99,16 +98,16 @@ impl Entry {
         if era == self.era {
             return (&self.text, self.ttl_span.as_ref());
         }
-        let (text, span) = self.translated.get_or_init(|| {
+        let text = self.translated.get_or_init(|| {
             let method = self.origin.method;
             let text = match era {
                 Era::Modern => down::modern_result(method, &self.text, None),
                 Era::Legacy => down::legacy_result(method, &self.text),
             };
-            let span = render::ttl_span(&text);
-            (text.into_boxed_str(), span)
+            text.into_boxed_str()
         });
-        (text, span.as_ref())
+        // A translated result promises nothing: it has no `ttlMs`, or none but zero.
+        (text, None)
     }
 
     /// How old it is.

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use filters::cache::freshness::Freshness;
 use filters::cache::key::Key;
+use filters::cache::status::Status as CacheStatus;
 use filters::refusal::Phase;
 use tokio::sync::mpsc;
 
@@ -35,7 +36,6 @@ use crate::gateway::lists;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::live::Live;
 use crate::state::session::Registered;
-use crate::telemetry::outcome::CacheStatus;
 use crate::upstream::error::Error;
 
 /// Messages before the answer that the first caller may be behind.
@@ -68,10 +68,7 @@ struct Wait {
 }
 
 /// Answers a message from the cache, or together with others that want the same.
-pub(super) async fn serve(
-    reply: &mut Reply<'_>,
-    dispatch: &Dispatch<'_>,
-) -> Result<Served, Ended> {
+pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Result<Served, Ended> {
     let Dispatch {
         way,
         client,
@@ -174,7 +171,11 @@ fn board(
     let memory = &live.cache.memory;
     let stamp = memory.stamp(&read.origin.server);
     let is_current = |since| memory.is_current(&read.origin, &key, since);
-    match live.cache.flights.join(key, &read.origin, stamp, is_current) {
+    match live
+        .cache
+        .flights
+        .join(key, &read.origin, stamp, is_current)
+    {
         Place::Seat(seat) => {
             live.cache.count_joined();
             Wait { seat, aside: None }

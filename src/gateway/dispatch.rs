@@ -9,8 +9,8 @@ use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
 
 use crate::gateway::Ended;
-use crate::gateway::cached::{self, Served};
 use crate::gateway::bridge::{legacy_server, modern_server};
+use crate::gateway::cached::{self, Served};
 use crate::gateway::inbound::Inbound;
 use crate::gateway::link::{self, Way};
 use crate::gateway::pass::Passed;

@@ -108,8 +108,7 @@ pub(super) async fn bare(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Resu
     };
     let body = respell(inbound, inner)?;
     let (server, caller) = (Arc::clone(&way.server), inbound.caller.clone());
-    let mut sent =
-        Box::pin(async move { server.remote.post(&caller, post, body, patience).await });
+    let mut sent = Box::pin(async move { server.remote.post(&caller, post, body, patience).await });
     let talk = match reply.wait(sent.as_mut()).await {
         Ok(Wake::Done(Ok(talk))) => talk,
         Ok(Wake::Done(Err(error))) => return fail(reply, way, inbound.id(), &error).await,

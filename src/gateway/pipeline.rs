@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use filters::acl;
+use filters::cache::status::Status as CacheStatus;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::{Era, Revision};
@@ -34,7 +35,7 @@ use crate::gateway::{
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::{Profile, Server};
-use crate::telemetry::outcome::{CacheStatus, Status};
+use crate::telemetry::outcome::Status;
 use crate::upstream::era::Standing;
 use crate::upstream::relay::Request;
 use crate::upstream::remote::Transport;
@@ -187,8 +188,7 @@ async fn one(
             None => None,
         };
         if call.is_request() && cached::role::concerns(call.method) {
-            let permit =
-                acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
+            let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
             match cached::quick::look(headers, exchange, &server, client.as_ref(), &call) {
                 Quick::Hit(text) => {
                     drop(permit);

@@ -186,7 +186,7 @@ fn cut(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::outcome::{CacheStatus, Status};
+    use crate::telemetry::outcome::Status;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);

@@ -6,13 +6,14 @@
 
 use std::collections::HashSet;
 
+use filters::cache::status::Status as CacheStatus;
 use parking_lot::Mutex;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
-use crate::telemetry::outcome::{CacheStatus, Outcome, Status};
+use crate::telemetry::outcome::{Outcome, Status};
 
 /// Most tool names told apart over all servers; the rest count as `_other`.
 const TOOL_LABELS_MAX: usize = 1000;
@@ -196,7 +197,7 @@ impl Metrics {
         self.durations
             .with_label_values(&[&server, method, &tool])
             .observe(outcome.duration.as_secs_f64());
-        let is_hit = outcome.cache_status.and_then(CacheStatus::is_hit);
+        let is_hit = outcome.cache_status.and_then(is_hit);
         if let Some(is_hit) = is_hit {
             let counter = if is_hit {
                 &self.cache_hits
@@ -239,6 +240,15 @@ impl Metrics {
             return label;
         }
         "_other".to_owned()
+    }
+}
+
+/// Whether the cache had the answer; nothing where it was not asked.
+fn is_hit(status: CacheStatus) -> Option<bool> {
+    match status {
+        CacheStatus::Hit | CacheStatus::Stale => Some(true),
+        CacheStatus::Miss | CacheStatus::Revalidated | CacheStatus::SkipError => Some(false),
+        CacheStatus::Skip | CacheStatus::Bypass => None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use filters::cache::status::Status as CacheStatus;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
 
@@ -65,51 +66,6 @@ impl Status {
             Self::Success => "success",
             Self::Error => "error",
             Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// `X-Conduit-Cache-Status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheStatus {
-    /// The answer was there.
-    Hit,
-    /// The answer was not there.
-    Miss,
-    /// The answer was there, and is old.
-    Stale,
-    /// An old answer was there, and a new one took its place.
-    Revalidated,
-    /// The answer is an error, which is not stored.
-    SkipError,
-    /// A call that could be cached was not looked up.
-    Skip,
-    /// A message that no cache concerns.
-    Bypass,
-}
-
-impl CacheStatus {
-    /// Whether the answer was there; nothing where the cache was not asked.
-    #[must_use]
-    pub fn is_hit(self) -> Option<bool> {
-        match self {
-            Self::Hit | Self::Stale => Some(true),
-            Self::Miss | Self::Revalidated | Self::SkipError => Some(false),
-            Self::Skip | Self::Bypass => None,
-        }
-    }
-
-    /// The header's value and the label.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Hit => "HIT",
-            Self::Miss => "MISS",
-            Self::Stale => "STALE",
-            Self::Revalidated => "REVALIDATED",
-            Self::SkipError => "SKIP_ERROR",
-            Self::Skip => "SKIP",
-            Self::Bypass => "BYPASS",
         }
     }
 }

@@ -5,6 +5,7 @@ mod ask;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use filters::json::object::Object;
 use filters::mcp::input;
 use filters::mcp::method::Method;
@@ -14,7 +15,6 @@ use filters::mcp::rewrite;
 use filters::mcp::translate::{down, up};
 use filters::refusal::Refusal;
 use filters::rpc::parse::{self, Answer, Body, Id};
-use bytes::Bytes;
 use filters::rpc::write;
 use tokio_util::sync::CancellationToken;
 
@@ -168,11 +168,7 @@ pub(in crate::gateway) async fn request(
 
 impl<'a> Round<'a> {
     /// The first round of a message.
-    fn of(
-        client: Option<&'a Arc<Session>>,
-        inbound: &'a Inbound,
-        inner: Option<&'a str>,
-    ) -> Self {
+    fn of(client: Option<&'a Arc<Session>>, inbound: &'a Inbound, inner: Option<&'a str>) -> Self {
         let respelled =
             inner.and_then(|inner| rewrite::params(inbound.method, inbound.params(), inner));
         Self {

@@ -16,14 +16,14 @@ use filters::mcp::translate::up;
 use filters::rpc::parse::{self, Answer, Body};
 use tokio::sync::mpsc;
 
+use crate::gateway::Ended;
+use crate::gateway::bridge::legacy_server::relay::notification;
 use crate::gateway::bridge::{legacy_server, modern_server};
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::inbound::{Context, Inbound};
 use crate::gateway::link::{self, Way};
 use crate::gateway::pass::voice::{self, Voice};
 use crate::gateway::pass::{is_wrong_era, respell};
-use crate::gateway::Ended;
-use crate::gateway::bridge::legacy_server::relay::notification;
 use crate::state::live::Live;
 use crate::state::parked::Call;
 use crate::state::session::{Link, Session as Client};
@@ -150,7 +150,8 @@ impl Errand {
                         (Via::Session(upstream), request(inbound, inner, &id))
                     }
                     Link::Modern => {
-                        let (body, mirrored) = modern_server::request(way, client, inbound, inner, &id).await;
+                        let (body, mirrored) =
+                            modern_server::request(way, Some(client), inbound, inner, &id).await;
                         (Via::Modern(mirrored), body)
                     }
                 }
@@ -159,7 +160,8 @@ impl Errand {
                 (Via::Bare, request(inbound, inner, &id))
             }
             (Era::Legacy, None) => {
-                let (body, mirrored) = modern_server::request(way, client, inbound, inner, &id).await;
+                let (body, mirrored) =
+                    modern_server::request(way, client, inbound, inner, &id).await;
                 (Via::Modern(mirrored), body)
             }
         };
@@ -281,7 +283,8 @@ impl Errand {
         match answer {
             Answer::Result(result) => Fetched::Result(era, result.get().to_owned()),
             Answer::Error(error) => {
-                let code = Object::read(error.get()).and_then(|one| Some(one.get("code")?.to_owned()));
+                let code =
+                    Object::read(error.get()).and_then(|one| Some(one.get("code")?.to_owned()));
                 let text = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{}}}"#, error.get());
                 let is_refused = code.as_deref() == Some(HEADER_MISMATCH)
                     || is_wrong_era(era, talk.status, &text);

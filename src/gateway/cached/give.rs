@@ -4,12 +4,13 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
+use filters::cache::admit;
 use filters::cache::render;
-use filters::cache::status::CacheStatus as Header;
-use filters::mcp::method::Method;
+use filters::cache::status::{self, Reason, Source, Status};
 use filters::mcp::revision::Era;
 use filters::mcp::rewrite::{self, Namespace};
 use filters::mcp::translate::down;
+use filters::rpc::parse::Id;
 
 use crate::cache::Found;
 use crate::cache::entry::Entry;
@@ -18,7 +19,6 @@ use crate::gateway::cached::Served;
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::reply::Reply;
-use crate::telemetry::outcome::CacheStatus;
 
 /// How a caller comes by its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,35 +51,41 @@ pub(super) async fn entry(
     given: Given,
 ) -> Result<Served, Ended> {
     let inbound = dispatch.inbound;
-    let Some(id) = inbound.id() else {
+    let Some(id) = inbound.id().and_then(Id::from_json) else {
         return Ok(Served::Onward);
     };
     let now = Instant::now();
     note(reply.exchange, entry, given, now);
     let namespace = dispatch.way.namespace();
     let text = text(id, entry, inbound.era, namespace, now);
-    reply.answer(200, text).await?;
+    reply.document(200, text.into()).await?;
     Ok(Served::Home)
 }
 
 /// The whole answer to a request.
 pub(in crate::gateway) fn text(
-    id: &str,
+    id: Id<'_>,
     entry: &Entry,
     era: Era,
     namespace: Option<Namespace<'_>>,
     now: Instant,
-) -> String {
+) -> Vec<u8> {
     let (result, span) = entry.in_era(era);
     let left = u64::try_from(entry.ttl_left(now).as_millis()).unwrap_or(u64::MAX);
     let namespace = namespace.filter(|namespace| rewrite::may_change(*namespace, result));
     let method = entry.origin.method;
     let respelled = namespace.and_then(|namespace| rewrite::result(namespace, method, result));
+    let mut out = Vec::new();
     match respelled {
-        // Its `ttlMs` stands elsewhere now.
-        Some(result) => render::answer(id, &result, render::ttl_span(&result).as_ref(), left),
-        None => render::answer(id, result, span, left),
+        Some(result) => {
+            // Its `ttlMs` stands elsewhere now.
+            let hints = admit::admit(method, None, &result).unwrap_or_default();
+            let ttl = hints.ttl_span.as_ref().map(|span| (span, left));
+            render::answer(id, &result, ttl, &mut out);
+        }
+        None => render::answer(id, result, span.map(|span| (span, left)), &mut out),
     }
+    out
 }
 
 /// Gives the error that a server answered with.
@@ -92,7 +98,7 @@ pub(super) async fn error(
 ) -> Result<(), Ended> {
     let inbound = dispatch.inbound;
     reply.exchange.live.cache.count(Found::Miss);
-    reply.exchange.outcome.cache_status = Some(CacheStatus::SkipError);
+    reply.exchange.outcome.cache_status = Some(Status::SkipError);
     let (status, error) = match (inbound.era, era) {
         (Era::Modern, Era::Legacy) => {
             let (status, error) = down::modern_error(inbound.method, error);
@@ -108,19 +114,37 @@ pub(super) async fn error(
 
 /// Notes what the cache did, for headers, metrics and the access line.
 pub(in crate::gateway) fn note(exchange: &mut Exchange, entry: &Entry, given: Given, now: Instant) {
-    let fresh = entry.lifetime.fresh();
-    let age = entry.age(now);
+    let ttl = status::ttl(entry.lifetime.fresh(), entry.age(now));
+    let forward = |reason, is_stored, is_first: bool| status::CacheStatus {
+        is_stored,
+        is_collapsed: !is_first,
+        ..status::CacheStatus::new(Source::Forward(reason))
+    };
+    let hit = status::CacheStatus {
+        ttl: Some(ttl),
+        ..status::CacheStatus::new(Source::Hit)
+    };
     let (status, header, found) = match given {
-        Given::Hit => (CacheStatus::Hit, Header::hit(fresh, age), Found::Hit),
-        Given::Stale => (CacheStatus::Stale, Header::hit(fresh, age), Found::Hit),
-        Given::Revalidated => (CacheStatus::Revalidated, Header::stale(true), Found::Miss),
-        Given::Stored { is_first } => (CacheStatus::Miss, Header::miss(true, !is_first), Found::Miss),
-        Given::Unstored { is_first } => {
-            (CacheStatus::Miss, Header::miss(false, !is_first), Found::Miss)
-        }
+        Given::Hit => (Status::Hit, hit, Found::Hit),
+        Given::Stale => (Status::Stale, hit, Found::Hit),
+        Given::Revalidated => (
+            Status::Revalidated,
+            forward(Reason::Stale, true, true),
+            Found::Miss,
+        ),
+        Given::Stored { is_first } => (
+            Status::Miss,
+            forward(Reason::UriMiss, true, is_first),
+            Found::Miss,
+        ),
+        Given::Unstored { is_first } => (
+            Status::Miss,
+            forward(Reason::UriMiss, false, is_first),
+            Found::Miss,
+        ),
         Given::ToolError => (
-            CacheStatus::SkipError,
-            Header::miss(false, false),
+            Status::SkipError,
+            forward(Reason::UriMiss, false, true),
             Found::Miss,
         ),
     };

@@ -24,7 +24,7 @@ use crate::telemetry::outcome::Status;
 /// What becomes of a message.
 pub(in crate::gateway) enum Quick {
     /// This is its answer.
-    Hit(String),
+    Hit(Bytes),
     /// It is to be fetched, or it makes something stale: the long way.
     Long,
     /// It is to be sent to its server like any other.
@@ -78,7 +78,7 @@ pub(in crate::gateway) fn look(
             match live.cache.find(read.keys(), now) {
                 Some((entry, Freshness::Fresh { .. })) => {
                     give::note(exchange, &entry, Given::Hit, now);
-                    Quick::Hit(give::text(id.as_json(), &entry, call.era, None, now))
+                    Quick::Hit(give::text(id, &entry, call.era, None, now).into())
                 }
                 Some(_) | None => Quick::Long,
             }
@@ -90,11 +90,11 @@ pub(in crate::gateway) fn look(
 pub(in crate::gateway) async fn give(
     session: &mut Session,
     exchange: &mut Exchange,
-    text: String,
+    text: Bytes,
 ) -> Result<(), Ended> {
     exchange.outcome.status = Status::Success;
     let header = ResponseHeader::build_no_case(200, Some(8)).map_err(|_| Ended::ClientGone)?;
-    answer::json(session, exchange, header, Bytes::from(text))
+    answer::json(session, exchange, header, text)
         .await
         .map_err(|_| Ended::ClientGone)
 }

@@ -137,11 +137,7 @@ pub(in crate::gateway) async fn find(live: &Live, server: &Server, asked: &Asked
 }
 
 /// What the cache has to do with a message; nothing where the server would have to be asked first.
-pub(in crate::gateway) fn at_once(
-    live: &Live,
-    server: &Server,
-    asked: &Asked<'_>,
-) -> Option<Role> {
+pub(in crate::gateway) fn at_once(live: &Live, server: &Server, asked: &Asked<'_>) -> Option<Role> {
     if let Some(is_skipped) = is_apart(live, server, asked.method) {
         return Some(if is_skipped { Role::Skip } else { Role::None });
     }
@@ -155,12 +151,7 @@ pub(in crate::gateway) fn at_once(
     Some(call(server, asked, tool, Some(known)))
 }
 
-fn call(
-    server: &Server,
-    asked: &Asked<'_>,
-    tool: &str,
-    annotations: Option<Annotations>,
-) -> Role {
+fn call(server: &Server, asked: &Asked<'_>, tool: &str, annotations: Option<Annotations>) -> Role {
     let policy = &server.cache.policy;
     let effects = policy.effects(tool, annotations.as_ref());
     let read = match policy.call(tool, annotations.as_ref()) {
