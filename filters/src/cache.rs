@@ -6,3 +6,5 @@ pub mod freshness;
 pub mod invalidate;
 pub mod key;
 pub mod policy;
+pub mod render;
+pub mod status;
