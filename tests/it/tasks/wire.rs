@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc};
 
 use crate::support::gateway::Gateway;
-use crate::support::message::{MODERN, modern_body, post, result};
+use crate::support::message::{MODERN, modern, modern_body, post, result};
 use crate::support::upstream::{
     Recorded, Step, Upstream, chunk, event, friendly, json as answer, sse_head,
 };
@@ -106,6 +106,37 @@ async fn a_task_name_that_is_not_the_bodys_is_a_header_mismatch() {
         assert_eq!(refused.json()["error"]["code"], -32020, "{path}");
     }
     assert!(one.recorded("tasks/get").is_empty());
+}
+
+#[tokio::test]
+async fn a_modern_client_that_knows_no_tasks_declares_none_to_any_server() {
+    let one = Upstream::start(tasker).await;
+    let gateway = gateway(&[("one", &one)]).await;
+    let (stream, _) = listen(&gateway, "/mcp", modern, &["one.t.1"]).await;
+    drop(stream);
+    for (method, params) in [
+        ("tools/call", json!({ "name": "one.any", "arguments": {} })),
+        ("tools/list", json!({})),
+        ("server/discover", json!({})),
+    ] {
+        ask(&gateway, &modern("/mcp", &json!(1), method, params)).await;
+    }
+    for method in [
+        "tools/call",
+        "tools/list",
+        "server/discover",
+        "subscriptions/listen",
+    ] {
+        for seen in one.recorded(method) {
+            let params = &seen.json()["params"];
+            assert_eq!(params["_meta"][CAPABILITIES], json!({}), "{method}");
+            assert_eq!(
+                params["notifications"].get("taskIds"),
+                None,
+                "{method}: {params}"
+            );
+        }
+    }
 }
 
 // === offered ===
@@ -319,4 +350,28 @@ async fn who_listens_at_one_server_hears_of_tasks_by_the_servers_ids() {
     assert_eq!(acknowledged["notifications"], json!({ "taskIds": ["t.1"] }));
     one.tell("notifications/tasks", &task("t.1", "working"));
     assert_eq!(next(&mut stream).await["params"]["taskId"], "t.1");
+}
+
+#[tokio::test]
+async fn who_does_not_know_tasks_is_not_told_of_any() {
+    let one = Told::start().await;
+    let gateway = gateway(&[("one", &one.upstream)]).await;
+    let (mut other, _) = listen(&gateway, "/mcp", able, &["one.t.1"]).await;
+    let notifications =
+        json!({ "taskIds": ["one.t.1"], "resourceSubscriptions": ["one+file:///a"] });
+    let params = json!({ "notifications": notifications });
+    let request = modern("/mcp", &json!(1), "subscriptions/listen", params);
+    let mut stream = wire::stream(gateway.address, &request).await;
+    let acknowledged = next(&mut stream).await["params"].clone();
+    let honoured = json!({ "resourceSubscriptions": ["one+file:///a"] });
+    assert_eq!(acknowledged["notifications"], honoured);
+    // Both are told by one stream, which took the place of the first one's.
+    one.upstream.departures(1).await;
+    one.tell("notifications/tasks", &task("t.1", "working"));
+    one.tell(
+        "notifications/resources/updated",
+        &json!({ "uri": "file:///a" }),
+    );
+    assert_eq!(next(&mut other).await["params"]["taskId"], "one.t.1");
+    assert_eq!(next(&mut stream).await["params"]["uri"], "one+file:///a");
 }

@@ -196,3 +196,23 @@ fn abilities_that_a_client_thinks_up_make_no_text_of_their_own() {
         assert_eq!(known(declared), expected);
     }
 }
+
+#[test]
+fn only_an_extension_that_is_an_object_declares_tasks() {
+    for (capabilities, expected) in [
+        (
+            r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#,
+            true,
+        ),
+        (
+            r#"{"extensions":{"io.modelcontextprotocol/tasks":true}}"#,
+            false,
+        ),
+        (r#"{"extensions":{"com.example/tasks":{}}}"#, false),
+        (r#"{"tasks":{}}"#, false),
+        ("{}", false),
+        ("not json", false),
+    ] {
+        assert_eq!(has_tasks(capabilities), expected, "{capabilities}");
+    }
+}
