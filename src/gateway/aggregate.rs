@@ -7,6 +7,7 @@ use filters::acl::{self};
 use filters::mcp::call::Call;
 use filters::mcp::list::Kind;
 use filters::mcp::method::Method;
+use filters::mcp::revision::Era;
 use filters::mcp::rewrite::{self, Reference};
 use filters::refusal::Refusal;
 use filters::route::names::Strategy;
@@ -89,6 +90,10 @@ pub(super) async fn serve(
             None => local::result(reply, inbound, "{}").await,
         },
         (_, Method::SubscriptionsListen) => listen::several(reply, profile, inbound).await,
+        // Tasks are offered here as the extension has them, and to nobody else.
+        (_, Method::Tasks) if inbound.era == Era::Legacy => {
+            local::unknown_method(reply, inbound).await
+        }
         (_, method) => match (Aim::of(method), Kind::of(method)) {
             (Some(aim), _) => forward(reply, profile, client, inbound, call, aim).await,
             (None, Some(kind)) => {

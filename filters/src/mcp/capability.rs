@@ -230,6 +230,18 @@ fn declares_tasks(declared: &Object<'_>) -> bool {
     extensions.is_some_and(|all| is_ability(&all, TASKS_EXTENSION))
 }
 
+/// What a client that opens a session says it can do, less the tasks of either era: no result that
+/// it knows can be the extension's, and those of 2025-11-25 are its server's alone.
+#[must_use]
+pub fn without_tasks(client_capabilities: &str) -> String {
+    let mut declared = Object::read(client_capabilities).unwrap_or_default();
+    declared.remove("tasks");
+    edit(&mut declared, "extensions", |extensions| {
+        extensions.remove(TASKS_EXTENSION);
+    });
+    declared.write()
+}
+
 /// The union of several servers' capabilities (JSON text each), as far as a gateway can serve it to
 /// a client of `era`: tools, prompts and resources with what they announce, completions, logging,
 /// and for the modern era the tasks extension. Experimental and unknown abilities, and the tasks of

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc};
 
 use crate::support::gateway::Gateway;
-use crate::support::message::{MODERN, modern, modern_body, post, result};
+use crate::support::message::{MODERN, legacy, modern, modern_body, post, result};
 use crate::support::upstream::{
     Recorded, Step, Upstream, chunk, event, friendly, json as answer, sse_head,
 };
@@ -106,6 +106,49 @@ async fn a_task_name_that_is_not_the_bodys_is_a_header_mismatch() {
         assert_eq!(refused.json()["error"]["code"], -32020, "{path}");
     }
     assert!(one.recorded("tasks/get").is_empty());
+}
+
+#[tokio::test]
+async fn a_legacy_client_is_told_that_it_cannot_take_a_task() {
+    let one = Upstream::start(tasker).await;
+    let gateway = gateway(&[("one", &one)]).await;
+    for (path, tool) in [("/mcp/one", "any"), ("/mcp", "one.any")] {
+        // It says that it knows tasks, in a handshake that has no word for them.
+        let params = json!({ "protocolVersion": "2025-11-25",
+            "capabilities": { "extensions": { TASKS: {}, "com.example/ui": {} }, "tasks": {} },
+            "clientInfo": { "name": "test", "version": "1" } });
+        let opened = ask(&gateway, &legacy(path, &json!(0), "initialize", params)).await;
+        let offered = &opened.json()["result"]["capabilities"];
+        assert_eq!(offered.get("extensions"), None, "{path}: {opened:?}");
+        let session = opened.headers.get("mcp-session-id").unwrap().to_owned();
+        let in_session = |method: &str, params: Value| {
+            legacy(path, &json!(1), method, params).header("mcp-session-id", &session)
+        };
+        let params = json!({ "name": tool, "arguments": {}, "task": { "ttl": 1000 } });
+        let refused = ask(&gateway, &in_session("tools/call", params)).await;
+        let error = refused.last_json()["error"].clone();
+        assert_eq!(error["code"], -31502, "{path}: {refused:?}");
+        let message = error["message"].to_string();
+        assert!(
+            message.contains("one") && message.contains("task"),
+            "{error}"
+        );
+        let seen = one.recorded("tools/call").pop().unwrap().json();
+        assert_eq!(seen["params"].get("task"), None, "{path}");
+        let declared = &seen["params"]["_meta"][CAPABILITIES];
+        let wanted = json!({ "extensions": { "com.example/ui": {} } });
+        assert_eq!(*declared, wanted, "{path}");
+
+        // Nor has it a task to ask after.
+        for method in ["tasks/get", "tasks/list", "tasks/result", "tasks/cancel"] {
+            let params = json!({ "taskId": "one.t.1" });
+            let refused = ask(&gateway, &in_session(method, params)).await;
+            let error = &refused.last_json()["error"];
+            assert_eq!(error["code"], -32601, "{path} {method}: {refused:?}");
+            assert_eq!(refused.status, 200, "{path} {method}");
+            assert!(one.recorded(method).is_empty(), "{path} {method}");
+        }
+    }
 }
 
 #[tokio::test]
