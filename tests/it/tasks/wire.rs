@@ -94,6 +94,28 @@ async fn ask(gateway: &Gateway, request: &Request) -> Answer {
 // === refused ===
 
 #[tokio::test]
+async fn a_task_method_that_names_no_task_of_ours_is_refused_here() {
+    let one = Upstream::start(tasker).await;
+    let gateway = gateway(&[("one", &one)]).await;
+    for (method, params, status, code) in [
+        ("tasks/get", json!({}), 200, -32602),
+        ("tasks/get", json!({ "taskId": 1 }), 200, -32602),
+        ("tasks/cancel", json!({ "taskId": "t.1" }), 200, -32602),
+        ("tasks/update", json!({ "taskId": "two.t.1" }), 200, -32602),
+        // What 2026-07-28 does not have any more.
+        ("tasks/list", json!({}), 404, -32601),
+        ("tasks/result", json!({ "taskId": "one.t.1" }), 404, -32601),
+    ] {
+        let refused = ask(&gateway, &able("/mcp", &json!(1), method, params)).await;
+        let error = refused.json();
+        assert_eq!(error["error"]["code"], code, "{method}: {error}");
+        assert_eq!(refused.status, status, "{method}: {error}");
+        assert_eq!(error["id"], 1);
+        assert!(one.recorded(method).is_empty(), "{method}");
+    }
+}
+
+#[tokio::test]
 async fn a_task_name_that_is_not_the_bodys_is_a_header_mismatch() {
     let one = Upstream::start(tasker).await;
     let gateway = gateway(&[("one", &one)]).await;
