@@ -7,6 +7,7 @@ use filters::acl::{self};
 use filters::mcp::call::Call;
 use filters::mcp::list::Kind;
 use filters::mcp::method::Method;
+use filters::mcp::revision::Era;
 use filters::mcp::rewrite::{self, Reference};
 use filters::refusal::Refusal;
 use filters::route::names::Strategy;
@@ -89,6 +90,12 @@ pub(super) async fn serve(
             None => local::result(reply, inbound, "{}").await,
         },
         (_, Method::SubscriptionsListen) => listen::several(reply, profile, inbound).await,
+        // Tasks are offered here as the extension has them, and to nobody else.
+        (_, Method::Tasks)
+            if inbound.era == Era::Legacy || !Method::is_of_tasks_extension(&inbound.name) =>
+        {
+            local::unknown_method(reply, inbound).await
+        }
         (_, method) => match (Aim::of(method), Kind::of(method)) {
             (Some(aim), _) => forward(reply, profile, client, inbound, call, aim).await,
             (None, Some(kind)) => {
@@ -183,9 +190,10 @@ async fn look_up(
             None => (Kind::Prompts, None),
         },
         Aim::Task => {
-            return Err(Refusal::TargetUnknown {
-                kind: "task",
-                name: inbound.target.clone().unwrap_or_default(),
+            let what = aim.missing();
+            return Err(match inbound.target.clone() {
+                Some(name) => Refusal::TargetUnknown { kind: "task", name },
+                None => Refusal::ParamsInvalid { what },
             });
         }
         Aim::Resource => (Kind::Resources, inbound.target.clone()),

@@ -114,6 +114,8 @@ impl Dispatch<'_> {
                 sessions::save_later(&reply.exchange.live, client);
                 local::result(reply, inbound, "{}").await?;
             }
+            // Those of 2025-11-25 are others than the extension's, and no modern server has them.
+            (Method::Tasks, _) => local::unknown_method(reply, inbound).await?,
             (Method::Ping, _) => local::result(reply, inbound, "{}").await?,
             (Method::LoggingSetLevel, Some(client)) => {
                 local::set_level(reply, client, inbound).await?;

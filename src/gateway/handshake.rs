@@ -52,7 +52,7 @@ fn read(inbound: &Inbound) -> Asked {
         .unwrap_or(Revision::V2025_11_25);
     Asked {
         revision,
-        capabilities: params.get("capabilities").unwrap_or("{}").to_owned(),
+        capabilities: capability::without_tasks(params.get("capabilities").unwrap_or("{}")),
         client_info: params.get("clientInfo").map(str::to_owned),
     }
 }

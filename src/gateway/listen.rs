@@ -9,6 +9,7 @@ pub(super) mod subscribe;
 use std::sync::Arc;
 
 use filters::json::object::Object;
+use filters::mcp::capability;
 use filters::mcp::list::Kind;
 use filters::refusal::Refusal;
 use filters::rpc::parse::Id;
@@ -53,17 +54,12 @@ async fn serve(reply: &mut Reply<'_>, ways: Vec<Way>, inbound: &Inbound) -> Resu
     let Some(id) = inbound.id() else {
         return reply.accept().await;
     };
-    let params = Object::read(inbound.params()).unwrap_or_default();
-    let Some(wanted) = params
-        .get("notifications")
-        .filter(|text| text.starts_with('{'))
-    else {
+    let Some(wanted) = wanted(inbound) else {
         let what = "`notifications` must be an object";
         return reply
             .refuse(Refusal::ParamsInvalid { what }, Some(id), None)
             .await;
     };
-    let wanted = Filter::read(wanted);
     let limit = reply.exchange.snapshot.lists.deadline;
     let mut changes = reply.exchange.live.changes.subscribe();
     let (sender, mut news) = mpsc::channel(WAITING_MAX);
@@ -119,6 +115,21 @@ async fn serve(reply: &mut Reply<'_>, ways: Vec<Way>, inbound: &Inbound) -> Resu
         return Err(Refusal::Internal.into());
     };
     reply.answer(200, write::result(id, &result)).await
+}
+
+/// What a listener asks for, as far as it said that it understands it; nothing where it asks for
+/// nothing that could be read.
+fn wanted(inbound: &Inbound) -> Option<Filter> {
+    let params = Object::read(inbound.params())?;
+    let notifications = params.get("notifications")?;
+    let mut wanted = notifications
+        .starts_with('{')
+        .then(|| Filter::read(notifications))?;
+    // One stream listens at a server for all who do: it declares what somebody declared.
+    if !capability::has_tasks(&inbound.context().capabilities) {
+        wanted.tasks.clear();
+    }
+    Some(wanted)
 }
 
 /// The notification that a list changed.

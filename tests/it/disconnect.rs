@@ -160,6 +160,19 @@ impl Held {
         opened.headers.get("mcp-session-id").map(str::to_owned)
     }
 
+    /// Cancels the call, by a message of its own.
+    async fn cancel(&self, path: &str, session: Option<&str>) {
+        let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
+            "params": { "requestId": 1 } });
+        let cancelled = post(path, cancelled.to_string());
+        let cancelled = match session {
+            Some(session) => cancelled.header("mcp-session-id", session),
+            None => cancelled,
+        };
+        let taken = wire::ask(self.gateway.address, &cancelled).await;
+        assert_eq!(taken.status, 202, "{taken:?}");
+    }
+
     /// Sends a call, and leaves once the server is at it.
     async fn leave(&self, call: &Request, begins: bool) {
         if begins {
@@ -215,6 +228,38 @@ async fn a_legacy_client_that_leaves_cancels_nothing_at_a_server_of_either_era()
     }
 }
 
+// A client that gives a call up does both at once; here the gateway has noticed that it left when it cancels.
+#[tokio::test]
+async fn a_legacy_client_that_has_left_can_still_cancel_its_call() {
+    for (path, tool) in PLACES {
+        for (era, begins) in [
+            ("legacy", false),
+            ("legacy", true),
+            ("modern", false),
+            ("modern", true),
+        ] {
+            let held = Held::start(era, begins).await;
+            let session = held.open(path).await;
+            let call = legacy_watched(path, tool, session.clone());
+            held.leave(&call, begins).await;
+            let is_left = |line: &str| {
+                let parts = [r#""method":"tools/call""#, r#""status":"cancelled""#];
+                parts.iter().all(|part| line.contains(part)).then_some(())
+            };
+            let what = format!("{era} server at {path}, begun: {begins}: the call to be left");
+            held.gateway.process.line(&what, is_left).await;
+            held.cancel(path, session.as_deref()).await;
+            if era == "modern" {
+                held.upstream.departures(1).await;
+            } else {
+                let told = held.upstream.first("notifications/cancelled").await.json();
+                let made = held.upstream.first("tools/call").await.json();
+                assert_eq!(told["params"]["requestId"], made["id"], "{what}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_modern_client_that_leaves_cancels_its_call_at_a_legacy_server() {
     for (path, tool) in PLACES {
@@ -239,13 +284,7 @@ async fn a_legacy_call_that_its_client_cancels_ends_at_a_modern_server() {
         let call = legacy_watched(path, tool, Some(session.clone()));
         let mut stream = wire::stream(held.gateway.address, &call).await;
         assert!(within("the first event", stream.event()).await.is_some());
-        let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
-            "params": { "requestId": 1 } });
-        let cancelled = post(path, cancelled.to_string()).header("mcp-session-id", &session);
-        assert_eq!(
-            wire::ask(held.gateway.address, &cancelled).await.status,
-            202
-        );
+        held.cancel(path, Some(&session)).await;
         held.upstream.departures(1).await;
         assert_eq!(within("the end", stream.event()).await, None);
     }

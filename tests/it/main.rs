@@ -35,3 +35,4 @@ mod session_store;
 mod sessions;
 mod stdio;
 mod support;
+mod tasks;

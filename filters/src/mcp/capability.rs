@@ -219,6 +219,29 @@ pub fn for_legacy(client_capabilities: &str, revision: Revision) -> String {
     sorted(&declared.write())
 }
 
+/// Whether a client or a server (its capabilities, JSON text) understands tasks.
+#[must_use]
+pub fn has_tasks(capabilities: &str) -> bool {
+    Object::read(capabilities).is_some_and(|declared| declares_tasks(&declared))
+}
+
+fn declares_tasks(declared: &Object<'_>) -> bool {
+    let extensions = declared.get("extensions").and_then(Object::read);
+    extensions.is_some_and(|all| is_ability(&all, TASKS_EXTENSION))
+}
+
+/// What a client that opens a session says it can do, less the tasks of either era: no result that
+/// it knows can be the extension's, and those of 2025-11-25 are its server's alone.
+#[must_use]
+pub fn without_tasks(client_capabilities: &str) -> String {
+    let mut declared = Object::read(client_capabilities).unwrap_or_default();
+    declared.remove("tasks");
+    edit(&mut declared, "extensions", |extensions| {
+        extensions.remove(TASKS_EXTENSION);
+    });
+    declared.write()
+}
+
 /// The union of several servers' capabilities (JSON text each), as far as a gateway can serve it to
 /// a client of `era`: tools, prompts and resources with what they announce, completions, logging,
 /// and for the modern era the tasks extension. Experimental and unknown abilities, and the tasks of
@@ -247,11 +270,7 @@ pub fn merge_servers<'a>(parts: impl IntoIterator<Item = &'a str>, era: Era) -> 
         }
         merged.set(name, union.write());
     }
-    let has_tasks = parts.iter().any(|part| {
-        let extensions = part.get("extensions").and_then(Object::read);
-        extensions.is_some_and(|all| is_ability(&all, TASKS_EXTENSION))
-    });
-    if has_tasks && era == Era::Modern {
+    if parts.iter().any(declares_tasks) && era == Era::Modern {
         merged.set("extensions", format!(r#"{{"{TASKS_EXTENSION}":{{}}}}"#));
     }
     merged.write()

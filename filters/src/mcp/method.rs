@@ -98,6 +98,13 @@ impl Method {
         }
     }
 
+    /// Whether the tasks extension of 2026-07-28 has a method of this name: [`Self::Tasks`] are those
+    /// of 2025-11-25, too.
+    #[must_use]
+    pub fn is_of_tasks_extension(name: &str) -> bool {
+        matches!(name, "tasks/get" | "tasks/update" | "tasks/cancel")
+    }
+
     /// Whether 2026-07-28 removed it: a modern request for it is answered 404 / -32601.
     #[must_use]
     pub fn is_removed_from_modern(self) -> bool {

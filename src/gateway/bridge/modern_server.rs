@@ -328,6 +328,14 @@ impl<'a> Round<'a> {
                 if input::required(result.get()).is_some() {
                     return Ok(Outcome::Input(result.get().to_owned()));
                 }
+                if !down::is_complete(result.get()) {
+                    let refusal = Refusal::UpstreamBroken {
+                        server: way.server.id.to_string(),
+                        what: "answered with a task, or what else no client of this revision takes",
+                    };
+                    reply.refuse(refusal, self.inbound.id(), None).await?;
+                    return Ok(Outcome::Answered);
+                }
                 let respelled = way.namespace().and_then(|namespace| {
                     rewrite::result(namespace, self.inbound.method, result.get())
                 });

@@ -42,11 +42,23 @@ pub(crate) struct RustClient {
 
 pub(crate) struct Handler {
     inbox: Inbox,
+    able: ClientCapabilities,
 }
 
 /// Reads a protocol type from its JSON, which is what the protocol defines.
 pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
+}
+
+/// What every client here can do.
+fn able() -> ClientCapabilities {
+    typed(json!({ "sampling": {}, "elicitation": {}, "roots": { "listChanged": true } }))
+}
+
+/// How a modern client begins.
+fn discover() -> ClientLifecycleMode {
+    let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
+    ClientLifecycleMode::Discover { preferred_versions }
 }
 
 impl Inbox {
@@ -146,9 +158,8 @@ impl ClientHandler for Handler {
     }
 
     fn get_info(&self) -> ClientConfig {
-        let able = json!({ "sampling": {}, "elicitation": {}, "roots": { "listChanged": true } });
-        let able: ClientCapabilities = typed(able);
-        let mut config = ClientConfig::new(able, Implementation::new("conduit-rust", "1.0.0"));
+        let maker = Implementation::new("conduit-rust", "1.0.0");
+        let mut config = ClientConfig::new(self.able.clone(), maker);
         config.protocol_version = ProtocolVersion::V_2025_11_25;
         config
     }
@@ -157,19 +168,29 @@ impl ClientHandler for Handler {
 impl RustClient {
     /// Connects with the `initialize` handshake.
     pub(crate) async fn legacy(url: &str) -> Self {
-        Self::connect(url, ClientLifecycleMode::Initialize).await
+        Self::connect(url, ClientLifecycleMode::Initialize, able()).await
     }
 
     /// Connects with `server/discover` and speaks 2026-07-28.
     pub(crate) async fn modern(url: &str) -> Self {
-        let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
-        Self::connect(url, ClientLifecycleMode::Discover { preferred_versions }).await
+        Self::connect(url, discover(), able()).await
     }
 
-    async fn connect(url: &str, mode: ClientLifecycleMode) -> Self {
+    /// As [`Self::modern`], and says that it understands tasks.
+    pub(crate) async fn with_tasks(url: &str) -> Self {
+        let mut able = able();
+        able.extensions = ClientCapabilities::builder()
+            .enable_tasks()
+            .build()
+            .extensions;
+        Self::connect(url, discover(), able).await
+    }
+
+    async fn connect(url: &str, mode: ClientLifecycleMode, able: ClientCapabilities) -> Self {
         let inbox = Inbox::new();
         let handler = Handler {
             inbox: inbox.clone(),
+            able,
         };
         let transport = StreamableHttpClientTransport::from_uri(url);
         let service = within("the Rust client to connect", async {

@@ -196,3 +196,42 @@ fn abilities_that_a_client_thinks_up_make_no_text_of_their_own() {
         assert_eq!(known(declared), expected);
     }
 }
+
+#[test]
+fn only_an_extension_that_is_an_object_declares_tasks() {
+    for (capabilities, expected) in [
+        (
+            r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#,
+            true,
+        ),
+        (
+            r#"{"extensions":{"io.modelcontextprotocol/tasks":true}}"#,
+            false,
+        ),
+        (r#"{"extensions":{"com.example/tasks":{}}}"#, false),
+        (r#"{"tasks":{}}"#, false),
+        ("{}", false),
+        ("not json", false),
+    ] {
+        assert_eq!(has_tasks(capabilities), expected, "{capabilities}");
+    }
+}
+
+#[test]
+fn a_client_without_tasks_keeps_all_else_that_it_declared() {
+    for (capabilities, expected) in [
+        (
+            r#"{"tasks":{"list":{}},"roots":{ "listChanged":true },"extensions":{"io.modelcontextprotocol/tasks":{},"com.example/ui":{"a":1}}}"#,
+            r#"{"roots":{ "listChanged":true },"extensions":{"com.example/ui":{"a":1}}}"#,
+        ),
+        // Some look for the name alone.
+        (
+            r#"{"extensions":{"io.modelcontextprotocol/tasks":true}}"#,
+            r#"{"extensions":{}}"#,
+        ),
+        (r#"{"x":1,"extensions":[]}"#, r#"{"x":1,"extensions":[]}"#),
+        ("not json", "{}"),
+    ] {
+        assert_eq!(without_tasks(capabilities), expected, "{capabilities}");
+    }
+}

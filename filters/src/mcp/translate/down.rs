@@ -110,6 +110,17 @@ pub fn legacy_result(method: Method, result: &str) -> String {
     object.write()
 }
 
+/// Whether a modern server's result is of the one kind that a legacy client knows. What asks for
+/// input is the bridge's to answer before.
+#[must_use]
+pub fn is_complete(result: &str) -> bool {
+    let kind = Object::read(result).and_then(|result| {
+        let kind = result.text("resultType")?;
+        Some(kind == "complete")
+    });
+    kind.unwrap_or(true)
+}
+
 fn keep_object_schemas(result: &mut Object<'_>) {
     let listed = result.get("tools").map(str::to_owned);
     let Some(tools) = listed.as_deref().and_then(object::elements) else {

@@ -265,3 +265,18 @@ fn a_log_is_wanted_from_its_threshold_on() {
         );
     }
 }
+
+#[test]
+fn a_result_is_complete_unless_it_says_that_it_is_something_else() {
+    for (result, expected) in [
+        (r#"{"content":[]}"#, true),
+        (r#"{"resultType":"complete"}"#, true),
+        (r#"{"resultType":1}"#, true),
+        ("[]", true),
+        (r#"{"resultType":"task","taskId":"t"}"#, false),
+        (r#"{"resultType":"\u0074ask"}"#, false),
+        (r#"{"resultType":"of tomorrow"}"#, false),
+    ] {
+        assert_eq!(is_complete(result), expected, "{result}");
+    }
+}
