@@ -1,0 +1,175 @@
+//! Fetches in flight: callers that want the same wait for one of them.
+//!
+//! **Invariant:** a flight lands exactly once, also where its task panics or is dropped, so that
+//! nobody waits for ever.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use filters::cache::key::Key;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::cache::entry::Origin;
+
+/// Parts that the table is split into, so that flights that have nothing to do with each other do not
+/// wait for each other.
+const PARTS: usize = 16;
+
+/// All flights, by what is fetched. `T` is what a flight brings.
+pub struct Flights<T> {
+    parts: Vec<Mutex<HashMap<Key, Arc<Flight<T>>>>>,
+    hasher: RandomState,
+}
+
+/// One fetch in flight.
+pub struct Flight<T> {
+    /// What is fetched.
+    pub origin: Origin,
+    /// When it began.
+    pub began: SystemTime,
+    n_joined: AtomicUsize,
+    landed: watch::Sender<Option<T>>,
+}
+
+/// A caller's part in a flight.
+pub enum Place<T> {
+    /// It is the first: it fetches.
+    First(Pilot<T>, Seat<T>),
+    /// It waits for the one that does.
+    Seat(Seat<T>),
+}
+
+/// The duty to land a flight.
+pub struct Pilot<T> {
+    flights: Arc<Flights<T>>,
+    key: Key,
+    flight: Arc<Flight<T>>,
+}
+
+/// What waits for a flight.
+pub struct Seat<T>(watch::Receiver<Option<T>>);
+
+/// A flight as it is shown.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// What it is stored under.
+    pub key: Key,
+    /// What is fetched.
+    pub origin: Origin,
+    /// When it began.
+    pub began: SystemTime,
+    /// How many callers wait besides the first.
+    pub n_joined: usize,
+}
+
+impl<T> Default for Flights<T> {
+    fn default() -> Self {
+        Self {
+            parts: (0..PARTS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl<T: Clone> Flights<T> {
+    /// Joins the flight of `key`, or begins it.
+    #[must_use]
+    pub fn join(self: &Arc<Self>, key: Key, origin: &Origin) -> Place<T> {
+        let mut part = self.part(&key).lock();
+        if let Some(flight) = part.get(&key) {
+            flight.n_joined.fetch_add(1, Ordering::Relaxed);
+            return Place::Seat(Seat(flight.landed.subscribe()));
+        }
+        let (landed, seat) = watch::channel(None);
+        let flight = Arc::new(Flight {
+            origin: origin.clone(),
+            began: SystemTime::now(),
+            n_joined: AtomicUsize::new(0),
+            landed,
+        });
+        part.insert(key, Arc::clone(&flight));
+        drop(part);
+        let pilot = Pilot {
+            flights: Arc::clone(self),
+            key,
+            flight,
+        };
+        Place::First(pilot, Seat(seat))
+    }
+
+    /// All flights.
+    #[must_use]
+    pub fn show(&self) -> Vec<Shown> {
+        let parts = self.parts.iter();
+        parts
+            .flat_map(|part| {
+                let part = part.lock();
+                let shown = part.iter().map(|(key, flight)| Shown {
+                    key: *key,
+                    origin: flight.origin.clone(),
+                    began: flight.began,
+                    n_joined: flight.n_joined.load(Ordering::Relaxed),
+                });
+                shown.collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.parts.iter().map(|part| part.lock().len()).sum()
+    }
+}
+
+impl<T> Flights<T> {
+    fn part(&self, key: &Key) -> &Mutex<HashMap<Key, Arc<Flight<T>>>> {
+        let hash = usize::try_from(self.hasher.hash_one(key) % PARTS as u64).unwrap_or(0);
+        // There is a part for every remainder.
+        self.parts.get(hash).unwrap_or(&self.parts[0])
+    }
+}
+
+impl<T> Pilot<T> {
+    /// Brings what was fetched to all who wait; how many do besides the first.
+    pub fn land(self, brought: T) -> usize {
+        self.leave();
+        self.flight.landed.send_replace(Some(brought));
+        self.flight.n_joined.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody waits any more.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.flight.landed.receiver_count() == 0
+    }
+
+    /// Whoever comes from here on begins a flight of their own.
+    fn leave(&self) {
+        let mut part = self.flights.part(&self.key).lock();
+        if part
+            .get(&self.key)
+            .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
+        {
+            part.remove(&self.key);
+        }
+    }
+}
+
+impl<T> Drop for Pilot<T> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl<T: Clone> Seat<T> {
+    /// What the flight brought; nothing where it came down without. Cancel-safe.
+    pub async fn landed(&mut self) -> Option<T> {
+        let landed = self.0.wait_for(Option::is_some).await.ok()?;
+        landed.clone()
+    }
+}

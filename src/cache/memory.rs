@@ -1,0 +1,372 @@
+//! The first tier: results in the gateway's own memory.
+//!
+//! Which entry goes first is decided by Pingora's LRU manager, bounded by entries and by bytes; the
+//! entries themselves stand in a map of parts. A book for each server knows what entries there are
+//! of it, so that what a write makes stale is found without looking through the rest.
+//!
+//! **Invariant:** an entry is stored only if nothing that covers it was invalidated since its fetch
+//! began: the server's book is locked for both.
+
+use std::collections::{BTreeSet, HashMap, hash_map};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Instant, SystemTime};
+
+use filters::cache::freshness::Freshness;
+use filters::cache::invalidate::{Ledger, Reach};
+use filters::cache::key::Key;
+use filters::mcp::method::Method;
+use parking_lot::{Mutex, RwLock};
+use pingora::cache::eviction::lru::Manager;
+use pingora::cache::eviction::{CacheEntryKey, EvictionManager};
+use pingora::cache::key::{CompactCacheKey, HashBinary};
+
+use crate::cache::entry::{Entry, Origin};
+
+/// Parts that the map is split into.
+const PARTS: usize = 64;
+/// Parts that the order of use is split into.
+const ORDERS: usize = 32;
+
+/// The order of use goes by use alone.
+const NO_TIME: SystemTime = SystemTime::UNIX_EPOCH;
+
+/// How much is held.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most entries.
+    pub entries_max: usize,
+    /// Most memory that all entries take, in bytes.
+    pub bytes_max: usize,
+    /// Longest result that is held, in bytes.
+    pub entry_bytes_max: usize,
+}
+
+/// The entries.
+pub struct Memory {
+    limits: Limits,
+    parts: [RwLock<Part>; PARTS],
+    order: Manager<ORDERS>,
+    books: RwLock<HashMap<Arc<str>, Arc<Mutex<Book>>>>,
+    n_entries: AtomicUsize,
+    n_evicted: AtomicU64,
+    /// The part that is looked through next for what is good for nothing any more.
+    swept: AtomicUsize,
+}
+
+/// Some of the entries, by the first half of their keys: all that the order of use knows of them.
+type Part = HashMap<HashBinary, Arc<Entry>>;
+
+/// What there is of one server.
+#[derive(Default)]
+struct Book {
+    ledger: Ledger,
+    pages: HashMap<(Method, Option<Arc<str>>), Page>,
+}
+
+/// The entries of one target.
+enum Page {
+    One(Key),
+    Many(BTreeSet<Key>),
+}
+
+/// When a fetch began, as its server's book counts: nothing that was invalidated since is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(u64);
+
+/// Why an entry was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It is too long.
+    TooLong,
+    /// What it tells was made stale while it was fetched.
+    Outdated,
+}
+
+impl Memory {
+    /// An empty memory.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            order: Manager::with_capacity_and_watermark(
+                limits.bytes_max,
+                0,
+                Some(limits.entries_max),
+            ),
+            limits,
+            parts: std::array::from_fn(|_| RwLock::default()),
+            books: RwLock::default(),
+            n_entries: AtomicUsize::new(0),
+            n_evicted: AtomicU64::new(0),
+            swept: AtomicUsize::new(0),
+        }
+    }
+
+    /// How much is held at most.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Where the server's book stands now.
+    #[must_use]
+    pub fn stamp(&self, server: &Arc<str>) -> Stamp {
+        Stamp(self.book(server).lock().ledger.stamp())
+    }
+
+    /// The entry of `key`, if it is good for anything.
+    #[must_use]
+    pub fn find(&self, key: &Key, now: Instant) -> Option<(Arc<Entry>, Freshness)> {
+        let entry = self.peek(key)?;
+        let freshness = entry.freshness(now);
+        if freshness == Freshness::Gone {
+            self.drop_if(&entry);
+            return None;
+        }
+        EvictionManager::access(&self.order, &order_key(key), entry.weight(), NO_TIME);
+        Some((entry, freshness))
+    }
+
+    /// Stores an entry whose fetch began at `stamp`.
+    ///
+    /// # Errors
+    /// Why it was not stored.
+    pub fn store(&self, entry: Arc<Entry>, stamp: Stamp) -> Result<(), Refused> {
+        if entry.text.len() > self.limits.entry_bytes_max {
+            return Err(Refused::TooLong);
+        }
+        let key = entry.key;
+        let evicted = {
+            let book = self.book(&entry.origin.server);
+            let mut book = book.lock();
+            let Origin { method, target, .. } = &entry.origin;
+            let target = target.as_deref();
+            if !book.ledger.allows(stamp.0, *method, target, &key) {
+                return Err(Refused::Outdated);
+            }
+            book.add(&entry.origin, key);
+            let weight = entry.weight();
+            if self
+                .part(&half(&key))
+                .write()
+                .insert(half(&key), entry)
+                .is_none()
+            {
+                self.n_entries.fetch_add(1, Ordering::Relaxed);
+            }
+            EvictionManager::admit(&self.order, order_key(&key), weight, NO_TIME)
+        };
+        for old in evicted {
+            self.n_evicted.fetch_add(1, Ordering::Relaxed);
+            self.evict(&old);
+        }
+        Ok(())
+    }
+
+    /// Drops all that `reach` covers of a server, and keeps whatever is being fetched of it from being
+    /// stored. How many entries there were.
+    pub fn invalidate(&self, server: &Arc<str>, reach: &Reach) -> usize {
+        let book = self.book(server);
+        let mut book = book.lock();
+        book.ledger.note(reach.clone());
+        let mut dropped = 0;
+        book.pages.retain(|(method, target), page| {
+            page.retain(|key| {
+                let is_covered = reach.covers(*method, target.as_deref(), key);
+                if is_covered {
+                    dropped += usize::from(self.forget(key).is_some());
+                }
+                !is_covered
+            })
+        });
+        dropped
+    }
+
+    /// Drops the entry of a key.
+    pub fn remove(&self, key: &Key) -> bool {
+        self.peek(key).is_some_and(|entry| {
+            let reach = Reach::Key(*key);
+            self.invalidate(&entry.origin.server, &reach) > 0
+        })
+    }
+
+    /// Drops everything, and keeps whatever is being fetched from being stored.
+    pub fn clear(&self) -> usize {
+        let servers: Vec<_> = self.books.read().keys().map(Arc::clone).collect();
+        let servers = servers.iter();
+        servers
+            .map(|server| self.invalidate(server, &Reach::Server))
+            .sum()
+    }
+
+    /// Looks through one part for entries that are good for nothing any more, and drops them.
+    pub fn sweep(&self, now: Instant) {
+        let at = self.swept.fetch_add(1, Ordering::Relaxed) % PARTS;
+        let gone: Vec<Arc<Entry>> = self.parts.get(at).map_or_else(Vec::new, |part| {
+            let part = part.read();
+            let gone = part
+                .values()
+                .filter(|entry| entry.freshness(now) == Freshness::Gone);
+            gone.map(Arc::clone).collect()
+        });
+        for entry in gone {
+            self.drop_if(&entry);
+        }
+    }
+
+    /// All entries that `is_wanted`, in the order of their keys, after `after`, at most `max`.
+    #[must_use]
+    pub fn show(
+        &self,
+        after: Option<&Key>,
+        max: usize,
+        is_wanted: impl Fn(&Entry) -> bool,
+    ) -> Vec<Arc<Entry>> {
+        let mut shown: Vec<Arc<Entry>> = Vec::new();
+        for part in &self.parts {
+            let part = part.read();
+            let wanted = part
+                .values()
+                .filter(|entry| after.is_none_or(|after| entry.key > *after) && is_wanted(entry));
+            shown.extend(wanted.map(Arc::clone));
+        }
+        shown.sort_unstable_by_key(|entry| entry.key);
+        shown.truncate(max);
+        shown
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.n_entries.load(Ordering::Relaxed)
+    }
+
+    /// The memory that all entries take, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.order.total_size()
+    }
+
+    /// How many entries had to go for others.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.n_evicted.load(Ordering::Relaxed)
+    }
+
+    fn book(&self, server: &Arc<str>) -> Arc<Mutex<Book>> {
+        if let Some(book) = self.books.read().get(server) {
+            return Arc::clone(book);
+        }
+        let mut books = self.books.write();
+        Arc::clone(books.entry(Arc::clone(server)).or_default())
+    }
+
+    fn part(&self, half: &HashBinary) -> &RwLock<Part> {
+        let [first, ..] = half;
+        let [zeroth, ..] = &self.parts;
+        // There is a part for every remainder.
+        self.parts
+            .get(usize::from(*first) % PARTS)
+            .unwrap_or(zeroth)
+    }
+
+    fn peek(&self, key: &Key) -> Option<Arc<Entry>> {
+        let half = half(key);
+        let part = self.part(&half).read();
+        part.get(&half)
+            .filter(|entry| entry.key == *key)
+            .map(Arc::clone)
+    }
+
+    /// Drops an entry, unless another has taken its place.
+    fn drop_if(&self, entry: &Arc<Entry>) {
+        let book = self.book(&entry.origin.server);
+        let mut book = book.lock();
+        if self
+            .peek(&entry.key)
+            .is_some_and(|known| Arc::ptr_eq(&known, entry))
+        {
+            self.forget(&entry.key);
+            book.remove(&entry.origin, &entry.key);
+        }
+    }
+
+    /// Drops what the order of use says is to go.
+    fn evict(&self, old: &CacheEntryKey) {
+        let half = &old.key().primary;
+        let entry = self.part(half).read().get(half).map(Arc::clone);
+        if let Some(entry) = entry {
+            self.drop_if(&entry);
+        }
+    }
+
+    /// Takes an entry out of the map and the order. Its book is locked by the caller.
+    fn forget(&self, key: &Key) -> Option<Arc<Entry>> {
+        let half = half(key);
+        let entry = self.part(&half).write().remove(&half)?;
+        self.n_entries.fetch_sub(1, Ordering::Relaxed);
+        EvictionManager::remove(&self.order, (&order_key(key)).into());
+        Some(entry)
+    }
+}
+
+impl Book {
+    fn add(&mut self, origin: &Origin, key: Key) {
+        let page = (origin.method, origin.target.clone());
+        match self.pages.entry(page) {
+            hash_map::Entry::Vacant(place) => {
+                place.insert(Page::One(key));
+            }
+            hash_map::Entry::Occupied(mut page) => page.get_mut().add(key),
+        }
+    }
+
+    fn remove(&mut self, origin: &Origin, key: &Key) {
+        let page = (origin.method, origin.target.clone());
+        if let hash_map::Entry::Occupied(mut page) = self.pages.entry(page)
+            && !page.get_mut().retain(|known| known != key)
+        {
+            page.remove();
+        }
+    }
+}
+
+impl Page {
+    fn add(&mut self, key: Key) {
+        match self {
+            Self::One(known) if *known == key => {}
+            Self::One(known) => *self = Self::Many(BTreeSet::from([*known, key])),
+            Self::Many(keys) => {
+                keys.insert(key);
+            }
+        }
+    }
+
+    /// Keeps what `is_kept`; whether anything is left.
+    fn retain(&mut self, mut is_kept: impl FnMut(&Key) -> bool) -> bool {
+        match self {
+            Self::One(key) => is_kept(key),
+            Self::Many(keys) => {
+                keys.retain(is_kept);
+                !keys.is_empty()
+            }
+        }
+    }
+}
+
+/// The first half of a key: 128 bits of a hash, which is what Pingora's keys have.
+fn half(key: &Key) -> HashBinary {
+    let mut half = HashBinary::default();
+    for (to, from) in half.iter_mut().zip(key.as_bytes()) {
+        *to = *from;
+    }
+    half
+}
+
+fn order_key(key: &Key) -> CacheEntryKey {
+    CacheEntryKey::key_only(CompactCacheKey {
+        primary: half(key),
+        variance: None,
+        user_tag: Box::default(),
+    })
+}
