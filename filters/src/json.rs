@@ -1,5 +1,6 @@
 //! JSON as text: what can be told and changed without building a tree.
 
+pub mod canonical;
 pub mod object;
 pub mod outcome;
 pub mod scan;
