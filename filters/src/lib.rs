@@ -6,6 +6,7 @@
 
 pub mod acl;
 pub mod bounds;
+pub mod cache;
 pub mod glob;
 pub mod http1;
 pub mod identity;

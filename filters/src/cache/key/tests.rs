@@ -1,0 +1,250 @@
+use super::*;
+
+const ONE: Audience<'static> = Audience::One {
+    client: "alice",
+    tenant: None,
+    credential: None,
+};
+
+fn material(params: Option<&'static str>) -> Material<'static> {
+    Material {
+        edition: b"e",
+        server: "s",
+        method: Method::ToolsCall,
+        target: Some("read"),
+        params,
+        ignored: Ignored::NONE,
+        revision: None,
+        capabilities: "",
+        group: None,
+    }
+}
+
+fn key(material: &Material<'_>) -> Option<Key> {
+    derive(material, ONE, &mut b"old".to_vec()).ok()
+}
+
+fn same(a: &'static str, b: &'static str) -> bool {
+    let (a, b) = (key(&material(Some(a))), key(&material(Some(b))));
+    a.unwrap() == b.unwrap()
+}
+
+#[test]
+fn params_that_readers_disagree_about_have_no_key() {
+    for params in [
+        "",
+        "null",
+        "[]",
+        r#"{"arguments":{"a":1,"a":2}}"#,
+        r#"{"arguments":{},"arguments":{"a":1}}"#,
+        r#"{"name":"read","name":"write"}"#,
+        r#"{"name":"read","\u006eame":"write"}"#,
+        r#"{"_meta":{},"_meta":{}}"#,
+        r#"{"x":1,"x":1}"#,
+        r#"{"_meta":{"a":1,"a":2}}"#,
+    ] {
+        assert_eq!(key(&material(Some(params))), None, "{params}");
+    }
+}
+
+/// The base, and what differs from it in one field.
+fn neighbours<'a>(base: Material<'a>, ignored: &'a Ignored) -> Vec<Material<'a>> {
+    let mut all = vec![base];
+    let mut add = |change: &dyn Fn(&mut Material<'a>)| {
+        let mut changed = base;
+        change(&mut changed);
+        all.push(changed);
+    };
+    add(&|m| m.edition = b"f");
+    add(&|m| m.server = "t");
+    add(&|m| m.method = Method::ResourcesRead);
+    add(&|m| m.target = Some("write"));
+    add(&|m| m.target = None);
+    add(&|m| m.ignored = ignored);
+    add(&|m| m.revision = Some(Revision::V2025_06_18));
+    add(&|m| m.revision = Some(Revision::V2026_07_28));
+    add(&|m| m.capabilities = "{}");
+    add(&|m| m.group = Some(""));
+    add(&|m| m.group = Some("g"));
+    for params in [
+        r#"{"arguments":{"a":2}}"#,
+        r#"{"arguments":{"a":"1"}}"#,
+        r#"{"arguments":{"a":1},"cursor":""}"#,
+        r#"{"arguments":{"a":1},"uri":"u"}"#,
+        r#"{"arguments":null}"#,
+    ] {
+        add(&|m| m.params = Some(params));
+    }
+    all
+}
+
+#[test]
+fn every_field_splits_the_cache() {
+    let base = material(Some(r#"{"arguments":{"a":1}}"#));
+    let ignored = Ignored::compile(["a"]);
+    let all = neighbours(base, &ignored);
+    let mut keys: Vec<_> = all.iter().map(|material| key(material).unwrap()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), all.len());
+}
+
+#[test]
+fn every_audience_has_a_key_of_its_own() {
+    let one = |client, tenant, credential| Audience::One {
+        client,
+        tenant,
+        credential,
+    };
+    let audiences = [
+        Audience::Everyone,
+        Audience::Tenant(""),
+        Audience::Tenant("t"),
+        one("", None, None),
+        one("t", None, None),
+        one("a", Some("t"), None),
+        one("a", None, Some("t")),
+        one("a", Some(""), Some("t")),
+        one("a", Some("t"), Some("")),
+        one("at", None, None),
+        one("a\u{c}\0\0\0\0\0\0\0\u{1}t", None, None),
+    ];
+    let prepared = Prepared::new(&material(None), &mut Vec::new()).unwrap();
+    let mut keys = audiences.map(|audience| prepared.key(audience)).to_vec();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), audiences.len());
+}
+
+#[test]
+fn text_of_one_field_does_not_run_into_the_next() {
+    let base = material(None);
+    let split = |server, target| {
+        let material = Material {
+            server,
+            target: Some(target),
+            ..base
+        };
+        key(&material).unwrap()
+    };
+    assert_ne!(split("ab", "c"), split("a", "bc"));
+    assert_ne!(split("a\u{4}", ""), split("a", "\u{4}"));
+}
+
+#[test]
+fn big_integers_are_kept_apart() {
+    assert!(!same(
+        r#"{"arguments":{"n":9007199254740993}}"#,
+        r#"{"arguments":{"n":9007199254740992}}"#
+    ));
+}
+
+#[test]
+fn order_space_escapes_and_number_spelling_do_not_split_the_cache() {
+    assert!(same(
+        r#"{"name":"read","arguments":{"b":[1.0,{"d":"\u0061","c":null}],"a":1e2}}"#,
+        r#" { "arguments" : { "a" : 100, "b" : [ 1, { "c" : null, "d" : "a" } ] }, "name" : "other spelling" } "#
+    ));
+    assert!(!same(
+        r#"{"arguments":{"a":[1,2]}}"#,
+        r#"{"arguments":{"a":[2,1]}}"#
+    ));
+}
+
+#[test]
+fn meta_does_not_count() {
+    assert!(same(
+        r#"{"_meta":{"progressToken":7},"arguments":{"a":1}}"#,
+        r#"{"arguments":{"a":1}}"#
+    ));
+    assert!(!same(r#"{"arguments":{"_meta":1}}"#, r#"{"arguments":{}}"#));
+}
+
+#[test]
+fn no_arguments_are_no_arguments_however_they_are_written() {
+    let ignored = Ignored::compile(["at", "trace.*"]);
+    let keys = [
+        None,
+        Some("{}"),
+        Some(r#"{"name":"read"}"#),
+        Some(r#"{"name":"read","arguments":{}}"#),
+        Some(r#"{"arguments":{"at":7}}"#),
+    ]
+    .map(|params| {
+        key(&Material {
+            ignored: &ignored,
+            ..material(params)
+        })
+        .unwrap()
+    });
+    assert!(keys.iter().all(|key| *key == keys[0]));
+    let left = Some(r#"{"arguments":{"at":7,"trace":{"id":1}}}"#);
+    let left = key(&Material {
+        ignored: &ignored,
+        ..material(left)
+    })
+    .unwrap();
+    assert_eq!(
+        Some(left),
+        key(&material(Some(r#"{"arguments":{"trace":{}}}"#)))
+    );
+}
+
+#[test]
+fn what_is_ignored_is_below_arguments_only() {
+    let ignored = Ignored::compile(["cursor"]);
+    let read = |params| {
+        key(&Material {
+            ignored: &ignored,
+            ..material(Some(params))
+        })
+    };
+    assert_ne!(read(r#"{"cursor":"a"}"#), read(r#"{"cursor":"b"}"#));
+    assert_eq!(
+        read(r#"{"arguments":{"cursor":"a"}}"#),
+        read(r#"{"arguments":{"cursor":"b"}}"#)
+    );
+}
+
+#[test]
+fn only_the_member_that_names_the_target_is_left_out() {
+    let list = |params| Material {
+        method: Method::ToolsList,
+        target: None,
+        ..material(Some(params))
+    };
+    assert_ne!(key(&list(r#"{"name":"a"}"#)), key(&list(r#"{"name":"b"}"#)));
+    let read = |params| Material {
+        method: Method::ResourcesRead,
+        ..material(Some(params))
+    };
+    assert_eq!(key(&read(r#"{"uri":"s+a"}"#)), key(&read("{}")));
+    assert_ne!(key(&read(r#"{"name":"a"}"#)), key(&read("{}")));
+}
+
+#[test]
+fn a_key_reads_back_from_its_digits_only() {
+    let own = key(&material(None)).unwrap();
+    assert_eq!(own.hex().len(), 64);
+    assert_eq!(Key::parse(&own.hex()), Some(own));
+    assert_eq!(Key::parse(&own.hex().to_uppercase()), Some(own));
+    let digits = "0".repeat(62);
+    for text in [
+        "",
+        "0",
+        &digits,
+        &format!("{digits}000"),
+        &format!("{digits}+0"),
+        &format!("{digits}0g"),
+        &format!("{digits}é"),
+    ] {
+        assert_eq!(Key::parse(text), None, "{text}");
+    }
+}
+
+/// A key that changes between releases empties every shared cache: that must be meant.
+#[test]
+fn keys_are_the_same_in_every_release() {
+    let own = key(&material(Some(r#"{"arguments":{"b":1,"a":"x"}}"#))).unwrap();
+    assert_eq!(own.hex(), "120318615291f4fe0bf20c579c2bfe1c10e7dd7dc82262b1b12610a9647b5e50");
+}
