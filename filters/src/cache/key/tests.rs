@@ -246,5 +246,8 @@ fn a_key_reads_back_from_its_digits_only() {
 #[test]
 fn keys_are_the_same_in_every_release() {
     let own = key(&material(Some(r#"{"arguments":{"b":1,"a":"x"}}"#))).unwrap();
-    assert_eq!(own.hex(), "120318615291f4fe0bf20c579c2bfe1c10e7dd7dc82262b1b12610a9647b5e50");
+    assert_eq!(
+        own.hex(),
+        "120318615291f4fe0bf20c579c2bfe1c10e7dd7dc82262b1b12610a9647b5e50"
+    );
 }
