@@ -25,6 +25,8 @@ pub struct Entry {
     pub ttl_span: Option<Range<usize>>,
     /// How long it is good, as its server said.
     pub ttl: Option<Duration>,
+    /// Whether its lifetime is the operator's word, not its server's.
+    pub is_operators: bool,
     /// Who may be given it.
     pub share: Share,
     /// When it was fetched, or when it would have been where another instance did.
