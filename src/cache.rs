@@ -8,6 +8,7 @@ pub mod entry;
 pub mod flight;
 pub mod hints;
 pub mod memory;
+pub mod redis;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +24,8 @@ use filters::refusal::Refusal;
 use crate::cache::entry::{Entry, Origin};
 use crate::cache::flight::Flights;
 use crate::cache::hints::Hints;
-use crate::cache::memory::{Limits, Memory, Refused, Stamp};
+use crate::cache::memory::{Limits, Memory, Stamp};
+use crate::cache::redis::{Invalidated, Redis};
 use crate::telemetry::metrics::Metrics;
 
 /// What the cache knows of one server.
@@ -41,6 +43,8 @@ pub struct Cache {
     pub is_enabled: bool,
     /// The first tier.
     pub memory: Arc<Memory>,
+    /// The second tier, where there is one.
+    pub redis: Option<Arc<Redis>>,
     /// What is being fetched.
     pub flights: Arc<Flights<Landed>>,
     counts: Counts,
@@ -82,6 +86,8 @@ pub enum Landed {
 pub enum Fate {
     /// It was in the second tier.
     Found,
+    /// It was there and is old, and there is no newer one.
+    Old,
     /// It was stored.
     Stored,
     /// It is an error that a tool reports: it is given to those who waited, and not stored.
@@ -125,10 +131,11 @@ pub struct Asked {
 impl Cache {
     /// An empty cache.
     #[must_use]
-    pub fn new(is_enabled: bool, limits: Limits) -> Self {
+    pub fn new(is_enabled: bool, limits: Limits, redis: Option<Arc<Redis>>) -> Self {
         Self {
             is_enabled,
             memory: Arc::new(Memory::new(limits)),
+            redis,
             flights: Arc::default(),
             counts: Counts::default(),
             n_joined: AtomicU64::new(0),
@@ -145,22 +152,31 @@ impl Cache {
         keys.into_iter().find_map(|key| self.memory.find(&key, now))
     }
 
-    /// Stores an entry whose fetch began at `stamp`.
-    ///
-    /// # Errors
-    /// Why it was not stored.
-    pub fn store(&self, entry: Arc<Entry>, stamp: Stamp) -> Result<(), Refused> {
-        self.memory.store(entry, stamp)
-    }
-
     /// Drops all that `reach` covers of a server. Whoever asks after this gets nothing older.
     pub async fn invalidate(&self, server: &Arc<str>, reach: &Reach) -> usize {
-        self.memory.invalidate(server, reach)
+        let dropped = self.memory.invalidate(server, reach);
+        if let Some(redis) = &self.redis {
+            let told = redis.invalidate(server, reach).await;
+            if told != Invalidated::Everywhere {
+                tracing::debug!(server.id = %server, ?told, "Not every instance is known to have heard");
+            }
+            // What was found in the second tier meanwhile may be old.
+            self.memory.invalidate(server, reach);
+        }
+        dropped
     }
 
     /// Drops the result of one key.
     pub async fn remove(&self, key: &Key) -> bool {
-        self.memory.remove(key)
+        let is_removed = self.memory.remove(key);
+        let Some(redis) = &self.redis else {
+            return is_removed;
+        };
+        let is_removed_there = redis.remove(key).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "Result could not be removed from Redis");
+            false
+        });
+        self.memory.remove(key) || is_removed || is_removed_there
     }
 
     /// Whether nothing that concerns `origin` was invalidated since `stamp`.

@@ -1,7 +1,7 @@
 //! The cache: what is in it, what is being fetched, and how to get rid of it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -9,7 +9,6 @@ use axum::http::StatusCode;
 use filters::cache::freshness::Freshness;
 use filters::cache::invalidate::Reach;
 use filters::cache::key::Key;
-use filters::cache::policy::Share;
 use filters::mcp::method::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,7 +34,7 @@ pub(super) async fn stats(State(shared): State<Arc<Shared>>) -> Json<Value> {
         ratio(asked.hits, looked_up)
     };
     let limits = cache.memory.limits();
-    Json(json!({
+    let mut stats = json!({
         "l1": {
             "hits": asked.hits,
             "misses": asked.misses,
@@ -48,7 +47,19 @@ pub(super) async fn stats(State(shared): State<Arc<Shared>>) -> Json<Value> {
             "max_bytes": limits.bytes_max,
         },
         "coalesced": cache.joined(),
-    }))
+    });
+    if let Some(redis) = &cache.redis {
+        let told = redis.stats();
+        stats["l2"] = json!({
+            "hits": told.hits,
+            "misses": told.misses,
+            "writes": told.writes,
+            "writes_coalesced": told.writes_coalesced,
+            "errors": told.errors,
+            "connected": told.connected,
+        });
+    }
+    Json(stats)
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
@@ -121,21 +132,13 @@ fn show(entry: &Entry, now: Instant) -> Value {
         "server": &*origin.server,
         "method": origin.method.label(),
         "target": origin.target.as_deref(),
-        "share": share(entry.share),
+        "share": entry.share.label(),
         "era": entry.era.label(),
         "state": state,
         "age_seconds": entry.age(now).as_secs_f64(),
         "ttl_seconds": left.as_secs_f64(),
         "size": entry.text.len(),
     })
-}
-
-fn share(share: Share) -> &'static str {
-    match share {
-        Share::Private => "private",
-        Share::Tenant => "tenant",
-        Share::Public => "public",
-    }
 }
 
 fn bad(error: &str) -> Answer {
@@ -202,8 +205,22 @@ pub(super) async fn key(State(shared): State<Arc<Shared>>, Path(key): Path<Strin
 }
 
 /// `DELETE /conduit/cache/l2/flush`: all that Redis holds.
-pub(super) async fn flush(State(_shared): State<Arc<Shared>>) -> Json<Value> {
-    Json(json!({ "flushed": false, "reason": "L2 cache not configured" }))
+pub(super) async fn flush(State(shared): State<Arc<Shared>>) -> Answer {
+    let Some(redis) = &shared.live.cache.redis else {
+        let answer = json!({ "flushed": false, "reason": "L2 cache not configured" });
+        return (StatusCode::OK, Json(answer));
+    };
+    match redis.flush().await {
+        Ok(deleted) => {
+            let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+            let answer = json!({ "flushed": true, "deleted_count": deleted, "flushed_at": now });
+            (StatusCode::OK, Json(answer))
+        }
+        Err(error) => {
+            let answer = json!({ "flushed": false, "reason": error.to_string() });
+            (StatusCode::SERVICE_UNAVAILABLE, Json(answer))
+        }
+    }
 }
 
 /// `GET /conduit/dedup/inflight`: what is being fetched, and how many wait for it.

@@ -92,7 +92,7 @@ pub(super) fn live(config: &Config) -> anyhow::Result<live::Spec> {
             ttl: sessions.parked.ttl,
         },
         store,
-        cache: cached::cache(&config.cache),
+        cache: cached::cache(&config.cache)?,
     })
 }
 

@@ -1,23 +1,40 @@
 //! From how caching is configured to how it is decided.
 
+use anyhow::Context;
 use filters::cache::freshness::Staleness;
 use filters::cache::policy::{Pattern, Policy, Share, ToolRules};
 use filters::json::canonical::ignored::Ignored;
 
 use crate::cache::Cache;
 use crate::cache::memory::Limits;
+use crate::cache::redis::{self, Redis};
 use crate::config::choice;
 use crate::config::model::cache::Cache as CacheConfig;
 use crate::config::model::server::{Cache as ServerCache, ToolCache};
 
 /// An empty cache.
-pub(super) fn cache(config: &CacheConfig) -> Cache {
+///
+/// # Errors
+/// Where Redis cannot be what the configuration says.
+pub(super) fn cache(config: &CacheConfig) -> anyhow::Result<Cache> {
     let limits = Limits {
         entries_max: config.l1_max_entries,
         bytes_max: config.l1_bytes_max,
         entry_bytes_max: config.l1_entry_bytes_max,
     };
-    Cache::new(config.enabled, limits)
+    let l2 = config.l2.as_ref().filter(|_| config.enabled);
+    let redis = l2.map(|l2| {
+        Redis::new(&redis::Spec {
+            url: l2.redis_url.expose(),
+            key_prefix: &l2.key_prefix,
+            multiplier: l2.ttl_multiplier,
+            entry_bytes_max: l2.entry_bytes_max,
+            timeout: l2.timeout,
+            lease: l2.lease,
+        })
+    });
+    let redis = redis.transpose().context("cache.l2")?;
+    Ok(Cache::new(config.enabled, limits, redis))
 }
 
 /// What may be kept of a server.

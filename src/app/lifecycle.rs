@@ -185,6 +185,11 @@ impl Caretaker {
             running.spawn(keeper::check(cluster, every, begin.clone()));
         }
         running.spawn(keeper::sweep(clusters, begin.clone()));
+        let cache = &self.shared.live.cache;
+        if let Some(redis) = &cache.redis {
+            let memory = Arc::clone(&cache.memory);
+            running.spawn(Arc::clone(redis).run(memory, begin.clone()));
+        }
         running.spawn(gateway::keeper::run(
             Arc::clone(&self.shared),
             begin.clone(),

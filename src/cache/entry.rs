@@ -28,6 +28,8 @@ pub struct Entry {
     pub ttl_span: Option<Range<usize>>,
     /// How long it is good, as its server said.
     pub ttl: Option<Duration>,
+    /// Whether its lifetime is the operator's word, not its server's.
+    pub is_operators: bool,
     /// Who may be given it.
     pub share: Share,
     /// When it was fetched, or when it would have been where another instance did.
@@ -62,6 +64,8 @@ pub struct Fresh {
     pub text: Box<str>,
     /// Who may be given it.
     pub share: Share,
+    /// Whether its lifetime is the operator's word, not its server's.
+    pub is_operators: bool,
     /// How long it is used, and how.
     pub lifetime: Lifetime,
 }
@@ -76,6 +80,7 @@ impl Entry {
             era,
             text,
             share,
+            is_operators,
             lifetime,
         } = fresh;
         Self {
@@ -85,6 +90,7 @@ impl Entry {
             text,
             ttl_span: hints.ttl_span.clone(),
             ttl: hints.ttl,
+            is_operators,
             share,
             fetched,
             lifetime,

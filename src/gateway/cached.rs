@@ -189,6 +189,7 @@ fn board(
                 order: Order::of(dispatch),
                 aside: sender,
                 delay,
+                versions: None,
             };
             live.detached.spawn(flight.run(pilot));
             Wait {
@@ -264,6 +265,7 @@ async fn land(
         (Landed::Result { entry, fate }, stale) => {
             let given = match fate {
                 Fate::Found => Given::Hit,
+                Fate::Old => Given::Stale,
                 Fate::ToolError => Given::ToolError,
                 Fate::Stored if stale.is_some() => Given::Revalidated,
                 Fate::Stored => Given::Stored { is_first },

@@ -57,6 +57,26 @@ pub enum Share {
     Public,
 }
 
+impl Share {
+    const ALL: [Self; 3] = [Self::Private, Self::Tenant, Self::Public];
+
+    /// Its name.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Tenant => "tenant",
+            Self::Public => "public",
+        }
+    }
+
+    /// The share of that name.
+    #[must_use]
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|share| share.label() == label)
+    }
+}
+
 /// What the operator says of one tool.
 #[derive(Clone, Debug, Default)]
 pub struct ToolRules {

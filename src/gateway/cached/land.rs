@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use filters::cache::admit::{self, Excluded, Hints};
-use filters::cache::freshness::{self, Lifetime};
+use filters::cache::freshness::{self, Freshness, Lifetime, Staleness};
+use filters::cache::key::Key;
 use filters::cache::policy::Share;
 use filters::mcp::revision::Era;
 use tokio::sync::mpsc;
@@ -13,6 +14,8 @@ use tokio::sync::mpsc;
 use crate::cache::entry::{Entry, Fresh};
 use crate::cache::flight::Pilot;
 use crate::cache::memory::Stamp;
+use crate::cache::redis::look_up::{Looked, Turn};
+use crate::cache::redis::versions::Versions;
 use crate::cache::{Fate, Landed};
 use crate::gateway::Ended;
 use crate::gateway::cached::fetch::{Errand, Fetched, Order};
@@ -31,6 +34,18 @@ pub(super) struct Flight {
     pub(super) aside: mpsc::Sender<String>,
     /// How long it waits before it begins.
     pub(super) delay: Duration,
+    /// What the second tier stores a result with.
+    pub(super) versions: Option<Versions>,
+}
+
+/// What the second tier said.
+#[derive(Default)]
+struct Second {
+    /// An entry, and whether it is fresh.
+    found: Option<(Arc<Entry>, bool)>,
+    versions: Option<Versions>,
+    /// The right to fetch it alone.
+    turn: Option<Turn>,
 }
 
 impl Flight {
@@ -44,6 +59,76 @@ impl Flight {
     }
 
     async fn fetch(&mut self) -> Landed {
+        let second = self.look_up().await;
+        let old = match second.found {
+            Some((entry, true)) => {
+                return Landed::Result {
+                    entry,
+                    fate: Fate::Found,
+                };
+            }
+            Some((entry, false)) => Some(entry),
+            None => None,
+        };
+        self.versions = second.versions;
+        let landed = self.ask().await;
+        // The turn is over once the result is on its way to the second tier.
+        drop(second.turn);
+        match (landed, old) {
+            (Landed::Failed { .. }, Some(entry)) => Landed::Result {
+                entry,
+                fate: Fate::Old,
+            },
+            (landed, _) => landed,
+        }
+    }
+
+    /// Looks in the second tier, and waits there for whoever fetches the same already.
+    async fn look_up(&self) -> Second {
+        let Some(redis) = &self.live.cache.redis else {
+            return Second::default();
+        };
+        let origin = &self.read.origin;
+        let keys: Vec<Key> = self.read.keys().collect();
+        let deadline = self.order.server().remote.deadline();
+        let looked = async {
+            let looked = redis.look_up(origin, &keys).await?;
+            match looked {
+                Looked {
+                    found: None,
+                    turn: Turn::Theirs,
+                    ..
+                } => redis.await_turn(origin, &keys, deadline.into()).await,
+                looked => Ok(looked),
+            }
+        };
+        match looked.await {
+            Ok(looked) => Second {
+                found: looked.found.map(|entry| self.promote(entry)),
+                versions: Some(looked.versions),
+                turn: Some(looked.turn),
+            },
+            Err(error) => {
+                tracing::debug!(%error, "Second tier is passed over");
+                Second::default()
+            }
+        }
+    }
+
+    /// Stores what the second tier had in the first, if it is fresh, and says whether it is.
+    fn promote(&self, entry: Entry) -> (Arc<Entry>, bool) {
+        let entry = Arc::new(entry);
+        let is_fresh = matches!(entry.freshness(Instant::now()), Freshness::Fresh { .. });
+        if is_fresh {
+            // Where it cannot be stored it is given all the same: it was there when it was looked for.
+            let stored = self.live.cache.memory.store(Arc::clone(&entry), self.stamp);
+            tracing::trace!(?stored, "Result comes from the second tier");
+        }
+        (entry, is_fresh)
+    }
+
+    /// Asks the server.
+    async fn ask(&mut self) -> Landed {
         let aside = std::mem::replace(&mut self.aside, mpsc::channel(1).0);
         let errand = match Errand::prepare(&self.live, &self.order, aside).await {
             Ok(errand) => errand,
@@ -131,7 +216,10 @@ impl Flight {
             let is_public = entry.share == Share::Public;
             server.cache.hints.note(method, is_public);
         }
-        let fate = match self.live.cache.store(Arc::clone(&entry), self.stamp) {
+        if let (Some(redis), Some(versions)) = (&self.live.cache.redis, &self.versions) {
+            redis.store(Arc::clone(&entry), versions);
+        }
+        let fate = match self.live.cache.memory.store(Arc::clone(&entry), self.stamp) {
             Ok(()) => Fate::Stored,
             Err(_) => Fate::Unstored,
         };
@@ -148,9 +236,20 @@ impl Flight {
             era,
             text: text.into(),
             share,
-            lifetime,
+            is_operators: read.lifetime.is_some()
+                || hints.ttl.unwrap_or_default() < lifetime.fresh(),
+            lifetime: self.within(lifetime),
         };
         Arc::new(Entry::new(fresh, hints, Instant::now()))
+    }
+
+    /// A lifetime as it may be while invalidations of other instances are not heard.
+    fn within(&self, lifetime: Lifetime) -> Lifetime {
+        let redis = self.live.cache.redis.as_ref();
+        match redis.and_then(|redis| redis.lifetime_cap()) {
+            Some(cap) => Lifetime::new(lifetime.fresh().min(cap), Staleness::default()),
+            None => lifetime,
+        }
     }
 
     /// Whoever asks for the same in a while does not wait for others first.

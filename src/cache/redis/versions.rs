@@ -1,0 +1,144 @@
+//! What the entries in Redis depend on.
+//!
+//! A server's versions are a hash: `*` for all that it gives, `m:<method>`, `t:<tool>`, `r:<uri>` and
+//! `k:<key>`. Each is a token that was never used before, or empty where nothing was invalidated yet.
+//! A stamp is what concerns one entry, joined; an entry is good while its stamp is what the versions
+//! say. So nothing counts up, and what Redis forgets makes entries invalid, never valid.
+//!
+//! Each tool and URI that is about to be fetched has a field, so that wildcards find what they cover.
+
+use std::collections::BTreeSet;
+
+use filters::cache::invalidate::Reach;
+use filters::cache::key::Key;
+use filters::glob::Glob;
+use filters::mcp::method::Method;
+
+use crate::cache::entry::Origin;
+
+/// The most fields of a server's versions. Beyond, names are no longer noted, and a wildcard, or
+/// a name that was not noted, makes all of the server invalid.
+pub(super) const FIELDS_MAX: usize = 10_000;
+
+/// The field that says that there were more names than fields.
+const MORE: &str = "more";
+
+/// What was known of an origin when it was looked up: a result that is fetched after it is stored only if
+/// nothing that concerns it was invalidated since.
+#[derive(Clone, Debug, Default)]
+pub struct Versions {
+    stamps: Vec<(Key, Box<str>)>,
+}
+
+impl Versions {
+    pub(super) fn new(keys: &[Key], stamps: Vec<String>) -> Self {
+        let stamps = stamps.into_iter().map(Into::into);
+        Self {
+            stamps: keys.iter().copied().zip(stamps).collect(),
+        }
+    }
+
+    /// The stamp of an entry; none if it was not looked up, or could not be.
+    pub(super) fn stamp(&self, key: &Key) -> Option<&str> {
+        let mut stamps = self.stamps.iter();
+        stamps.find_map(|(known, stamp)| (known == key).then_some(&**stamp))
+    }
+}
+
+/// The field that an entry's method has.
+pub(super) fn method_field(method: Method) -> String {
+    format!("m:{}", method.label())
+}
+
+/// The field that an entry's target has; empty if none.
+pub(super) fn target_field(origin: &Origin) -> String {
+    match (origin.method, origin.target.as_deref()) {
+        (Method::ToolsCall, Some(tool)) => tool_field(tool),
+        (Method::ResourcesRead, Some(uri)) => resource_field(uri),
+        (_, _) => String::new(),
+    }
+}
+
+/// The field that an entry has by itself.
+pub(super) fn key_field(key: &Key) -> String {
+    format!("k:{}", key.hex())
+}
+
+fn tool_field(tool: &str) -> String {
+    format!("t:{tool}")
+}
+
+fn resource_field(uri: &str) -> String {
+    format!("r:{uri}")
+}
+
+/// What gets new versions.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Bump<'r> {
+    /// Whether it is everything.
+    pub(super) is_whole: bool,
+    /// The fields, otherwise.
+    pub(super) fields: BTreeSet<String>,
+    /// Entries that can be dropped right away.
+    pub(super) keys: Vec<Key>,
+    tools: Vec<&'r Glob>,
+    resources: Vec<&'r Glob>,
+}
+
+impl<'r> Bump<'r> {
+    /// What `reach` names.
+    pub(super) fn of(reach: &'r Reach) -> Self {
+        let mut bump = Self::default();
+        bump.add(reach);
+        bump
+    }
+
+    fn add(&mut self, reach: &'r Reach) {
+        match reach {
+            Reach::Server => self.is_whole = true,
+            Reach::Method(method) => {
+                self.fields.insert(method_field(*method));
+            }
+            Reach::Tools(globs) => self.tools.extend(globs),
+            Reach::Tool(tool) => {
+                self.fields.insert(tool_field(tool));
+            }
+            Reach::Resources(globs) => self.resources.extend(globs),
+            Reach::Resource(uri) => {
+                self.fields.insert(resource_field(uri));
+            }
+            Reach::Key(key) => {
+                self.fields.insert(key_field(key));
+                self.keys.push(*key);
+            }
+            Reach::Union(reaches) => {
+                for reach in reaches {
+                    self.add(reach);
+                }
+            }
+        }
+    }
+
+    /// Whether it takes the names that were noted to know what is covered.
+    pub(super) fn needs_names(&self) -> bool {
+        let has_wildcards = !self.tools.is_empty() || !self.resources.is_empty();
+        has_wildcards && !self.is_whole
+    }
+
+    /// Adds what wildcards cover of all fields there are.
+    pub(super) fn cover(&mut self, fields: impl IntoIterator<Item = String>) {
+        for field in fields {
+            let is_covered = if let Some(tool) = field.strip_prefix("t:") {
+                self.tools.iter().any(|glob| glob.matches(tool))
+            } else if let Some(uri) = field.strip_prefix("r:") {
+                self.resources.iter().any(|glob| glob.matches(uri))
+            } else {
+                self.is_whole |= field == MORE;
+                false
+            };
+            if is_covered {
+                self.fields.insert(field);
+            }
+        }
+    }
+}
