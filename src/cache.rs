@@ -179,6 +179,21 @@ impl Cache {
         self.memory.remove(key) || is_removed || is_removed_there
     }
 
+    /// As [`Self::invalidate`], at once as far as this instance goes. What is left to be done is for
+    /// a task: the others are told.
+    pub fn invalidate_here(
+        self: &Arc<Self>,
+        server: &Arc<str>,
+        reach: Reach,
+    ) -> Option<impl Future<Output = ()> + Send + 'static + use<>> {
+        self.memory.invalidate(server, &reach);
+        self.redis.as_ref()?;
+        let (cache, server) = (Arc::clone(self), Arc::clone(server));
+        Some(async move {
+            cache.invalidate(&server, &reach).await;
+        })
+    }
+
     /// Whether nothing that concerns `origin` was invalidated since `stamp`.
     #[must_use]
     pub fn is_current(&self, origin: &Origin, key: &Key, stamp: Stamp) -> bool {

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod affinity;
 pub mod catalog;
+pub mod changes;
 pub mod cluster;
 pub mod connection;
 pub mod era;

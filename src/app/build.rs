@@ -229,6 +229,7 @@ impl Builder<'_> {
             transport,
             era::Verdicts::new(choice),
             self.live.background.clone(),
+            cached::ear(self.live),
         ));
         let (groups, watches) = (Arc::default(), Arc::default());
         let lists = self.config.router.lists;

@@ -1,9 +1,13 @@
 //! From how caching is configured to how it is decided.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use filters::cache::freshness::Staleness;
+use filters::cache::invalidate::Reach;
 use filters::cache::policy::{Pattern, Policy, Share, ToolRules};
 use filters::json::canonical::ignored::Ignored;
+use filters::mcp::method::Method;
 
 use crate::cache::Cache;
 use crate::cache::memory::Limits;
@@ -11,6 +15,8 @@ use crate::cache::redis::{self, Redis};
 use crate::config::choice;
 use crate::config::model::cache::Cache as CacheConfig;
 use crate::config::model::server::{Cache as ServerCache, ToolCache};
+use crate::state::live::Live;
+use crate::upstream::changes::{Change, Ear};
 
 /// An empty cache.
 ///
@@ -82,5 +88,39 @@ fn rules(tool: &ToolCache, calls: Staleness) -> ToolRules {
             .collect(),
         tags: tool.tags.clone(),
         staleness: Some(staleness),
+    }
+}
+
+/// What drops results as soon as their server says that they changed.
+pub(super) fn ear(live: &Live) -> Ear {
+    let (cache, background) = (Arc::clone(&live.cache), live.background.clone());
+    Arc::new(move |server, change| {
+        if let Some(rest) = cache.invalidate_here(server, reach(change)) {
+            background.spawn(rest);
+        }
+    })
+}
+
+fn reach(change: &Change) -> Reach {
+    match change {
+        Change::List(kind) => Reach::Method(Method::parse(kind.method())),
+        Change::Resource(uri) => Reach::Resource(uri.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use filters::mcp::list::Kind;
+
+    use super::*;
+
+    #[test]
+    fn a_list_that_changed_is_stale_whoever_has_it() {
+        for kind in Kind::ALL {
+            let Reach::Method(method) = reach(&Change::List(kind)) else {
+                panic!("one method");
+            };
+            assert_eq!(Kind::of(method), Some(kind));
+        }
     }
 }

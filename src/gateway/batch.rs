@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use filters::acl;
+use filters::json::object::Object;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
@@ -23,6 +24,8 @@ use pingora::proxy::Session;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
+use crate::gateway::cached::role::{self, Asked, Role};
+use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::client_gone;
@@ -59,7 +62,8 @@ pub(super) async fn serve(
     let mut n_owed = 0;
     for (index, entry) in entries.iter().enumerate() {
         match prepare(session, exchange, server, upstream.as_deref(), entry.get()) {
-            Ok(prepared) => {
+            Ok(mut prepared) => {
+                prepared.write = write(exchange, server, entry.get()).await;
                 n_owed += usize::from(prepared.id.is_some());
                 // A legacy client that leaves cancels nothing (E22).
                 exchange
@@ -114,6 +118,8 @@ pub(super) struct Prepared {
     pub(super) flight: Flight,
     pub(super) server: Arc<Server>,
     pub(super) id: Option<String>,
+    /// What it makes stale.
+    pub(super) write: Option<Write>,
 }
 
 /// Classifies and permits one entry; a bad one gets its error.
@@ -154,7 +160,35 @@ fn prepare(
         flight: Flight::new(Arc::clone(&server.cluster), request, permit),
         server: Arc::clone(server),
         id: id.filter(|_| is_request).map(|id| id.as_json().to_owned()),
+        write: None,
     })
+}
+
+/// What an entry makes stale.
+async fn write(exchange: &Exchange, server: &Server, text: &str) -> Option<Write> {
+    let message = Object::read(text)?;
+    let method = Method::parse(&message.text("method")?);
+    if method != Method::ToolsCall {
+        return None;
+    }
+    let params = message.get("params");
+    let target = params.and_then(Object::read)?.text("name")?.into_owned();
+    let asked = Asked {
+        method,
+        target: Some(&target),
+        params,
+        agreed: None,
+        capabilities: "{}",
+        group: None,
+        credential: None,
+        principal: &exchange.principal.client,
+    };
+    let reach = match role::find(&exchange.live, server, &asked).await {
+        Role::Write(reach) => Some(reach),
+        Role::Read(read) => read.effects,
+        Role::None | Role::Skip => None,
+    };
+    reach.map(|reach| Write::new(&exchange.live, &server.id, reach))
 }
 
 /// The next message of any entry, while the client is there.

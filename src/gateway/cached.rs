@@ -7,6 +7,7 @@
 //! fetch together with others.
 //! **Invariant:** a call that makes something stale is answered only once that is gone.
 
+pub(super) mod ear;
 mod fetch;
 pub(super) mod give;
 mod land;

@@ -264,6 +264,7 @@ pub(super) fn outward(way: &Way, message: &str) -> Option<String> {
             Some(object.write())
         }
         Body::Notification { method, .. } => {
+            way.server.remote.hear(message);
             let changed = Kind::ALL
                 .into_iter()
                 .filter(|kind| kind.changed() == method.as_ref());

@@ -14,6 +14,7 @@ use pingora_timeout::sleep;
 
 use crate::gateway::Ended;
 use crate::gateway::aftercare::Aftercare;
+use crate::gateway::cached::ear::overhear;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::relay::{Kind, NOTHING, broken, client_gone};
 use crate::telemetry::outcome::Status;
@@ -59,6 +60,9 @@ pub(super) async fn relay(
             Step::Wait => continue,
             Step::Break(error) => return Err(broken(exchange, &error)),
         };
+        if let Some(server) = exchange.snapshot.servers.get(&*care.cluster.server) {
+            overhear(server, &bytes);
+        }
         if session
             .as_downstream_mut()
             .write_response_body(bytes, is_over)

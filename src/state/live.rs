@@ -59,7 +59,7 @@ pub struct Live {
     /// What is kept together with other instances.
     pub store: Store,
     /// Results of servers, and what is being fetched.
-    pub cache: Cache,
+    pub cache: Arc<Cache>,
     /// Changes in what servers offer, as the catalogs see them.
     pub changes: broadcast::Sender<Change>,
     /// What runs beside requests and ends with the gateway.
@@ -87,7 +87,7 @@ impl Live {
             parking: Parking::new(spec.parking),
             store: spec.store,
             own_key: seal::Key::derive(&random),
-            cache: spec.cache,
+            cache: Arc::new(spec.cache),
             changes: broadcast::channel(CHANGES_MAX).0,
             background: Background::default(),
             in_flight: AtomicUsize::new(0),

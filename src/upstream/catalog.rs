@@ -9,13 +9,16 @@
 
 mod fetch;
 mod keep;
+mod listing;
+mod public;
+
+pub use listing::{Listed, Listing};
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use filters::cache::policy::Annotations;
 use filters::mcp::capability;
 use filters::mcp::list::Kind;
 use filters::mcp::mirror::Mirrors;
@@ -24,6 +27,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
 
+use crate::upstream::catalog::public::Public;
 use crate::upstream::fields::Caller;
 use crate::upstream::group::Groups;
 use crate::upstream::remote::Remote;
@@ -91,6 +95,7 @@ pub struct Catalogs {
     changes: broadcast::Sender<Change>,
     views: Mutex<LruCache<View, Arc<Catalog>>>,
     plain: OnceLock<Arc<Catalog>>,
+    public: Arc<Public>,
 }
 
 /// One view of a server.
@@ -102,6 +107,7 @@ pub struct Catalog {
     view: View,
     settings: Settings,
     changes: broadcast::Sender<Change>,
+    public: Arc<Public>,
     state: Mutex<State>,
     /// Counts what was read, well or not.
     version: watch::Sender<u64>,
@@ -128,6 +134,8 @@ struct State {
 #[derive(Default)]
 struct List {
     last: Option<Arc<Listing>>,
+    /// When it came here: one that another view had read is older than that.
+    came: Option<Instant>,
     /// It is to be read.
     is_dirty: bool,
     /// A change was told since it was read.
@@ -140,8 +148,8 @@ impl State {
     /// Whether a list was read since `since`, or cannot be read for now.
     fn is_tried(&self, kind: Kind, since: Instant) -> bool {
         self.lists.get(&kind).is_some_and(|list| {
-            let is_read = list.last.as_ref().is_some_and(|last| last.read >= since);
-            is_read || list.failure.is_some()
+            let has_come = list.came.is_some_and(|came| came >= since);
+            has_come || list.failure.is_some()
         })
     }
 
@@ -164,56 +172,6 @@ pub struct Profile {
     pub server_info: Option<String>,
 }
 
-/// One list, whole.
-#[derive(Debug)]
-pub struct Listing {
-    /// The items, JSON text each, in the server's order.
-    pub items: Vec<String>,
-    /// When it was read.
-    pub read: Instant,
-    /// How long it is good, as the server said.
-    pub ttl: Option<Duration>,
-    /// Whether the server lets anybody share it.
-    pub is_public: bool,
-    places: HashMap<String, usize>,
-    /// The tools of which some arguments stand in headers, too.
-    mirrored: HashMap<String, Arc<Mirrors>>,
-    /// What tools do, as their server says.
-    annotations: HashMap<String, Annotations>,
-}
-
-impl Listing {
-    /// Which arguments of a tool stand in headers, too; nothing where none do.
-    #[must_use]
-    pub fn mirrors(&self, tool: &str) -> Option<Arc<Mirrors>> {
-        self.mirrored.get(tool).map(Arc::clone)
-    }
-
-    /// What a tool does, as its server says; nothing where it is not in the list.
-    #[must_use]
-    pub fn annotations(&self, tool: &str) -> Option<Annotations> {
-        self.annotations.get(tool).copied()
-    }
-
-    /// The item of that name or URI.
-    #[must_use]
-    pub fn find(&self, key: &str) -> Option<&str> {
-        self.places
-            .get(key)
-            .and_then(|&at| self.items.get(at))
-            .map(String::as_str)
-    }
-}
-
-/// A list as it is given, and how good it is.
-#[derive(Clone, Debug, Default)]
-pub struct Listed {
-    /// The last good list; nothing where there never was one, or it is too old.
-    pub listing: Option<Arc<Listing>>,
-    /// Why it is not a fresh one.
-    pub failure: Option<Arc<str>>,
-}
-
 impl Catalogs {
     /// No views yet.
     #[must_use]
@@ -233,6 +191,7 @@ impl Catalogs {
             changes,
             views: Mutex::new(LruCache::new(max)),
             plain: OnceLock::new(),
+            public: Arc::default(),
         }
     }
 
@@ -257,6 +216,7 @@ impl Catalogs {
             view: view.clone(),
             settings: self.settings,
             changes: self.changes.clone(),
+            public: Arc::clone(&self.public),
             state: Mutex::default(),
             version: watch::channel(0).0,
             wake: Notify::new(),
@@ -342,6 +302,15 @@ impl Catalog {
         self.state.lock().profile.clone()
     }
 
+    /// Has changes of the lists heard, where the server tells of them, without reading any.
+    pub fn attend(&self) {
+        let mut state = self.state.lock();
+        self.note_use(&mut state, Instant::now());
+        if state.profile.is_none() && state.failure.is_none() {
+            self.wake.notify_one();
+        }
+    }
+
     /// Whether anybody asked for a list.
     #[must_use]
     pub fn is_asked(&self, kind: Kind) -> bool {
@@ -368,6 +337,7 @@ impl Catalog {
     /// Notes that the server told of a change. What was read is read again, and then told on;
     /// `false` where nothing was.
     pub fn nudge(&self, kind: Kind) -> bool {
+        self.public.forget(kind);
         let mut state = self.state.lock();
         let list = state.lists.entry(kind).or_default();
         let is_read = list.last.is_some();
@@ -381,6 +351,7 @@ impl Catalog {
     /// Reads a list anew, whatever is known of it.
     pub async fn reread(self: &Arc<Self>, kind: Kind) -> Listed {
         let now = Instant::now();
+        self.public.forget(kind);
         {
             let mut state = self.state.lock();
             let list = state.lists.entry(kind).or_default();

@@ -10,6 +10,7 @@ use filters::mcp::revision::Era;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::upstream::changes::{Change, Ear};
 use crate::upstream::cluster::Cluster;
 use crate::upstream::era::Verdicts;
 use crate::upstream::error::Error;
@@ -31,6 +32,7 @@ pub struct Remote {
     pub eras: Verdicts,
     /// What runs for it beside requests, and ends with the gateway.
     pub background: Background,
+    ear: Ear,
     serial: AtomicU64,
 }
 
@@ -81,6 +83,7 @@ impl Remote {
         transport: Transport,
         eras: Verdicts,
         background: Background,
+        ear: Ear,
     ) -> Self {
         Self {
             cluster,
@@ -89,6 +92,7 @@ impl Remote {
             transport,
             eras,
             background,
+            ear,
             serial: AtomicU64::new(1),
         }
     }
@@ -112,6 +116,14 @@ impl Remote {
         let authorization = caller.authorization.as_deref();
         let authorization = authorization.filter(|_| self.forwards_authorization);
         fields::write(&self.fields, authorization, &caller.lines, mcp)
+    }
+
+    /// Takes a message that the server sent of its own accord: whoever must know of changes before
+    /// clients do is told.
+    pub fn hear(&self, message: &str) {
+        for change in Change::read(message) {
+            (self.ear)(self.id(), &change);
+        }
     }
 
     /// A number that no other request to this server was given (E10).

@@ -262,6 +262,7 @@ impl Session {
     /// Passes on what came beside an answer or on the stream.
     fn publish(&self, message: &Bytes) {
         if let Ok(text) = std::str::from_utf8(message) {
+            self.remote.hear(text);
             let text: Arc<str> = Arc::from(text);
             if let Some(group) = self.group.get() {
                 group.send(Arc::clone(&text)).ok();

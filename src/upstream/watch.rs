@@ -357,6 +357,7 @@ fn pass(watch: &Watch, stream: &mut Stream, text: &str) {
                 .unwrap_or_default();
             if std::mem::take(&mut stream.is_late) {
                 for change in honoured.changes() {
+                    watch.remote.hear(&change);
                     // Nobody may be following any more.
                     watch.notices.send(Arc::from(change)).ok();
                 }
@@ -368,6 +369,7 @@ fn pass(watch: &Watch, stream: &mut Stream, text: &str) {
             }));
         }
         Some(_) => {
+            watch.remote.hear(text);
             watch.notices.send(Arc::from(text)).ok();
         }
         // A result ends the stream; the server asks to be asked again.

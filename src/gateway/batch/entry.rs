@@ -8,6 +8,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::sync::mpsc::Sender;
 
 use crate::gateway::batch::{News, Prepared};
+use crate::gateway::cached::write::Write;
 use crate::upstream::error::Error;
 use crate::upstream::head::Content;
 use crate::upstream::relay::Body;
@@ -17,15 +18,28 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Carries one entry, and reports everything its server says.
 pub(super) async fn fly(index: usize, prepared: Prepared, news: Sender<News>) {
-    let Prepared { flight, server, id } = prepared;
+    let Prepared {
+        flight,
+        server,
+        id,
+        write,
+    } = prepared;
     let limits = server.cluster.limits;
-    let mut entry = Entry { index, id, news };
+    let mut entry = Entry {
+        index,
+        id,
+        write,
+        news,
+    };
     let outcome = fast_timeout(limits.total, entry.run(flight, limits.header, limits.idle)).await;
     let failure = match outcome {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
         Err(_) => Error::Timeout(Phase::Total),
     };
+    if failure.is_before_sending() {
+        entry.write = None;
+    }
     tracing::debug!(error = %failure, server.id = %server.id, "Batch entry failed");
     entry.answer_with(&failure.to_refusal(&server.id)).await;
 }
@@ -34,6 +48,7 @@ struct Entry {
     index: usize,
     /// The JSON text of the id, while its answer is owed.
     id: Option<String>,
+    write: Option<Write>,
     news: Sender<News>,
 }
 
@@ -78,6 +93,9 @@ impl Entry {
     }
 
     async fn answer(&mut self, text: Bytes) {
+        if let Some(write) = self.write.take() {
+            write.settle().await;
+        }
         if self.id.take().is_some() {
             self.say(News::Answer(self.index, text)).await;
         }

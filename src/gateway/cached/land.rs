@@ -18,6 +18,7 @@ use crate::cache::redis::look_up::{Looked, Turn};
 use crate::cache::redis::versions::Versions;
 use crate::cache::{Fate, Landed};
 use crate::gateway::Ended;
+use crate::gateway::cached::ear;
 use crate::gateway::cached::fetch::{Errand, Fetched, Order};
 use crate::gateway::cached::role::Read;
 use crate::gateway::cached::write::Write;
@@ -215,6 +216,7 @@ impl Flight {
         if self.read.lifetime.is_none() {
             let is_public = entry.share == Share::Public;
             server.cache.hints.note(method, is_public);
+            ear::attend(server, method);
         }
         if let (Some(redis), Some(versions)) = (&self.live.cache.redis, &self.versions) {
             redis.store(Arc::clone(&entry), versions);

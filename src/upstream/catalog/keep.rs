@@ -211,8 +211,18 @@ impl Catalog {
                 let mut state = self.state.lock();
                 state.lists.entry(kind).or_default().is_dirty = false;
             }
+            let capabilities = &self.view.capabilities;
+            if let Some(listing) = self.public.find(kind, capabilities) {
+                self.store(kind, listing);
+                continue;
+            }
+            let stamp = self.public.stamp(kind);
             match self.read(&source, &profile, kind).await {
-                Ok(listing) => self.store(kind, listing),
+                Ok(listing) => {
+                    let listing = Arc::new(listing);
+                    self.public.keep(kind, capabilities, &listing, stamp);
+                    self.store(kind, listing);
+                }
                 Err(error @ FetchError::Answer { .. }) => {
                     is_whole = false;
                     self.miss(kind, &error);
@@ -255,7 +265,7 @@ impl Catalog {
         self.version.send_modify(|version| *version += 1);
     }
 
-    fn store(&self, kind: Kind, listing: Listing) {
+    fn store(&self, kind: Kind, listing: Arc<Listing>) {
         let is_changed = {
             let mut state = self.state.lock();
             let list = state.lists.entry(kind).or_default();
@@ -264,7 +274,8 @@ impl Catalog {
                     .last
                     .as_ref()
                     .is_some_and(|last| last.items != listing.items);
-            list.last = Some(Arc::new(listing));
+            list.last = Some(listing);
+            list.came = Some(Instant::now());
             list.failure = None;
             state.failure = None;
             is_changed
