@@ -128,6 +128,45 @@ async fn a_call_whose_headers_are_refused_is_made_again_with_the_tool_as_it_is_n
     }
 }
 
+// === lists ===
+
+#[tokio::test]
+async fn a_server_that_comes_late_is_listed_without_being_asked_for_and_listeners_are_told() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let comes = Arc::clone(&is_up);
+    let late = Upstream::start(move |request| {
+        if !comes.load(Ordering::Acquire) {
+            return vec![Step::Close];
+        }
+        match request.rpc_method().as_str() {
+            "tools/list" => tools(&request.json()["id"], &json!({})),
+            _ => friendly(request),
+        }
+    })
+    .await;
+    let here = Upstream::start(friendly).await;
+    let gateway = gateway(&[("here", &here), ("late", &late)]).await;
+    let mut stream = listen(&gateway, json!({ "toolsListChanged": true })).await;
+    let list = async || {
+        let list = modern("/mcp", &json!(1), "tools/list", json!({}));
+        wire::ask(gateway.address, &list).await.json()["result"].clone()
+    };
+    let without = list().await;
+    assert_eq!(without["tools"], json!([]), "{without}");
+    let missing = &without["_meta"]["io.conduit/servers"]["late"]["status"];
+    assert_eq!(*missing, "unavailable", "{without}");
+    assert!(late.recorded("tools/list").is_empty());
+
+    is_up.store(true, Ordering::Release);
+    late.first("tools/list").await;
+    let told = next(&mut stream).await;
+    assert_eq!(told["method"], "notifications/tools/list_changed");
+    let whole = list().await;
+    assert_eq!(whole["tools"][0]["name"], "late.any", "{whole}");
+    let missing = &whole["_meta"]["io.conduit/servers"];
+    assert_eq!(*missing, Value::Null, "{whole}");
+}
+
 // === changes ===
 
 /// A server that tells of changes until its streams are broken.

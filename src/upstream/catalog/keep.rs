@@ -259,11 +259,11 @@ impl Catalog {
         let is_changed = {
             let mut state = self.state.lock();
             let list = state.lists.entry(kind).or_default();
-            let is_changed = std::mem::take(&mut list.is_told)
-                || list
-                    .last
-                    .as_ref()
-                    .is_some_and(|last| last.items != listing.items);
+            let is_told = std::mem::take(&mut list.is_told);
+            let is_missed = std::mem::take(&mut list.is_missed) && !listing.items.is_empty();
+            let last = list.last.as_ref();
+            let is_changed =
+                is_told || is_missed || last.is_some_and(|last| last.items != listing.items);
             list.last = Some(Arc::new(listing));
             list.failure = None;
             state.failure = None;
