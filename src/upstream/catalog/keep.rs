@@ -122,6 +122,13 @@ async fn hear(ear: &mut Ear) -> Option<Arc<str>> {
     }
 }
 
+/// The pause before a failing server is tried again, before jitter; the next one is longer.
+fn back_off(retry: &mut Duration) -> Duration {
+    let pause = *retry;
+    *retry = (pause * 2).min(RETRY.1);
+    pause
+}
+
 fn jittered(period: Duration) -> Duration {
     period.mul_f64(REFRESH_PART + 0.2 * fastrand::f64())
 }
@@ -292,9 +299,7 @@ impl Catalog {
             }
             jittered(self.settings.refresh)
         } else {
-            let pause = *retry;
-            *retry = (*retry * 2).min(RETRY.1);
-            jittered(pause)
+            jittered(back_off(retry))
         };
         let failure = read.err();
         {
@@ -366,5 +371,27 @@ fn promised(profile: &Profile) -> Filter {
         prompts: tells("prompts"),
         resources: tells("resources"),
         ..Filter::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_server_is_tried_less_and_less_often_up_to_a_bound() {
+        let mut retry = RETRY.0;
+        let pauses = std::array::from_fn(|_| back_off(&mut retry).as_millis());
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn jitter_keeps_to_a_tenth_of_the_period() {
+        let period = Duration::from_secs(100);
+        for _ in 0..1_000 {
+            let pause = jittered(period);
+            assert!(pause >= period.mul_f64(REFRESH_PART), "{pause:?}");
+            assert!(pause <= period.mul_f64(1.1), "{pause:?}");
+        }
     }
 }
