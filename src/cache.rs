@@ -26,7 +26,7 @@ use crate::cache::flight::Flights;
 use crate::cache::hints::Hints;
 use crate::cache::memory::{Limits, Memory, Stamp};
 use crate::cache::redis::{Invalidated, Redis};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::cache::Cache as Metrics;
 
 /// What the cache knows of one server.
 #[derive(Default)]
@@ -203,14 +203,14 @@ impl Cache {
     /// Shows how full it is.
     pub fn show(&self, metrics: &Metrics) {
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        metrics.cache_entries.set(gauge(self.memory.count()));
-        metrics.cache_bytes.set(gauge(self.memory.bytes()));
+        metrics.entries.set(gauge(self.memory.count()));
+        metrics.bytes.set(gauge(self.memory.bytes()));
         metrics.fetches.set(gauge(self.flights.count()));
-        let evicted = self.memory.evicted();
-        let known = metrics.cache_evictions.get();
-        metrics
-            .cache_evictions
-            .inc_by(evicted.saturating_sub(known));
+        let new = self
+            .memory
+            .evicted()
+            .saturating_sub(metrics.evictions.get());
+        metrics.evictions.inc_by(new);
     }
 
     /// Counts a caller that waits for another's fetch.

@@ -196,7 +196,9 @@ impl Refusal {
         match self {
             Self::UpstreamBroken { .. } => true,
             Self::UpstreamTimeout { phase, .. } => *phase != Phase::Connect,
-            _ => false,
+            Self::Internal => true,
+            // Everything else was decided here, or where nothing could be sent.
+            other => other.status() >= 500 && !matches!(other, Self::UpstreamUnavailable { .. } | Self::UpstreamConnect { .. }),
         }
     }
 

@@ -11,7 +11,7 @@ use filters::cache::invalidate::Reach;
 use filters::cache::key::Key;
 use filters::mcp::method::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cache::entry::Entry;
 use crate::state::Shared;
@@ -34,8 +34,21 @@ pub(super) async fn stats(State(shared): State<Arc<Shared>>) -> Json<Value> {
         ratio(asked.hits, looked_up)
     };
     let limits = cache.memory.limits();
-    let mut stats = json!({
-        "l1": {
+    let l2 = cache.redis.as_ref().map(|redis| {
+        let told = redis.stats();
+        json!({
+            "hits": told.hits,
+            "misses": told.misses,
+            "writes": told.writes,
+            "writes_coalesced": told.writes_coalesced,
+            "errors": told.errors,
+            "connected": told.connected,
+        })
+    });
+    let mut stats = Map::new();
+    stats.insert(
+        "l1".to_owned(),
+        json!({
             "hits": asked.hits,
             "misses": asked.misses,
             "skips": asked.skips,
@@ -45,21 +58,13 @@ pub(super) async fn stats(State(shared): State<Arc<Shared>>) -> Json<Value> {
             "evictions": cache.memory.evicted(),
             "max_entries": limits.entries_max,
             "max_bytes": limits.bytes_max,
-        },
-        "coalesced": cache.joined(),
-    });
-    if let Some(redis) = &cache.redis {
-        let told = redis.stats();
-        stats["l2"] = json!({
-            "hits": told.hits,
-            "misses": told.misses,
-            "writes": told.writes,
-            "writes_coalesced": told.writes_coalesced,
-            "errors": told.errors,
-            "connected": told.connected,
-        });
+        }),
+    );
+    stats.insert("coalesced".to_owned(), cache.joined().into());
+    if let Some(l2) = l2 {
+        stats.insert("l2".to_owned(), l2);
     }
-    Json(stats)
+    Json(Value::Object(stats))
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {

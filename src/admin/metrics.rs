@@ -23,7 +23,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Response {
 /// Sets the gauges that say how things are now.
 fn refresh(shared: &Shared) {
     let metrics = &shared.live.metrics;
-    shared.live.cache.show(metrics);
+    shared.live.cache.show(&metrics.cache);
     for (id, server) in &shared.snapshot.load().servers {
         let is_up = server.cluster.healthy_count() > 0;
         metrics

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use filters::cache::freshness::Freshness;
 use filters::cache::key::Key;
 use filters::cache::status::Status as CacheStatus;
+use filters::mcp::revision::Era;
 use filters::refusal::Phase;
 use tokio::sync::mpsc;
 
@@ -92,6 +93,15 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
         credential: credential.as_deref(),
         principal: &inbound.principal,
     };
+    let header = |name: &str| {
+        let mut given = inbound.mirrored.iter();
+        given
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    };
+    if inbound.era == Era::Modern && !role::is_mirrored(&way.server, &asked, header) {
+        return Ok(Served::Onward);
+    }
     let found = role::find(&live, &way.server, &asked);
     let role = match reply.wait(found).await? {
         Wake::Done(role) => role,
@@ -148,7 +158,10 @@ async fn read_through(
                 fate: Fate::Unshared,
                 ..
             } if !is_first => break,
-            landed => return land(reply, dispatch, landed, is_first, stale).await,
+            landed @ (Landed::Result { .. }
+            | Landed::Error { .. }
+            | Landed::Failed { .. }
+            | Landed::Alone) => return land(reply, dispatch, landed, is_first, stale).await,
         }
     }
     Ok(alone(reply))

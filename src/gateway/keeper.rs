@@ -74,7 +74,7 @@ fn look(shared: &Arc<Shared>) {
     for _ in 0..CACHE_PARTS {
         live.cache.memory.sweep(now);
     }
-    live.cache.show(metrics);
+    live.cache.show(&metrics.cache);
 }
 
 fn gauge(count: usize) -> i64 {

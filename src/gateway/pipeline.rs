@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use filters::acl;
+use filters::acl::{self, Permit};
 use filters::cache::status::Status as CacheStatus;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
@@ -168,7 +168,8 @@ async fn post(
     }
 }
 
-/// One message to one server: passed on as it is where the server speaks its era.
+/// One message to one server: answered from the cache, or passed on as it is where the server speaks
+/// its era.
 async fn one(
     session: &mut Session,
     exchange: &mut Exchange,
@@ -187,34 +188,23 @@ async fn one(
             Some(named) => Some(sessions::find(exchange, named, scope).await?),
             None => None,
         };
-        if call.is_request() && cached::role::concerns(call.method) {
-            let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
-            match cached::quick::look(headers, exchange, &server, client.as_ref(), &call) {
-                Quick::Hit(text) => {
-                    drop(permit);
-                    return cached::quick::give(session, exchange, text).await;
-                }
-                Quick::Long => {
-                    let inbound = front::inbound(headers, exchange, &call, body.clone());
-                    return Box::pin(front::single(
-                        session, exchange, &server, client, inbound, &call,
-                    ))
-                    .await;
-                }
-                Quick::Onward => {}
-            }
-        }
+        let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
+        let is_long = match cached::quick::look(headers, exchange, &server, client.as_ref(), &call) {
+            Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,
+            Quick::Long => true,
+            Quick::Onward => false,
+        };
         if call.era == Era::Modern {
             passage::settle(exchange, headers, &server).await;
         }
-        let Some(upstream) = passage::find(&exchange.live, &call, &server, client.as_ref()) else {
+        let passage = passage::find(&exchange.live, &call, &server, client.as_ref());
+        let Some(upstream) = passage.filter(|_| !is_long) else {
             let inbound = front::inbound(headers, exchange, &call, body.clone());
             return Box::pin(front::single(
                 session, exchange, &server, client, inbound, &call,
             ))
             .await;
         };
-        let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
         if call.era == Era::Modern && call.method == Mcp::ToolsCall {
             compare(headers, &server, &call).await?;
         }
@@ -227,25 +217,7 @@ async fn one(
             is_repeatable: call.method.is_safe_to_repeat(),
             session: named,
         };
-        let kind = match (&call.message.body, call.method) {
-            (_, Mcp::SubscriptionsListen) => Kind::Listen,
-            (_, Mcp::Initialize) => Kind::Handshake,
-            (Body::Request { .. }, _) => Kind::Call,
-            (Body::Notification { .. } | Body::Response { .. }, _) => Kind::Delivery,
-        };
-        let id = call.id().map(|id| id.as_json().to_owned());
-        (
-            Errand {
-                request,
-                kind,
-                era: call.era,
-                id,
-                permit,
-            },
-            server,
-            client,
-            upstream,
-        )
+        (errand(&call, request, permit), server, client, upstream)
     };
     let _used = client.as_ref().map(|client| client.hold());
     match (
@@ -258,6 +230,21 @@ async fn one(
         (Carried::SessionLost, None) | (Carried::WrongEra, _) => server.remote.eras.doubt(),
     }
     Box::pin(again(session, exchange, &server, client, &body)).await
+}
+
+fn errand(call: &Call<'_>, request: Request, permit: Permit) -> Errand {
+    Errand {
+        request,
+        kind: match (&call.message.body, call.method) {
+            (_, Mcp::SubscriptionsListen) => Kind::Listen,
+            (_, Mcp::Initialize) => Kind::Handshake,
+            (Body::Request { .. }, _) => Kind::Call,
+            (Body::Notification { .. } | Body::Response { .. }, _) => Kind::Delivery,
+        },
+        era: call.era,
+        id: call.id().map(|id| id.as_json().to_owned()),
+        permit,
+    }
 }
 
 /// The headers of a call against its arguments, where its server cannot do it.

@@ -80,6 +80,11 @@ async fn confirm(exchange: &Exchange, session: Arc<Session>) -> Result<Arc<Sessi
             save(live, &session).await;
             Ok(session)
         }
+        // Something of it could not be saved before.
+        Ok(true) if session.is_behind() => {
+            save(live, &session).await;
+            Ok(session)
+        }
         Ok(true) => Ok(session),
         Err(error) => {
             tracing::debug!(%error, "Session could not be confirmed");
@@ -175,6 +180,8 @@ pub(super) async fn save(live: &Live, session: &Session) {
     if !live.store.is_shared() || session.over.is_cancelled() {
         return;
     }
+    // Said before it is read: what changes from here on is saved by whoever changes it.
+    session.note_behind(false);
     let opening = &session.opening;
     let upstreams = session.links().into_iter().map(|(server, link)| {
         let upstream = match link {
@@ -205,6 +212,8 @@ pub(super) async fn save(live: &Live, session: &Session) {
     match live.store.save(&session.id, &record, idle).await {
         Ok(()) => session.note_saved(),
         Err(error) => {
+            // One that is too large stays so.
+            session.note_behind(!matches!(error, store::Error::ClientTooLarge(_)));
             tracing::warn!(%error, "Session could not be shared with other instances");
         }
     }

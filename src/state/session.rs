@@ -53,6 +53,7 @@ pub struct Session {
     /// Held while a session with a server is opened.
     linking: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>>,
     is_saved: AtomicBool,
+    is_behind: AtomicBool,
     usage: Arc<Mutex<Usage>>,
     state: Mutex<State>,
     serial: AtomicU64,
@@ -125,6 +126,7 @@ impl Session {
             over: CancellationToken::new(),
             linking: Mutex::default(),
             is_saved: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
             usage: Arc::new(Mutex::new(Usage {
                 last: Instant::now(),
                 n_uses: 0,
@@ -179,6 +181,17 @@ impl Session {
     /// Notes that other instances know the session.
     pub fn note_saved(&self) {
         self.is_saved.store(true, Ordering::Release);
+    }
+
+    /// Notes whether other instances know the session as it was before something of it changed.
+    pub fn note_behind(&self, is_behind: bool) {
+        self.is_behind.store(is_behind, Ordering::Release);
+    }
+
+    /// Whether other instances know the session as it was before.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Acquire)
     }
 
     /// Whether other instances know the session, or did: one that they do not know any more has ended.

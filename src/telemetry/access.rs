@@ -211,7 +211,7 @@ mod tests {
         outcome.server = Some("s".into());
         outcome.target = Some("é".repeat(500));
         outcome.status = Status::Success;
-        outcome.cache_status = Some(CacheStatus::Skip);
+        outcome.cache_status = Some(filters::cache::status::Status::Skip);
         outcome.replica = Some(1);
         for _ in 0..100 {
             log.log(&outcome);

@@ -4,15 +4,17 @@
 //! client's invention until its server has answered a call to it with a result, and only so many
 //! are told apart.
 
+pub mod cache;
+
 use std::collections::HashSet;
 
-use filters::cache::status::Status as CacheStatus;
 use parking_lot::Mutex;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
 
+use crate::telemetry::metrics::cache::Cache;
 use crate::telemetry::outcome::{Outcome, Status};
 
 /// Most tool names told apart over all servers; the rest count as `_other`.
@@ -39,17 +41,8 @@ pub struct Metrics {
     pub parked: IntGauge,
     upstream_sessions: IntGaugeVec,
     partial: IntCounterVec,
-    cache_hits: IntCounterVec,
-    cache_misses: IntCounterVec,
-    collapsed: IntCounterVec,
-    /// Results in the first tier.
-    pub cache_entries: IntGauge,
-    /// The memory that they take, in bytes.
-    pub cache_bytes: IntGauge,
-    /// Results that had to go for others.
-    pub cache_evictions: IntCounter,
-    /// Fetches that callers wait for.
-    pub fetches: IntGauge,
+    /// What the cache did, and how full it is.
+    pub cache: Cache,
     tools: Mutex<HashSet<String>>,
 }
 
@@ -84,11 +77,6 @@ impl Metrics {
             &["server", "method", "tool"],
         )?;
         registry.register(Box::new(durations.clone()))?;
-        let cache_evictions = IntCounter::new(
-            "conduit_cache_evictions_total",
-            "Results that left the memory cache to make room",
-        )?;
-        registry.register(Box::new(cache_evictions.clone()))?;
         Ok(Self {
             requests: counter(
                 "conduit_requests_total",
@@ -131,31 +119,7 @@ impl Metrics {
                 "Aggregated lists given with old items of the server, or without any",
                 &["server", "list", "status"],
             )?,
-            cache_hits: counter(
-                "conduit_cache_hits_total",
-                "Answers given from the cache",
-                &["server", "tool"],
-            )?,
-            cache_misses: counter(
-                "conduit_cache_misses_total",
-                "Answers that could have been in the cache and were not",
-                &["server", "tool"],
-            )?,
-            collapsed: counter(
-                "conduit_dedup_coalesced_total",
-                "Requests that waited for the answer to another that asked the same",
-                &["server", "tool"],
-            )?,
-            cache_entries: plain("conduit_cache_entries", "Results in the memory cache")?,
-            cache_bytes: plain(
-                "conduit_cache_bytes",
-                "Memory that the results in the memory cache take",
-            )?,
-            cache_evictions,
-            fetches: plain(
-                "conduit_dedup_inflight",
-                "Fetches in flight that callers may wait for together",
-            )?,
+            cache: Cache::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
             registry,
         })
@@ -197,18 +161,7 @@ impl Metrics {
         self.durations
             .with_label_values(&[&server, method, &tool])
             .observe(outcome.duration.as_secs_f64());
-        let is_hit = outcome.cache_status.and_then(is_hit);
-        if let Some(is_hit) = is_hit {
-            let counter = if is_hit {
-                &self.cache_hits
-            } else {
-                &self.cache_misses
-            };
-            counter.with_label_values(&[&*server, &tool]).inc();
-        }
-        if outcome.is_collapsed {
-            self.collapsed.with_label_values(&[&*server, &tool]).inc();
-        }
+        self.cache.count(outcome, &server, &tool);
         if outcome.status == Status::Error {
             let reason = outcome.reason.unwrap_or("upstream_error");
             self.errors.with_label_values(&[&server, reason]).inc();
@@ -240,15 +193,6 @@ impl Metrics {
             return label;
         }
         "_other".to_owned()
-    }
-}
-
-/// Whether the cache had the answer; nothing where it was not asked.
-fn is_hit(status: CacheStatus) -> Option<bool> {
-    match status {
-        CacheStatus::Hit | CacheStatus::Stale => Some(true),
-        CacheStatus::Miss | CacheStatus::Revalidated | CacheStatus::SkipError => Some(false),
-        CacheStatus::Skip | CacheStatus::Bypass => None,
     }
 }
 

@@ -140,6 +140,8 @@ struct List {
     is_dirty: bool,
     /// A change was told since it was read.
     is_told: bool,
+    /// Somebody was given nothing in its place since it was read.
+    is_missed: bool,
     /// Why the last attempt failed; the server's other lists may well be good.
     failure: Option<Arc<str>>,
 }
@@ -260,10 +262,20 @@ impl Catalog {
         self.last(kind)
     }
 
-    /// The list as it was last read.
+    /// The list as it was last read. Who is given none is told of a change once there is one.
     #[must_use]
     pub fn last(&self, kind: Kind) -> Listed {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        let listed = self.listed(&state, kind);
+        if listed.listing.is_none()
+            && let Some(list) = state.lists.get_mut(&kind)
+        {
+            list.is_missed = true;
+        }
+        listed
+    }
+
+    fn listed(&self, state: &State, kind: Kind) -> Listed {
         let list = state.lists.get(&kind);
         let failure = state
             .failure
@@ -327,7 +339,8 @@ impl Catalog {
     /// Which arguments of a tool stand in headers, too; nothing where none do, or the tool is not
     /// known.
     pub async fn mirrors(self: &Arc<Self>, tool: &str) -> Option<Arc<Mirrors>> {
-        let listing = match self.last(Kind::Tools).listing {
+        let known = self.listed(&self.state.lock(), Kind::Tools).listing;
+        let listing = match known {
             Some(listing) if listing.find(tool).is_some() => listing,
             Some(_) | None => self.list(Kind::Tools).await.listing?,
         };

@@ -46,7 +46,7 @@ fn with_sessions(request: &Recorded) -> Vec<Step> {
 }
 
 struct Bed {
-    _redis: Redis,
+    redis: Redis,
     upstream: Upstream,
     one: Gateway,
     other: Gateway,
@@ -62,7 +62,7 @@ impl Bed {
         });
         let (one, other) = tokio::join!(Gateway::with(config.clone()), Gateway::with(config));
         Self {
-            _redis: redis,
+            redis,
             upstream,
             one,
             other,
@@ -129,6 +129,58 @@ async fn a_session_works_at_its_own_endpoint_only_on_either_gateway() {
         let answer = ask(gateway, &call("/mcp", "old.greet", &session)).await;
         assert_eq!(answer.status, 404, "{}", answer.text());
     }
+}
+
+#[tokio::test]
+async fn a_session_that_began_without_redis_is_shared_once_it_is_there() {
+    let mut bed = Bed::start().await;
+    bed.redis.stop();
+    let session = open(&bed.one, "/mcp").await;
+    let call = call("/mcp", "old.greet", &session);
+    assert_eq!(ask(&bed.one, &call).await.status, 200);
+    let n_opened = bed.upstream.recorded("initialize").len();
+    bed.redis.start().await;
+    until("the other gateway to know the session", || async {
+        assert_eq!(ask(&bed.one, &call).await.status, 200);
+        let there = ask(&bed.other, &call).await;
+        (there.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(bed.upstream.recorded("initialize").len(), n_opened);
+}
+
+#[tokio::test]
+async fn what_redis_did_not_take_of_a_session_it_is_given_again() {
+    let bed = Bed::start().await;
+    let session = open(&bed.one, "/mcp").await;
+    let record = async || -> Vec<u8> {
+        let names: Vec<String> = bed.redis.ask(redis::cmd("KEYS").arg("*")).await;
+        let is_record = |name: &&String| name.contains("id:");
+        let name = names.iter().find(is_record);
+        let name = name.unwrap_or_else(|| panic!("no record among {names:?}"));
+        bed.redis.ask(redis::cmd("GET").arg(name)).await
+    };
+    let before = record().await;
+    let limit = async |bytes: u64| {
+        let mut command = redis::cmd("CONFIG");
+        let command = command.arg("SET").arg("maxmemory").arg(bytes);
+        let () = bed.redis.ask(command).await;
+    };
+    // It answers, and takes nothing new.
+    limit(1).await;
+    let call = call("/mcp", "old.greet", &session);
+    assert_eq!(ask(&bed.one, &call).await.status, 200);
+    let n_opened = bed.upstream.recorded("initialize").len();
+    assert_eq!(record().await, before);
+    limit(0).await;
+    until("the record to be renewed", || async {
+        assert_eq!(ask(&bed.one, &call).await.status, 200);
+        (record().await != before).then_some(())
+    })
+    .await;
+    let there = ask(&bed.other, &call).await;
+    assert_eq!(there.status, 200, "{}", there.text());
+    assert_eq!(bed.upstream.recorded("initialize").len(), n_opened);
 }
 
 /// A modern call of the tool that asks its client, with what comes back for it.

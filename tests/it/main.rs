@@ -28,6 +28,7 @@ mod isolation;
 mod matrix;
 mod no_mcp;
 mod operations;
+mod recovery;
 mod replicas;
 mod sdk;
 mod sdk_rust;

@@ -133,7 +133,7 @@ pub(super) fn read(
     let hints = Hints {
         ttl: header.ttl_ms.map(Duration::from_millis),
         scope: None,
-        ttl_span: header.ttl_span.clone(),
+        ttl_span: header.ttl_span,
     };
     Some(Entry::new(fresh, &hints, now.checked_sub(age)?))
 }

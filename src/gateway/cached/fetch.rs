@@ -238,16 +238,16 @@ impl Errand {
                     last_event: None,
                 };
                 let sent = remote.post(&self.caller, post(mcp), body, patience);
-                Ear::Voice(Voice::Plain(sent.await?))
+                Ear::Voice(Box::new(Voice::Plain(sent.await?)))
             }
             Via::Bare => {
                 let sent = remote.post(&self.caller, post(Mcp::BARE), body, patience);
-                Ear::Voice(Voice::Plain(sent.await?))
+                Ear::Voice(Box::new(Voice::Plain(sent.await?)))
             }
             Via::Session(upstream) => {
                 let sent = upstream.send(&self.caller, body, &self.name, is_repeatable, deadline);
                 let talk = sent.await?;
-                Ear::Voice(Voice::in_session(Arc::clone(upstream), talk, None))
+                Ear::Voice(Box::new(Voice::in_session(Arc::clone(upstream), talk, None)))
             }
             Via::Group(group, context) => {
                 let needs_own = group.capabilities() != "{}" || context.log_level.is_some();
@@ -322,10 +322,12 @@ impl Errand {
 
     fn cancel(&self, ear: &Ear, reason: &str) {
         let session = match ear {
-            Ear::Voice(Voice::Session { session, .. }) => session,
+            Ear::Voice(voice) => match &**voice {
+                Voice::Session { session, .. } => session,
+                // Closing the connection says it.
+                Voice::Plain(_) => return,
+            },
             Ear::Call(call) => &call.lease.session,
-            // Closing the connection says it.
-            Ear::Voice(Voice::Plain(_)) => return,
         };
         voice::cancel(&self.way, Arc::clone(session), &self.id, reason);
     }
@@ -333,7 +335,7 @@ impl Errand {
 
 /// An answer as it comes.
 enum Ear {
-    Voice(Voice),
+    Voice(Box<Voice>),
     Call(Box<Call>),
 }
 

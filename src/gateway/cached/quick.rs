@@ -39,7 +39,7 @@ pub(in crate::gateway) fn look(
     client: Option<&Arc<Client>>,
     call: &Call<'_>,
 ) -> Quick {
-    let Some(id) = call.id() else {
+    let Some(id) = call.id().filter(|_| role::concerns(call.method)) else {
         return Quick::Onward;
     };
     if let Some(is_skipped) = role::is_apart(&exchange.live, server, call.method) {
@@ -65,6 +65,10 @@ pub(in crate::gateway) fn look(
         credential: text("authorization").filter(|_| server.forwards_authorization),
         principal: &exchange.principal.client,
     };
+    if call.era == Era::Modern && !role::is_mirrored(server, &asked, text) {
+        // Its server says what is wrong.
+        return Quick::Onward;
+    }
     let live = Arc::clone(&exchange.live);
     match role::at_once(&live, server, &asked) {
         Some(Role::None) => Quick::Onward,

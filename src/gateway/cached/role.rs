@@ -11,6 +11,7 @@ use filters::cache::invalidate::Reach;
 use filters::cache::key::{Audience, Key, Material, Prepared};
 use filters::cache::policy::{Annotations, CallPlan, Share};
 use filters::json::canonical::ignored::Ignored;
+use filters::json::object::Object;
 use filters::mcp::capability;
 use filters::mcp::list::Kind;
 use filters::mcp::method::Method;
@@ -227,6 +228,24 @@ fn read(
     })
 }
 
+/// Whether a modern call's headers say what its arguments say, as far as is known (E8). One whose do
+/// not is never answered from the cache.
+pub(in crate::gateway) fn is_mirrored<'h>(
+    server: &Server,
+    asked: &Asked<'_>,
+    header: impl Fn(&str) -> Option<&'h str>,
+) -> bool {
+    let Some(tool) = asked.target.filter(|_| asked.method == Method::ToolsCall) else {
+        return true;
+    };
+    let known = server.catalogs.plain().known(Kind::Tools);
+    let Some(mirrors) = known.and_then(|listing| listing.mirrors(tool)) else {
+        return true;
+    };
+    let params = asked.params.and_then(Object::read).unwrap_or_default();
+    mirrors.check(params.get("arguments"), header).is_ok()
+}
+
 /// What a result depends on of its revision: older ones know fewer kinds of content.
 fn generation(revision: Revision) -> Option<Revision> {
     (revision < Revision::V2025_06_18).then_some(revision)
@@ -243,12 +262,12 @@ fn known(capabilities: &str) -> Cow<'_, str> {
 /// What a server says of one of its tools.
 async fn annotations(server: &Server, asked: &Asked<'_>, tool: &str) -> Option<Annotations> {
     let plain = server.catalogs.plain();
-    if let Some(known) = of(&plain, tool) {
+    if let Some(known) = of(plain, tool) {
         return Some(known);
     }
     if !server.forwards_authorization {
         plain.list(Kind::Tools).await;
-        if let Some(known) = of(&plain, tool) {
+        if let Some(known) = of(plain, tool) {
             return Some(known);
         }
     }

@@ -125,16 +125,7 @@ impl Catalog {
         if kind == Kind::Tools {
             items.retain(|item| self.screen(item, &mut mirrored));
         }
-        let annotations = if kind == Kind::Tools {
-            let tools = items.iter();
-            let named = tools.filter_map(|item| {
-                let name = list::identify(kind, item)?.into_owned();
-                Some((name, Annotations::read(item)))
-            });
-            named.collect()
-        } else {
-            HashMap::new()
-        };
+        let annotations = annotations(kind, &items);
         let places: HashMap<String, usize> = items
             .iter()
             .enumerate()
@@ -241,6 +232,16 @@ fn offers(profile: &Profile, kind: Kind) -> bool {
 fn is_unknown_method(answer: &Answered) -> bool {
     matches!(answer, Answered::Error(error)
         if Object::read(error).is_some_and(|error| error.get("code") == Some("-32601")))
+}
+
+/// What tools do, as their server says.
+fn annotations(kind: Kind, items: &[String]) -> HashMap<String, Annotations> {
+    let tools = items.iter().filter(|_| kind == Kind::Tools);
+    let named = tools.filter_map(|item| {
+        let name = list::identify(kind, item)?.into_owned();
+        Some((name, Annotations::read(item)))
+    });
+    named.collect()
 }
 
 fn expect(method: &'static str, answer: Answered) -> Result<String, FetchError> {

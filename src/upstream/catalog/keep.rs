@@ -122,6 +122,13 @@ async fn hear(ear: &mut Ear) -> Option<Arc<str>> {
     }
 }
 
+/// The pause before a failing server is tried again, before jitter; the next one is longer.
+fn back_off(retry: &mut Duration) -> Duration {
+    let pause = *retry;
+    *retry = (pause * 2).min(RETRY.1);
+    pause
+}
+
 fn jittered(period: Duration) -> Duration {
     period.mul_f64(REFRESH_PART + 0.2 * fastrand::f64())
 }
@@ -269,11 +276,11 @@ impl Catalog {
         let is_changed = {
             let mut state = self.state.lock();
             let list = state.lists.entry(kind).or_default();
-            let is_changed = std::mem::take(&mut list.is_told)
-                || list
-                    .last
-                    .as_ref()
-                    .is_some_and(|last| last.items != listing.items);
+            let is_told = std::mem::take(&mut list.is_told);
+            let is_missed = std::mem::take(&mut list.is_missed) && !listing.items.is_empty();
+            let last = list.last.as_ref();
+            let is_changed =
+                is_told || is_missed || last.is_some_and(|last| last.items != listing.items);
             list.last = Some(listing);
             list.came = Some(Instant::now());
             list.failure = None;
@@ -303,9 +310,7 @@ impl Catalog {
             }
             jittered(self.settings.refresh)
         } else {
-            let pause = *retry;
-            *retry = (*retry * 2).min(RETRY.1);
-            jittered(pause)
+            jittered(back_off(retry))
         };
         let failure = read.err();
         {
@@ -377,5 +382,27 @@ fn promised(profile: &Profile) -> Filter {
         prompts: tells("prompts"),
         resources: tells("resources"),
         ..Filter::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_server_is_tried_less_and_less_often_up_to_a_bound() {
+        let mut retry = RETRY.0;
+        let pauses = std::array::from_fn(|_| back_off(&mut retry).as_millis());
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn jitter_keeps_to_a_tenth_of_the_period() {
+        let period = Duration::from_secs(100);
+        for _ in 0..1_000 {
+            let pause = jittered(period);
+            assert!(pause >= period.mul_f64(REFRESH_PART), "{pause:?}");
+            assert!(pause <= period.mul_f64(1.1), "{pause:?}");
+        }
     }
 }
