@@ -193,13 +193,18 @@ impl Refusal {
     /// Whether the request may have reached its server nevertheless, and done there what it says.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
-        match self {
-            Self::UpstreamBroken { .. } => true,
-            Self::UpstreamTimeout { phase, .. } => *phase != Phase::Connect,
-            Self::Internal => true,
-            // Everything else was decided here, or where nothing could be sent.
-            other => other.status() >= 500 && !matches!(other, Self::UpstreamUnavailable { .. } | Self::UpstreamConnect { .. }),
-        }
+        matches!(
+            self,
+            Self::UpstreamBroken { .. }
+                | Self::UpstreamTimeout {
+                    phase: Phase::Header | Phase::Idle | Phase::Total,
+                    ..
+                }
+                | Self::RoundsExceeded { .. }
+                | Self::CapabilityMissing { .. }
+                | Self::ClientSilent
+                | Self::Internal
+        )
     }
 
     /// The HTTP status.

@@ -189,7 +189,8 @@ async fn one(
             None => None,
         };
         let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
-        let is_long = match cached::quick::look(headers, exchange, &server, client.as_ref(), &call) {
+        let is_long = match cached::quick::look(headers, exchange, &server, client.as_ref(), &call)
+        {
             Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,
             Quick::Long => true,
             Quick::Onward => false,

@@ -247,7 +247,11 @@ impl Errand {
             Via::Session(upstream) => {
                 let sent = upstream.send(&self.caller, body, &self.name, is_repeatable, deadline);
                 let talk = sent.await?;
-                Ear::Voice(Box::new(Voice::in_session(Arc::clone(upstream), talk, None)))
+                Ear::Voice(Box::new(Voice::in_session(
+                    Arc::clone(upstream),
+                    talk,
+                    None,
+                )))
             }
             Via::Group(group, context) => {
                 let needs_own = group.capabilities() != "{}" || context.log_level.is_some();
