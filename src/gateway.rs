@@ -139,19 +139,20 @@ impl Gateway {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Exchange;
+    // Boxed: Pingora moves it from future to future, and each keeps room for it.
+    type CTX = Box<Exchange>;
 
-    fn new_ctx(&self) -> Exchange {
-        Exchange::begin(
+    fn new_ctx(&self) -> Box<Exchange> {
+        Box::new(Exchange::begin(
             self.shared.snapshot.load_full(),
             Arc::clone(&self.shared.live),
-        )
+        ))
     }
 
     async fn request_filter(
         &self,
         session: &mut Session,
-        exchange: &mut Exchange,
+        exchange: &mut Box<Exchange>,
     ) -> pingora::Result<bool> {
         match pipeline::serve(session, exchange, &self.control).await {
             Ok(()) => Ok(true),
@@ -162,7 +163,7 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(
         &self,
         _session: &mut Session,
-        _exchange: &mut Exchange,
+        _exchange: &mut Box<Exchange>,
     ) -> pingora::Result<Box<HttpPeer>> {
         // Never reached: `request_filter` answers every request.
         Error::e_explain(
@@ -175,7 +176,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         _error: &Error,
-        _exchange: &mut Exchange,
+        _exchange: &mut Box<Exchange>,
     ) -> FailToProxy {
         // Whatever could be said was said; what is left is to close the connection.
         FailToProxy {
@@ -184,17 +185,22 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    fn suppress_error_log(&self, _session: &Session, _ctx: &Exchange, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Box<Exchange>, _error: &Error) -> bool {
         // The access line tells it.
         true
     }
 
-    fn request_summary(&self, session: &Session, _ctx: &Exchange) -> String {
+    fn request_summary(&self, session: &Session, _ctx: &Box<Exchange>) -> String {
         let header = session.req_header();
         format!("{} {}", header.method, header.uri.path())
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+    async fn logging(
+        &self,
+        session: &mut Session,
+        error: Option<&Error>,
+        exchange: &mut Box<Exchange>,
+    ) {
         if let Some(written) = session.response_written() {
             exchange.outcome.http_status = written.status.as_u16();
         }

@@ -52,11 +52,16 @@ pub(super) async fn serve(
     begin(session, exchange)?;
     let path = session.req_header().uri.path().to_owned();
     let verb = session.req_header().method.clone();
+    // Each way is boxed: a stream that idles for hours holds its own future, not one with room for all.
     match (Endpoint::resolve(&path), &verb) {
         (Endpoint::Admin, _) => Box::pin(call_control(session, exchange, control)).await,
         (Endpoint::Unknown, _) => Err(Refusal::PathUnknown.into()),
-        (Endpoint::Server(id), &Method::POST) => post(session, exchange, Scope::Server(id)).await,
-        (Endpoint::Profile(id), &Method::POST) => post(session, exchange, Scope::Profile(id)).await,
+        (Endpoint::Server(id), &Method::POST) => {
+            Box::pin(post(session, exchange, Scope::Server(id))).await
+        }
+        (Endpoint::Profile(id), &Method::POST) => {
+            Box::pin(post(session, exchange, Scope::Profile(id))).await
+        }
         (Endpoint::Server(id), _) => {
             Box::pin(bodiless::serve(session, exchange, Scope::Server(id), &verb)).await
         }
@@ -385,4 +390,27 @@ pub(super) fn note(exchange: &mut Exchange, call: &Call<'_>) {
         CacheStatus::Bypass
     });
     exchange.outcome.client = Arc::clone(&exchange.principal.client);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the future that a function gives.
+    fn size_of_future<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_a_request_waits_in_has_no_room_for_the_ways_it_does_not_go() {
+        type Arguments = (
+            &'static mut Session,
+            &'static mut Exchange,
+            &'static ControlPlane,
+        );
+        let size = size_of_future(|(session, exchange, control): Arguments| {
+            serve(session, exchange, control)
+        });
+        assert!(size <= 1024, "{size} bytes, for each idle stream");
+    }
 }

@@ -95,7 +95,8 @@ pub(super) async fn carry(
         era,
         id,
         deadline: exchange.started + server.cluster.limits.total,
-        fields: if era == Era::Legacy {
+        // Only a legacy call is cancelled by a message of its own.
+        fields: if era == Era::Legacy && kind == Kind::Call {
             request.fields.clone()
         } else {
             Vec::new()

@@ -3,9 +3,11 @@
 //! **Invariant:** reading is cancel-safe: whatever was read stays in the connection, so a caller may
 //! race a read against its client leaving and go on reading afterwards.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -166,22 +168,33 @@ impl Connection {
         }
     }
 
+    /// Reads what has come, at most `room` bytes.
     async fn fill(&mut self, room: usize) -> Result<usize, Error> {
-        self.buffer.reserve(room);
-        let read = self
-            .stream
-            .read_buf(&mut self.buffer)
-            .await
-            .map_err(|error| {
-                let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
-                if is_reset && !self.received {
-                    Error::ClosedEarly
-                } else {
-                    Error::Io(error)
-                }
-            })?;
+        let read = if room > FIRST_READ_BYTES {
+            self.buffer.reserve(room);
+            self.stream.read_buf(&mut self.buffer).await
+        } else {
+            poll_fn(|context| self.poll_first(context)).await
+        };
+        let read = read.map_err(|error| {
+            let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
+            if is_reset && !self.received {
+                Error::ClosedEarly
+            } else {
+                Error::Io(error)
+            }
+        })?;
         self.received |= read > 0;
         Ok(read)
+    }
+
+    /// Reads by way of the stack: a stream that is silent for hours holds no buffer meanwhile.
+    fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = [MaybeUninit::uninit(); FIRST_READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+        self.buffer.extend_from_slice(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
     }
 
     /// Readies the connection for its next request; false where bytes that nobody asked for wait.
@@ -225,5 +238,52 @@ impl Idle {
     #[must_use]
     pub fn is_fresh(&self, now: Instant) -> bool {
         now.duration_since(self.since) < self.keep
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_waits_holds_no_buffer() {
+        let (near, mut far) = duplex(1024);
+        let mut connection = Connection::new(Box::new(near));
+        assert!(connection.read_head().now_or_never().is_none());
+        assert_eq!(connection.buffer.capacity(), 0);
+        far.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        let mut head = connection.read_head().await.unwrap();
+        assert!(
+            connection
+                .read_body(&mut head.framing)
+                .now_or_never()
+                .is_none()
+        );
+        assert!(connection.buffer.capacity() < FIRST_READ_BYTES);
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_pieces_of_any_length_is_read_whole() {
+        for length in [
+            1,
+            FIRST_READ_BYTES,
+            FIRST_READ_BYTES + 1,
+            BODY_READ_BYTES + 1,
+        ] {
+            let (near, mut far) = duplex(2 * BODY_READ_BYTES);
+            let mut connection = Connection::new(Box::new(near));
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            far.write_all(head.as_bytes()).await.unwrap();
+            far.write_all(&vec![b'x'; length]).await.unwrap();
+            let mut head = connection.read_head().await.unwrap();
+            let mut read = 0;
+            while let Some(bytes) = connection.read_body(&mut head.framing).await.unwrap() {
+                read += bytes.len();
+            }
+            assert_eq!(read, length);
+        }
     }
 }
