@@ -68,15 +68,7 @@ impl Metrics {
             registry.register(Box::new(metric.clone()))?;
             Ok::<_, prometheus::Error>(metric)
         };
-        let durations = HistogramVec::new(
-            HistogramOpts::new(
-                "conduit_request_duration_seconds",
-                "Time from a request's head to its answer's last byte",
-            )
-            .buckets(DURATION_BUCKETS_SECONDS.to_vec()),
-            &["server", "method", "tool"],
-        )?;
-        registry.register(Box::new(durations.clone()))?;
+        let durations = durations(&registry)?;
         Ok(Self {
             requests: counter(
                 "conduit_requests_total",
@@ -194,6 +186,19 @@ impl Metrics {
         }
         "_other".to_owned()
     }
+}
+
+fn durations(registry: &Registry) -> Result<HistogramVec, prometheus::Error> {
+    let options = HistogramOpts::new(
+        "conduit_request_duration_seconds",
+        "Time from a request's head to its answer's last byte",
+    );
+    let durations = HistogramVec::new(
+        options.buckets(DURATION_BUCKETS_SECONDS.to_vec()),
+        &["server", "method", "tool"],
+    )?;
+    registry.register(Box::new(durations.clone()))?;
+    Ok(durations)
 }
 
 /// A request in flight.
