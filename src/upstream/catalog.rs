@@ -356,6 +356,7 @@ impl Catalog {
         let now = Instant::now();
         {
             let mut state = self.state.lock();
+            self.note_use(&mut state, now);
             let list = state.lists.entry(kind).or_default();
             list.is_dirty = true;
             list.failure = None;
