@@ -3,6 +3,7 @@
 //! **Invariant:** the data plane is read here, never carried on: no request of a client's passes
 //! through this module.
 
+mod config;
 mod guard;
 mod health;
 mod metrics;
@@ -22,6 +23,7 @@ use serde_json::json;
 use tower::ServiceExt;
 
 use crate::config::model::gateway::Admin;
+use crate::state::reload::Reload;
 use crate::state::{ControlPlane, Shared};
 
 /// Largest answer of the control plane, in bytes.
@@ -46,13 +48,18 @@ impl From<&Admin> for Access {
 pub struct Control {
     shared: Arc<Shared>,
     access: Access,
+    reload: Reload,
 }
 
 impl Control {
-    /// A control plane over shared state.
+    /// A control plane over shared state, which has the configuration reloaded with `reload`.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, access: Access) -> Self {
-        Self { shared, access }
+    pub fn new(shared: Arc<Shared>, access: Access, reload: Reload) -> Self {
+        Self {
+            shared,
+            access,
+            reload,
+        }
     }
 
     /// What serves `/conduit/…` on the gateway's own listener.
@@ -82,6 +89,10 @@ impl Control {
         let keyed = Router::new()
             .route("/conduit/servers", get(servers::list))
             .route("/conduit/servers/{id}/refresh", post(servers::refresh))
+            .route(
+                "/conduit/config/reload",
+                post(config::reload).with_state(Arc::clone(&self.reload)),
+            )
             .route("/conduit/version", get(version::show))
             .route("/conduit/metrics", get(metrics::show))
             .fallback(unknown)

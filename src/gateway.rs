@@ -32,6 +32,7 @@ mod passage;
 mod pipeline;
 mod relay;
 mod reply;
+pub mod retire;
 mod sessions;
 mod stream;
 
@@ -141,10 +142,7 @@ impl ProxyHttp for Gateway {
     type CTX = Exchange;
 
     fn new_ctx(&self) -> Exchange {
-        Exchange::begin(
-            self.shared.snapshot.load_full(),
-            Arc::clone(&self.shared.live),
-        )
+        Exchange::begin(Arc::clone(&self.shared))
     }
 
     async fn request_filter(

@@ -15,6 +15,7 @@ use filters::rpc::parse::Id;
 use filters::rpc::write;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
 use crate::gateway::inbound::Inbound;
@@ -22,6 +23,7 @@ use crate::gateway::link::Way;
 use crate::gateway::listen::follow::follow;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::snapshot::Profile;
+use crate::upstream::catalog::Change;
 use crate::upstream::watch::filter::Filter;
 
 /// Messages that wait for a slow client before they are lost.
@@ -37,7 +39,7 @@ pub(super) async fn several(
         server: Arc::clone(server),
         naming: Some(Arc::clone(&profile.naming)),
     });
-    serve(reply, ways.collect(), inbound).await
+    serve(reply, ways.collect(), &profile.retired, inbound).await
 }
 
 /// `subscriptions/listen` at one legacy server.
@@ -46,10 +48,16 @@ pub(super) async fn single(
     way: &Way,
     inbound: &Inbound,
 ) -> Result<(), Ended> {
-    serve(reply, vec![way.clone()], inbound).await
+    serve(reply, vec![way.clone()], &way.server.retired, inbound).await
 }
 
-async fn serve(reply: &mut Reply<'_>, ways: Vec<Way>, inbound: &Inbound) -> Result<(), Ended> {
+/// Serves it until `retired`: the client listens anew, and to the servers that there are then.
+async fn serve(
+    reply: &mut Reply<'_>,
+    ways: Vec<Way>,
+    retired: &CancellationToken,
+    inbound: &Inbound,
+) -> Result<(), Ended> {
     let Some(id) = inbound.id() else {
         return reply.accept().await;
     };
@@ -83,23 +91,16 @@ async fn serve(reply: &mut Reply<'_>, ways: Vec<Way>, inbound: &Inbound) -> Resu
         honoured.write()
     );
     reply.event(&acknowledged).await?;
+    reply.exchange.user = None;
     let draining = reply.exchange.live.draining.clone();
     loop {
         let next = async {
             tokio::select! {
                 biased;
                 () = draining.cancelled() => None,
+                () = retired.cancelled() => None,
                 news = news.recv() => news.map(|message| vec![message]),
-                change = changes.recv() => Some(match change {
-                    Ok(change) => {
-                        let is_ours = ways.iter().any(|way| *way.server.id == *change.server);
-                        let changed = is_ours.then(|| changed(change.kind));
-                        changed.into_iter().collect()
-                    }
-                    // What was missed may have been a change of anything.
-                    Err(RecvError::Lagged(_)) => Kind::ALL.map(changed).into(),
-                    Err(RecvError::Closed) => Vec::new(),
-                }),
+                change = changes.recv() => Some(heard(change, &ways)),
             }
         };
         match reply.wait(next).await? {
@@ -119,6 +120,20 @@ async fn serve(reply: &mut Reply<'_>, ways: Vec<Way>, inbound: &Inbound) -> Resu
         return Err(Refusal::Internal.into());
     };
     reply.answer(200, write::result(id, &result)).await
+}
+
+/// The notifications that tell of a change.
+fn heard(change: Result<Change, RecvError>, ways: &[Way]) -> Vec<String> {
+    match change {
+        Ok(change) => {
+            let is_ours = ways.iter().any(|way| *way.server.id == *change.server);
+            let changed = is_ours.then(|| changed(change.kind));
+            changed.into_iter().collect()
+        }
+        // What was missed may have been a change of anything.
+        Err(RecvError::Lagged(_)) => Kind::ALL.map(changed).into(),
+        Err(RecvError::Closed) => Vec::new(),
+    }
 }
 
 /// The notification that a list changed.

@@ -10,6 +10,7 @@ use http::HeaderMap;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields;
 use crate::gateway::front;
+use crate::gateway::link;
 use crate::state::live::Live;
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::Server;
@@ -38,7 +39,7 @@ pub(super) fn find(
         (Era::Modern, _) => (eras.serves(Era::Modern) != Standing::No).then_some(None),
         (Era::Legacy, _) if call.method == Mcp::Initialize => None,
         (Era::Legacy, None) => (eras.serves(Era::Legacy) != Standing::No).then_some(None),
-        (Era::Legacy, Some(client)) => match client.link(&server.id)? {
+        (Era::Legacy, Some(client)) => match link::standing(client, server)? {
             Link::Legacy(upstream) => {
                 let target = call.target.as_ref().map(|target| target.name());
                 let text = call.message.text.as_bytes();

@@ -28,7 +28,7 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, answer, batch, bodiless, body, events, front, passage, sessions,
+    Ended, aggregate, answer, batch, bodiless, body, events, front, link, passage, sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
@@ -331,7 +331,9 @@ async fn several(
     match scope {
         Scope::Server(id) => {
             let server = find(exchange, id)?;
-            let link = client.as_ref().map(|client| client.link(&server.id));
+            let link = client
+                .as_ref()
+                .map(|client| link::standing(client, &server));
             match link {
                 None if server.remote.eras.serves(Era::Legacy) != Standing::No => {
                     batch::serve(session, exchange, &server, None, entries).await

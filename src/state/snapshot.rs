@@ -13,7 +13,9 @@ use filters::{acl, origin};
 
 use lru::LruCache;
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
+use crate::state::users::Users;
 use crate::upstream::catalog::{Catalogs, Listing};
 use crate::upstream::cluster::Cluster;
 use crate::upstream::fields::StaticFields;
@@ -37,6 +39,8 @@ pub struct Snapshot {
     pub body_bytes_max: usize,
     /// How long a stream may be silent before a comment keeps it alive; `None` sends none.
     pub keep_alive: Option<Duration>,
+    /// The requests that are served under it.
+    pub users: Users,
 }
 
 /// How aggregated lists are given.
@@ -58,6 +62,8 @@ pub struct Profile {
     pub naming: Arc<Naming>,
     /// The lists that were merged last.
     pub merging: Merging,
+    /// Cancelled when a reload replaced it: who listens here listens there.
+    pub retired: CancellationToken,
 }
 
 /// Most merged lists of one profile that are kept: one for each view and kind.
@@ -147,4 +153,6 @@ pub struct Server {
     pub watches: Arc<Watches>,
     /// What it offers.
     pub catalogs: Arc<Catalogs>,
+    /// Cancelled when a reload took it out: streams that only listen end then.
+    pub retired: CancellationToken,
 }

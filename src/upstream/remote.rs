@@ -29,7 +29,7 @@ pub struct Remote {
     pub transport: Transport,
     /// Which eras it speaks, as far as is known.
     pub eras: Verdicts,
-    /// What runs for it beside requests, and ends with the gateway.
+    /// What runs for it beside requests, and ends with it.
     pub background: Background,
     serial: AtomicU64,
 }
@@ -53,9 +53,13 @@ pub struct Background {
 }
 
 impl Background {
-    /// Runs `task` until it or the gateway ends.
+    /// Runs `task` until it or what it is for ends.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
+        // Whoever is dropped last may be so where nothing can be spawned any more.
+        if stop.is_cancelled() {
+            return;
+        }
         self.tasks.spawn(async move {
             stop.run_until_cancelled(task).await;
         });

@@ -28,6 +28,7 @@ mod isolation;
 mod matrix;
 mod no_mcp;
 mod operations;
+mod reload;
 mod replicas;
 mod sdk;
 mod sdk_rust;
