@@ -4,6 +4,7 @@
 //! through this module.
 
 mod cache;
+mod config;
 mod guard;
 mod health;
 mod metrics;
@@ -23,6 +24,7 @@ use serde_json::json;
 use tower::ServiceExt;
 
 use crate::config::model::gateway::Admin;
+use crate::state::reload::Reload;
 use crate::state::{ControlPlane, Shared};
 
 /// Largest answer of the control plane, in bytes.
@@ -47,13 +49,18 @@ impl From<&Admin> for Access {
 pub struct Control {
     shared: Arc<Shared>,
     access: Access,
+    reload: Reload,
 }
 
 impl Control {
-    /// A control plane over shared state.
+    /// A control plane over shared state, which has the configuration reloaded with `reload`.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, access: Access) -> Self {
-        Self { shared, access }
+    pub fn new(shared: Arc<Shared>, access: Access, reload: Reload) -> Self {
+        Self {
+            shared,
+            access,
+            reload,
+        }
     }
 
     /// What serves `/conduit/…` on the gateway's own listener.
@@ -95,6 +102,10 @@ impl Control {
             .route("/conduit/cache/key/{key}", delete(cache::key))
             .route("/conduit/cache/l2/flush", delete(cache::flush))
             .route("/conduit/dedup/inflight", get(cache::inflight))
+            .route(
+                "/conduit/config/reload",
+                post(config::reload).with_state(Arc::clone(&self.reload)),
+            )
             .route("/conduit/version", get(version::show))
             .route("/conduit/metrics", get(metrics::show))
             .fallback(unknown)

@@ -10,7 +10,9 @@ mod carrier;
 mod lifecycle;
 mod listen;
 pub mod rehearse;
+mod reload;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -24,13 +26,17 @@ use pingora::services::listening::Service;
 
 use crate::admin;
 use crate::app::adapter::ControlApp;
-use crate::app::lifecycle::{Caretaker, Signals};
+use crate::app::build::Workshop;
+use crate::app::build::parts::{Basis, Parts, servers};
+use crate::app::build::snapshot;
+use crate::app::lifecycle::{Caretaker, Signals, Work};
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::state::Shared;
 use crate::state::live::Live;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::found::Dialect;
 
 /// The read buffer of a client's connection, in bytes: a request's head fits.
 const LISTENER_READ_BYTES: usize = 4 * 1024;
@@ -38,24 +44,28 @@ const LISTENER_READ_BYTES: usize = 4 * 1024;
 /// How long Pingora waits for its runtimes once everything is drained, in seconds.
 const RUNTIME_SHUTDOWN_SECONDS: u64 = 2;
 
-/// Runs the gateway until it is told to stop.
+/// Runs the gateway until it is told to stop. `file` is where its configuration was said to be, and
+/// is read from again.
 ///
 /// # Errors
 /// Where an address cannot be listened on, or a part cannot be built.
-pub fn run(config: &Config) -> anyhow::Result<()> {
+pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     let (access, writer) =
         AccessLog::start(std::io::stdout()).context("cannot start the access log")?;
     let metrics = Metrics::new().context("cannot register the metrics")?;
     let live = Arc::new(Live::new(metrics, access, build::live(config)?));
-    let built = build::build(config, &live)?;
+    let (bell, found, requests) = reload::channel();
+    let workshop = Arc::new(Workshop::new(Arc::clone(&live), found));
+    let parts = parts(config, &workshop)?;
     let address = listen::address(&config.gateway.host, config.gateway.port)
         .with_context(|| format!("gateway.host {}", config.gateway.host))?;
     listen::probe(address).with_context(|| format!("gateway.port: cannot listen on {address}"))?;
     let shared = Arc::new(Shared {
-        snapshot: ArcSwap::from_pointee(built.snapshot),
+        snapshot: ArcSwap::from_pointee(snapshot::build(config, &servers(&parts), None)),
         live: Arc::clone(&live),
     });
-    let control = admin::Control::new(Arc::clone(&shared), admin::Access::from(&config.admin));
+    let access = admin::Access::from(&config.admin);
+    let control = admin::Control::new(Arc::clone(&shared), access, bell.reload());
 
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(config));
     let conf = Arc::clone(&server.configuration);
@@ -74,16 +84,20 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     if config.metrics.enabled {
         server.add_service(metrics_service(config, &control)?);
     }
-    let signals = Signals::new(Arc::clone(&live), config.gateway.shutdown_grace);
-    let children = lifecycle::children_runtime(n_threads(config))?;
-    let caretaker = Caretaker::new(
-        built.tasks,
-        children,
-        Arc::clone(&shared),
-        signals.stop(),
-        address,
-        banner(config),
-    );
+    let grace = config.gateway.shutdown_grace;
+    let signals = Signals::new(live, grace, workshop.stop.clone(), bell);
+    let work = Work {
+        spec: reload::Spec {
+            shared: Arc::clone(&shared),
+            workshop,
+            file: file.map(Path::to_path_buf),
+            config: config.clone(),
+            parts,
+        },
+        requests,
+        children: lifecycle::children_runtime(n_threads(config))?,
+    };
+    let caretaker = Caretaker::new(work, shared, signals.stop(), address, banner(config));
     server.add_service(background_service("caretaker", caretaker));
     server.bootstrap();
     server.run(RunArgs {
@@ -91,6 +105,16 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     });
     drop(writer);
     Ok(())
+}
+
+/// The parts of all servers.
+fn parts(config: &Config, workshop: &Workshop) -> anyhow::Result<Vec<Arc<Parts>>> {
+    let servers = config.servers.iter();
+    servers
+        .map(|server| {
+            Parts::build(workshop, Basis::of(config, server), Dialect::default()).map(Arc::new)
+        })
+        .collect()
 }
 
 /// Worker threads: as configured, else one for each core.

@@ -21,6 +21,7 @@ use crate::config::source::{Source, Variables};
 
 pub mod choice;
 pub mod compile;
+pub mod diff;
 pub mod docs;
 pub mod edition;
 pub mod inactive;

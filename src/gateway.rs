@@ -33,6 +33,7 @@ mod passage;
 mod pipeline;
 mod relay;
 mod reply;
+pub mod retire;
 mod sessions;
 mod stream;
 
@@ -143,10 +144,7 @@ impl ProxyHttp for Gateway {
     type CTX = Box<Exchange>;
 
     fn new_ctx(&self) -> Box<Exchange> {
-        Box::new(Exchange::begin(
-            self.shared.snapshot.load_full(),
-            Arc::clone(&self.shared.live),
-        ))
+        Box::new(Exchange::begin(Arc::clone(&self.shared)))
     }
 
     async fn request_filter(

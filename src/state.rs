@@ -3,10 +3,12 @@
 pub mod live;
 pub mod outlet;
 pub mod parked;
+pub mod reload;
 pub mod session;
 pub mod sessions;
 pub mod snapshot;
 pub mod store;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use futures_util::future::BoxFuture;
 
 use crate::state::live::Live;
 use crate::state::snapshot::Snapshot;
+use crate::state::users::User;
 
 /// The control plane, as the data plane sees it: requests under `/conduit` go there. Neither knows
 /// the other; `app` brings them together.
@@ -28,4 +31,18 @@ pub struct Shared {
     pub snapshot: ArcSwap<Snapshot>,
     /// What outlives a reload.
     pub live: Arc<Live>,
+}
+
+impl Shared {
+    /// Pins the configuration in force for a request.
+    #[must_use]
+    pub fn pin(&self) -> (Arc<Snapshot>, User) {
+        loop {
+            let snapshot = self.snapshot.load_full();
+            // One that was just replaced lets nobody in; the next one is there already.
+            if let Some(user) = snapshot.users.join() {
+                return (snapshot, user);
+            }
+        }
+    }
 }

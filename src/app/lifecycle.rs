@@ -14,17 +14,15 @@ use pingora::server::{ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::background::BackgroundService;
 use sd_notify::NotifyState;
 use tokio::net::TcpStream;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::build::Tasks;
+use crate::app::reload::{Bell, Reloader, Requests, Spec};
 use crate::gateway;
 use crate::state::Shared;
 use crate::state::live::Live;
-use crate::upstream::keeper;
 
 /// How often a drain looks whether it is done.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
@@ -47,16 +45,28 @@ pub(super) struct Signals {
     live: Arc<Live>,
     grace: Duration,
     stop: Stop,
+    bell: Bell,
 }
 
 impl Signals {
-    pub(super) fn new(live: Arc<Live>, grace: Duration) -> Self {
+    /// Signals of a gateway whose background ends with `begin`.
+    pub(super) fn new(
+        live: Arc<Live>,
+        grace: Duration,
+        begin: CancellationToken,
+        bell: Bell,
+    ) -> Self {
         let stop = Stop {
             up: live.up.clone(),
-            begin: CancellationToken::new(),
+            begin,
             done: CancellationToken::new(),
         };
-        Self { live, grace, stop }
+        Self {
+            live,
+            grace,
+            stop,
+            bell,
+        }
     }
 
     pub(super) fn stop(&self) -> Stop {
@@ -107,10 +117,7 @@ impl ShutdownSignalWatch for Signals {
         loop {
             tokio::select! {
                 () = either(&mut terminate, &mut interrupt) => break,
-                // Left alone, it would end the process.
-                _ = hangup.recv() => {
-                    tracing::warn!("SIGHUP is ignored: restart to apply a changed configuration");
-                }
+                _ = hangup.recv() => self.bell.ring(),
             }
         }
         tokio::select! {
@@ -143,24 +150,33 @@ pub(super) fn children_runtime(n_threads: usize) -> std::io::Result<Runtime> {
 
 /// Runs everything that is not a request.
 pub(super) struct Caretaker {
-    tasks: Mutex<Option<(Tasks, Runtime)>>,
+    work: Mutex<Option<Work>>,
     shared: Arc<Shared>,
     stop: Stop,
     address: SocketAddr,
     banner: String,
 }
 
+/// What a caretaker runs.
+pub(super) struct Work {
+    /// The servers.
+    pub(super) spec: Spec,
+    /// Reloads that are asked for.
+    pub(super) requests: Requests,
+    /// Where children are looked after.
+    pub(super) children: Runtime,
+}
+
 impl Caretaker {
     pub(super) fn new(
-        tasks: Tasks,
-        children: Runtime,
+        work: Work,
         shared: Arc<Shared>,
         stop: Stop,
         address: SocketAddr,
         banner: String,
     ) -> Self {
         Self {
-            tasks: Mutex::new(Some((tasks, children))),
+            work: Mutex::new(Some(work)),
             shared,
             stop,
             address,
@@ -168,49 +184,26 @@ impl Caretaker {
         }
     }
 
-    async fn run(&self, tasks: Tasks, children: &Runtime) {
-        let begin = &self.stop.begin;
-        let Tasks {
-            clusters,
-            checked,
-            supervisors,
-            runtime,
-        } = tasks;
-        let mut running = JoinSet::new();
-        for supervisor in &supervisors {
-            let supervised = supervise(Arc::clone(supervisor), begin.clone());
-            running.spawn_on(supervised, children.handle());
-        }
-        for (cluster, every) in checked {
-            running.spawn(keeper::check(cluster, every, begin.clone()));
-        }
-        running.spawn(keeper::sweep(clusters, begin.clone()));
+    async fn run(&self, spec: Spec, requests: Requests, children: Handle) {
+        let mut reloader = Reloader::new(spec, children);
+        let keeping = gateway::keeper::run(Arc::clone(&self.shared), self.stop.begin.clone());
+        let keeping = tokio::spawn(keeping);
         let cache = &self.shared.live.cache;
-        if let Some(redis) = &cache.redis {
+        let second_tier = cache.redis.as_ref().map(|redis| {
             let memory = Arc::clone(&cache.memory);
-            running.spawn(Arc::clone(redis).run(memory, begin.clone()));
-        }
-        running.spawn(gateway::keeper::run(
-            Arc::clone(&self.shared),
-            begin.clone(),
-        ));
-        let listening = async {
-            for supervisor in &supervisors {
-                supervisor.listening().await;
-            }
-        };
-        let listening = timeout(LISTEN_MAX, begin.run_until_cancelled(listening));
-        if listening.await.is_err() {
-            tracing::error!("Not every supervised server can be reached");
-        }
+            tokio::spawn(Arc::clone(redis).run(memory, self.stop.begin.clone()))
+        });
+        reloader.start().await;
         self.stop.up.cancel();
         self.announce().await;
-        while let Some(ended) = running.join_next().await {
-            if let Err(error) = ended {
+        reloader.run(requests).await;
+        self.stop.begin.cancelled().await;
+        reloader.end().await;
+        for task in [Some(keeping), second_tier].into_iter().flatten() {
+            if let Err(error) = task.await {
                 tracing::error!(%error, "Background task failed");
             }
         }
-        drop(runtime);
     }
 
     /// Tells whoever waits that requests are served.
@@ -231,7 +224,7 @@ impl Caretaker {
             tracing::error!(address = %self.address, "The listener did not come up");
             return;
         }
-        notify(&[NotifyState::Ready]);
+        notify_ready();
         // A closed standard error is no reason not to serve.
         if write!(std::io::stderr().lock(), "{}", self.banner).is_err() {
             tracing::debug!("Standard error is closed");
@@ -239,26 +232,31 @@ impl Caretaker {
     }
 }
 
-pub(super) async fn supervise(
-    supervisor: Arc<crate::stdio::supervisor::Supervisor>,
-    shutdown: CancellationToken,
-) {
-    if let Err(error) = supervisor.run(shutdown).await {
-        tracing::error!(%error, "Server cannot be offered");
-    }
-}
-
 #[async_trait]
 impl BackgroundService for Caretaker {
     async fn start(&self, _shutdown: ShutdownWatch) {
-        let tasks = self.tasks.lock().take();
-        if let Some((tasks, children)) = tasks {
-            self.run(tasks, &children).await;
+        let work = self.work.lock().take();
+        if let Some(work) = work {
+            let children = work.children.handle().clone();
+            self.run(work.spec, work.requests, children).await;
             // All its tasks have ended; a runtime cannot be dropped where another one runs.
-            children.shutdown_background();
+            work.children.shutdown_background();
         }
         self.stop.done.cancel();
     }
+}
+
+/// Tells systemd that the configuration is being reloaded.
+pub(super) fn notify_reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "systemd could not be notified"),
+    }
+}
+
+/// Tells systemd that requests are served under the configuration that there is.
+pub(super) fn notify_ready() {
+    notify(&[NotifyState::Ready]);
 }
 
 fn notify(states: &[NotifyState<'_>]) {

@@ -8,9 +8,11 @@ use anyhow::Context;
 use filters::mcp::list::Kind;
 use filters::route::merge::{self, Conflict, Source};
 use futures_util::future::join_all;
-use tokio_util::sync::CancellationToken;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
-use crate::app::build;
+use crate::app::build::parts::{Basis, Parts, servers};
+use crate::app::build::{self, Workshop};
 use crate::app::lifecycle;
 use crate::config::Config;
 use crate::state::live::Live;
@@ -19,6 +21,7 @@ use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::catalog::{Listing, View};
 use crate::upstream::fields::Caller;
+use crate::upstream::found::Dialect;
 
 /// How long children have to end afterwards.
 const END_MAX: Duration = Duration::from_secs(15);
@@ -30,6 +33,31 @@ pub struct Names {
     pub conflicts: Vec<(Kind, Conflict)>,
     /// Servers that did not give a list, and why.
     pub unread: Vec<(String, String)>,
+}
+
+impl Names {
+    /// What makes them unusable, one line for each ambiguous name.
+    pub fn errors(&self) -> impl Iterator<Item = String> {
+        self.conflicts.iter().map(|(kind, conflict)| {
+            let [one, other] = &conflict.servers;
+            format!(
+                "router.namespace_strategy: {} {:?} is ambiguous: servers {one} and {other} both \
+                 have it; write prefix, or rename one",
+                kind.label(),
+                conflict.name
+            )
+        })
+    }
+
+    /// What could not be found out, one line for each server.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.unread.iter().map(|(server, why)| {
+            format!(
+                "router.namespace_strategy: server {server} cannot be checked for ambiguous names: \
+                 {why}"
+            )
+        })
+    }
 }
 
 /// Asks all servers for their lists, and ends what was started for it.
@@ -46,31 +74,28 @@ pub fn names(config: &Config) -> anyhow::Result<Names> {
 async fn ask(config: &Config) -> anyhow::Result<Names> {
     let (access, _writer) = AccessLog::start(std::io::sink()).context("cannot start a log")?;
     let metrics = Metrics::new().context("cannot register the metrics")?;
-    let live = Live::new(metrics, access, build::live(config)?);
-    let built = build::build(config, &live)?;
-    let stop = CancellationToken::new();
-    let running: Vec<_> = built
-        .tasks
-        .supervisors
+    let live = Arc::new(Live::new(metrics, access, build::live(config)?));
+    // What is found out is for a gateway that runs.
+    let (found, _) = mpsc::channel(1);
+    let workshop = Workshop::new(live, found);
+    let parts = config
+        .servers
         .iter()
-        .map(|supervisor| {
-            let (supervisor, stop) = (Arc::clone(supervisor), stop.clone());
-            tokio::spawn(lifecycle::supervise(supervisor, stop))
+        .map(|server| {
+            Parts::build(&workshop, Basis::of(config, server), Dialect::default()).map(Arc::new)
         })
-        .collect();
-    for supervisor in &built.tasks.supervisors {
-        supervisor.listening().await;
-    }
-    let everything = built.snapshot.profiles.get(filters::route::EVERYTHING);
-    let everything = everything.context("no profile of all servers")?;
-    let names = read(&everything.servers).await;
-    live.background.stop.cancel();
-    stop.cancel();
-    tokio::time::timeout(END_MAX, join_all(running)).await.ok();
+        .collect::<Result<Vec<_>, _>>()?;
+    let here = Handle::current();
+    parts.iter().for_each(|parts| parts.start(&here));
+    join_all(parts.iter().map(|parts| parts.listening())).await;
+    let names = read(&servers(&parts)).await;
+    let ended = join_all(parts.iter().map(|parts| parts.end()));
+    tokio::time::timeout(END_MAX, ended).await.ok();
     Ok(names)
 }
 
-async fn read(servers: &[Arc<Server>]) -> Names {
+/// Asks these servers for their lists.
+pub(super) async fn read(servers: &[Arc<Server>]) -> Names {
     let mut names = Names::default();
     for kind in Kind::ALL {
         let listed = join_all(servers.iter().map(|server| async move {

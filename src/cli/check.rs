@@ -90,20 +90,11 @@ fn ambiguous(config: &Config, text: &mut String) -> Option<Report> {
             return None;
         }
     };
-    for (server, why) in &names.unread {
-        text.push_str(&format!(
-            "warning: router.namespace_strategy: server {server} cannot be checked for ambiguous \
-             names: {why}\n"
-        ));
+    for warning in names.warnings() {
+        text.push_str(&format!("warning: {warning}\n"));
     }
-    for (kind, conflict) in &names.conflicts {
-        let [one, other] = &conflict.servers;
-        text.push_str(&format!(
-            "error: router.namespace_strategy: {} {:?} is ambiguous: servers {one} and {other} both \
-             have it; write prefix, or rename one\n",
-            kind.label(),
-            conflict.name
-        ));
+    for error in names.errors() {
+        text.push_str(&format!("error: {error}\n"));
     }
     let n = names.conflicts.len();
     if n == 0 {

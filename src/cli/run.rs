@@ -35,7 +35,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     for notice in inactive(&loaded.config) {
         remark(&format!("warning: {notice}"));
     }
-    match app::run(&loaded.config) {
+    match app::run(&loaded.config, arguments.file.config.as_deref()) {
         Ok(()) => Exit::Done,
         Err(error) => {
             remark(&format!("error: {error:#}"));

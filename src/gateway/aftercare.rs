@@ -10,10 +10,12 @@ use filters::mcp::header;
 use filters::mcp::revision::Era;
 use filters::refusal::Phase;
 use pingora_timeout::fast_timeout::fast_timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
 use crate::gateway::relay::Kind;
 use crate::state::live::Live;
+use crate::state::users::User;
 use crate::upstream::cluster::{Cluster, Limits};
 use crate::upstream::error::Error;
 use crate::upstream::head::Head;
@@ -30,6 +32,10 @@ pub(super) struct Aftercare {
     pub(super) deadline: Instant,
     pub(super) fields: Vec<u8>,
     pub(super) session: Option<String>,
+    /// Keeps the server from being ended before the call.
+    pub(super) user: Option<User>,
+    /// Cancelled when a reload took the server out.
+    pub(super) retired: CancellationToken,
 }
 
 impl Aftercare {
@@ -66,12 +72,13 @@ impl Aftercare {
             session: self.session.clone(),
         };
         let mut flight = Flight::for_gateway(Arc::clone(&self.cluster), request);
-        let limits = self.limits;
+        let (limits, user) = (self.limits, self.user.clone());
         self.live.detached.spawn(async move {
             let outcome = fast_timeout(limits.connect + limits.header, flight.head()).await;
             if !matches!(outcome, Ok(Ok(_))) {
                 tracing::debug!("Upstream could not be told of a cancelled call");
             }
+            drop(user);
         });
     }
 
@@ -103,12 +110,13 @@ impl Aftercare {
             return;
         };
         let left = self.deadline.saturating_duration_since(Instant::now());
+        let user = self.user.clone();
         self.live.detached.spawn(async move {
             // Nobody is left to be told how it ends.
             if fast_timeout(left, rest).await.is_err() {
                 tracing::debug!("An abandoned call exceeded its time");
             }
-            drop(permit);
+            drop((permit, user));
         });
     }
 

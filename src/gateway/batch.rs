@@ -66,10 +66,14 @@ pub(super) async fn serve(
                 prepared.write = write(exchange, server, entry.get()).await;
                 n_owed += usize::from(prepared.id.is_some());
                 // A legacy client that leaves cancels nothing (E22).
-                exchange
-                    .live
-                    .detached
-                    .spawn(entry::fly(index, prepared, sender.clone()));
+                let (flight, user) = (
+                    entry::fly(index, prepared, sender.clone()),
+                    exchange.user.clone(),
+                );
+                exchange.live.detached.spawn(async move {
+                    flight.await;
+                    drop(user);
+                });
             }
             Err(error) => {
                 if let Some(slot) = answers.get_mut(index) {

@@ -13,6 +13,7 @@ use pingora::proxy::Session;
 
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
+use crate::gateway::hear::Stage;
 use crate::gateway::link::{self, Way};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
@@ -107,13 +108,8 @@ async fn hear(
         for server in &profile.servers {
             hear::attend(server, client);
         }
-        let servers: Vec<_> = profile
-            .servers
-            .iter()
-            .map(|one| Arc::clone(&one.id))
-            .collect();
         let mut reply = Reply::new(Out::Http(session), exchange);
-        return Box::pin(hear::stream(&mut reply, client, &servers)).await;
+        return Box::pin(hear::stream(&mut reply, client, Stage::Several(profile))).await;
     };
     let _used = client.hold();
     let way = Way {
@@ -135,9 +131,8 @@ async fn hear(
             }
             Link::Modern => {
                 hear::attend(&server, client);
-                let servers = [Arc::clone(&server.id)];
                 let mut reply = Reply::new(Out::Http(session), exchange);
-                return Box::pin(hear::stream(&mut reply, client, &servers)).await;
+                return Box::pin(hear::stream(&mut reply, client, Stage::One(server))).await;
             }
         }
     }

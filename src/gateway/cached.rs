@@ -38,6 +38,7 @@ use crate::gateway::lists;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::live::Live;
 use crate::state::session::Registered;
+use crate::state::users::User;
 use crate::upstream::error::Error;
 
 /// Messages before the answer that the first caller may be behind.
@@ -136,7 +137,14 @@ async fn read_through(
         Some((entry, Freshness::WhileRevalidate)) => {
             let jitter = JITTER_MAX.mul_f64(fastrand::f64());
             // Whoever refreshes it already does so for this caller, too.
-            board(live, dispatch, read, entry.key, jitter);
+            board(
+                live,
+                &reply.exchange.user,
+                dispatch,
+                read,
+                entry.key,
+                jitter,
+            );
             return give::entry(reply, dispatch, &entry, Given::Stale).await;
         }
         Some((entry, Freshness::IfError)) => Some(entry),
@@ -145,7 +153,11 @@ async fn read_through(
     let hints = &dispatch.way.server.cache.hints;
     // What everybody had last time is fetched for everybody; where that is over, each for itself.
     for key in read.common(hints.is_public(read.origin.method)) {
-        let wait = board(live, dispatch, read, key, Duration::ZERO);
+        let user = &reply.exchange.user;
+        let wait = board(live, user, dispatch, read, key, Duration::ZERO);
+        if wait.aside.is_none() {
+            live.cache.count_joined();
+        }
         let is_first = wait.aside.is_some();
         reply.exchange.outcome.is_collapsed |= !is_first;
         let Some(landed) = await_landing(reply, dispatch, wait).await? else {
@@ -177,6 +189,7 @@ fn alone(reply: &mut Reply<'_>) -> Served {
 /// Joins the fetch of `key`, or begins it.
 fn board(
     live: &Arc<Live>,
+    user: &Option<User>,
     dispatch: &Dispatch<'_>,
     read: &Read,
     key: Key,
@@ -190,10 +203,7 @@ fn board(
         .flights
         .join(key, &read.origin, stamp, is_current)
     {
-        Place::Seat(seat) => {
-            live.cache.count_joined();
-            Wait { seat, aside: None }
-        }
+        Place::Seat(seat) => Wait { seat, aside: None },
         Place::First(pilot, seat) => {
             let (sender, aside) = mpsc::channel(ASIDE_MAX);
             let flight = land::Flight {
@@ -203,6 +213,7 @@ fn board(
                 order: Order::of(dispatch),
                 aside: sender,
                 delay,
+                user: user.clone(),
                 versions: None,
             };
             live.detached.spawn(flight.run(pilot));

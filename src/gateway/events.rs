@@ -16,9 +16,13 @@ use http::HeaderMap;
 use pingora::proxy::Session;
 
 use crate::gateway::exchange::Exchange;
+use crate::gateway::hear::Stage;
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{Ended, body, fields, front, hear, pipeline, sessions};
+use crate::state::Shared;
 use crate::state::session::{Opening, Session as ClientSession};
+use crate::state::snapshot::Snapshot;
+use crate::state::users::User;
 
 /// Where the messages of a session are posted.
 fn endpoint(scope: Scope<'_>, id: &str) -> String {
@@ -37,16 +41,9 @@ pub(super) async fn stream(
 ) -> Result<(), Ended> {
     body::drain(session.as_downstream_mut()).await;
     exchange.outcome.era = Some(Era::Legacy);
-    let servers = match scope {
-        Scope::Server(id) => vec![Arc::clone(&pipeline::find(exchange, id)?.id)],
-        Scope::Profile(id) => {
-            let profile = pipeline::profile(exchange, id)?;
-            profile
-                .servers
-                .iter()
-                .map(|one| Arc::clone(&one.id))
-                .collect()
-        }
+    let stage = match scope {
+        Scope::Server(id) => Stage::One(pipeline::find(exchange, id)?),
+        Scope::Profile(id) => Stage::Several(pipeline::profile(exchange, id)?),
     };
     let headers = &session.req_header().headers;
     let opening = Opening {
@@ -68,7 +65,7 @@ pub(super) async fn stream(
         .raw(format!("event: endpoint\ndata: {where_to}\n\n"))
         .await;
     let ended = match opened {
-        Ok(()) => hear::stream(&mut reply, &client, &servers).await,
+        Ok(()) => hear::stream(&mut reply, &client, stage).await,
         Err(ended) => Err(ended),
     };
     live.sessions.end_by_id(&client.id);
@@ -125,7 +122,9 @@ pub(super) async fn post(
         return Err(Refusal::SessionsFull.into());
     };
     let detached = Detached {
+        shared: Arc::clone(&exchange.shared),
         snapshot: Arc::clone(&exchange.snapshot),
+        user: exchange.user.clone(),
         headers: session.req_header().headers.clone(),
         trace: exchange.trace.clone(),
         principal: exchange.principal.clone(),
@@ -135,7 +134,7 @@ pub(super) async fn post(
     };
     let expected = detached.client.outlet.expect();
     live.detached.clone().spawn(async move {
-        detached.serve(live).await;
+        detached.serve().await;
         drop((place, expected));
     });
     Reply::new(Out::Http(session), exchange).accept().await
@@ -143,7 +142,9 @@ pub(super) async fn post(
 
 /// A message whose POST is over.
 struct Detached {
-    snapshot: Arc<crate::state::snapshot::Snapshot>,
+    shared: Arc<Shared>,
+    snapshot: Arc<Snapshot>,
+    user: Option<User>,
     headers: HeaderMap,
     trace: filters::trace::Trace,
     principal: filters::identity::Principal,
@@ -153,8 +154,9 @@ struct Detached {
 }
 
 impl Detached {
-    async fn serve(self, live: Arc<crate::state::live::Live>) {
-        let mut exchange = Exchange::begin(Arc::clone(&self.snapshot), live);
+    async fn serve(self) {
+        let (shared, snapshot) = (Arc::clone(&self.shared), Arc::clone(&self.snapshot));
+        let mut exchange = Exchange::resume(shared, snapshot, self.user.clone());
         exchange.trace = self.trace.clone();
         exchange.principal = self.principal.clone();
         exchange.outcome.verb = "POST";

@@ -7,16 +7,22 @@ use filters::identity::Principal;
 use filters::trace::Trace;
 use http::HeaderValue;
 
+use crate::state::Shared;
 use crate::state::live::{InFlight, Live};
 use crate::state::snapshot::Snapshot;
+use crate::state::users::User;
 use crate::telemetry::outcome::Outcome;
 
 /// One request, from its head to its last byte.
 pub struct Exchange {
     /// The configuration it is served under, whatever is reloaded meanwhile.
     pub snapshot: Arc<Snapshot>,
+    /// What keeps its servers from being ended; a stream that only listens lets go of it.
+    pub user: Option<User>,
     /// What outlives it.
     pub live: Arc<Live>,
+    /// Where the configuration is by now.
+    pub shared: Arc<Shared>,
     /// When its head had come.
     pub started: Instant,
     /// The trace it belongs to.
@@ -49,11 +55,28 @@ impl Exchange {
 
     /// Pins the configuration.
     #[must_use]
-    pub fn begin(snapshot: Arc<Snapshot>, live: Arc<Live>) -> Self {
+    pub fn begin(shared: Arc<Shared>) -> Self {
+        let (snapshot, user) = shared.pin();
+        Self::resume(shared, snapshot, Some(user))
+    }
+
+    /// Goes on under the configuration in force by now.
+    pub fn repin(&mut self) {
+        let (snapshot, user) = self.shared.pin();
+        self.snapshot = snapshot;
+        self.user = Some(user);
+    }
+
+    /// Goes on under a configuration that was pinned before.
+    #[must_use]
+    pub fn resume(shared: Arc<Shared>, snapshot: Arc<Snapshot>, user: Option<User>) -> Self {
+        let live = Arc::clone(&shared.live);
         let principal = Principal::anonymous();
         let outcome = Outcome::begin(Arc::clone(&principal.client));
         Self {
             snapshot,
+            user,
+            shared,
             started: Instant::now(),
             trace: Trace {
                 id: String::new(),

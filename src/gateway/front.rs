@@ -21,9 +21,11 @@ use crate::gateway::dispatch::Dispatch;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::inbound::{self, Inbound};
-use crate::gateway::link::Way;
+use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
-use crate::gateway::{Ended, aggregate, answer, deliver, handshake, listen, pipeline, sessions};
+use crate::gateway::{
+    Ended, aggregate, answer, deliver, handshake, listen, passage, pipeline, sessions,
+};
 use crate::state::live::Live;
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::Server;
@@ -132,7 +134,8 @@ pub(super) async fn serve(
             handshake::single(reply, &way, inbound, &scope).await
         }
         (_, Method::SubscriptionsListen)
-            if era::decide(&server.remote, &inbound.caller, Era::Modern).await == Era::Legacy =>
+            if era::decide(&server.remote, &inbound.caller, Era::Modern).await == Era::Legacy
+                && passage::stay(server).is_ok() =>
         {
             listen::single(reply, &way, inbound).await
         }
@@ -156,7 +159,7 @@ async fn tell(
     client: Option<&Arc<ClientSession>>,
     inbound: &Inbound,
 ) -> Result<(), Ended> {
-    let link = client.and_then(|client| client.link(&server.id));
+    let link = client.and_then(|client| link::standing(client, server));
     if let Some(Link::Legacy(upstream)) = link {
         let text = String::from_utf8_lossy(&inbound.text).into_owned();
         if let Err(error) = upstream.tell(text).await {

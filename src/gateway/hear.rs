@@ -1,6 +1,8 @@
 //! The stream that a legacy client opens to hear what belongs to no call: merged from all servers
 //! behind its session.
 //!
+//! A stream outlives reloads: one at several servers goes on with those that there are then.
+//!
 //! **Invariant:** a session has one such stream; a newer one takes the older one's place (E45).
 
 use std::sync::Arc;
@@ -10,19 +12,73 @@ use filters::mcp::list::Kind;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::gateway::Ended;
+use crate::gateway::exchange::Exchange;
 use crate::gateway::lists::catalog;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::live::Live;
 use crate::state::outlet::Delivery;
 use crate::state::session::{Link, Session};
-use crate::state::snapshot::Server;
+use crate::state::snapshot::{Profile, Server};
 use crate::upstream::fields::Caller;
 
 enum News {
     Message(Arc<str>),
     Change(&'static str),
     Nothing,
+    Reloaded,
     Over,
+}
+
+/// Whom a stream hears.
+pub(super) enum Stage {
+    /// One server.
+    One(Arc<Server>),
+    /// Several as one.
+    Several(Arc<Profile>),
+    /// Nobody any more: a reload took them out.
+    Empty,
+}
+
+impl Stage {
+    fn has(&self, server: &str) -> bool {
+        match self {
+            Self::One(one) => *one.id == *server,
+            Self::Several(profile) => profile.server(server).is_some(),
+            Self::Empty => false,
+        }
+    }
+
+    /// Resolves when its sessions are over.
+    async fn ended(&self) {
+        match self {
+            Self::One(server) => server.retired.cancelled().await,
+            Self::Several(_) => std::future::pending().await,
+            Self::Empty => {}
+        }
+    }
+
+    /// Resolves when something else stands in its place.
+    async fn replaced(&self) {
+        match self {
+            Self::Several(profile) => profile.retired.cancelled().await,
+            Self::One(_) | Self::Empty => std::future::pending().await,
+        }
+    }
+
+    /// What stands in its place.
+    fn successor(&self, exchange: &mut Exchange, client: &Arc<Session>) -> Self {
+        let Self::Several(profile) = self else {
+            return Self::Empty;
+        };
+        exchange.snapshot = exchange.shared.pin().0;
+        let Some(profile) = exchange.snapshot.profiles.get(&profile.id) else {
+            return Self::Empty;
+        };
+        for server in &profile.servers {
+            attend(server, client);
+        }
+        Self::Several(Arc::clone(profile))
+    }
 }
 
 /// Has a server's catalog kept fresh, so that its changes are seen.
@@ -43,7 +99,7 @@ pub(super) fn attend(server: &Server, client: &Arc<Session>) {
 pub(super) async fn stream(
     reply: &mut Reply<'_>,
     client: &Arc<Session>,
-    servers: &[Arc<str>],
+    mut stage: Stage,
 ) -> Result<(), Ended> {
     let _used = client.hold();
     let number = client.outlet.open();
@@ -54,8 +110,17 @@ pub(super) async fn stream(
     let live = Arc::clone(&reply.exchange.live);
     let draining = live.draining.clone();
     reply.open().await?;
+    reply.exchange.user = None;
     let ended = loop {
         let next = async {
+            let ending = async {
+                tokio::select! {
+                    () = draining.cancelled() => {}
+                    () = stage.ended() => {}
+                }
+                // The answers that are still to come have no other way.
+                client.outlet.settled().await;
+            };
             tokio::select! {
                 biased;
                 delivery = client.outlet.next(number) => match delivery {
@@ -63,14 +128,14 @@ pub(super) async fn stream(
                     Delivery::Over => News::Over,
                 },
                 change = changes.recv() => match change {
-                    Ok(change) if is_heard(&live, client, servers, &change.server) => {
+                    Ok(change) if is_heard(&live, client, &stage, &change.server) => {
                         News::Change(change.kind.changed())
                     }
                     Ok(_) | Err(RecvError::Lagged(_)) => News::Nothing,
                     Err(RecvError::Closed) => News::Over,
                 },
-                // The answers that are still to come have no other way.
-                () = async { draining.cancelled().await; client.outlet.settled().await } => News::Over,
+                () = stage.replaced() => News::Reloaded,
+                () = ending => News::Over,
             }
         };
         let told = match reply.wait(next).await {
@@ -81,13 +146,12 @@ pub(super) async fn stream(
                 }
                 told
             }
-            Ok(Wake::Done(News::Change(method))) => {
-                let mut message = Object::default();
-                message.set_text("jsonrpc", "2.0");
-                message.set_text("method", method);
-                reply.event(&message.write()).await
-            }
+            Ok(Wake::Done(News::Change(method))) => tell(reply, method).await,
             Ok(Wake::Done(News::Nothing)) => Ok(()),
+            Ok(Wake::Done(News::Reloaded)) => {
+                stage = stage.successor(reply.exchange, client);
+                tell_all(reply).await
+            }
             Ok(Wake::Done(News::Over)) => break Ok(()),
             Ok(Wake::Gone) => break Err(Ended::ClientGone),
             Err(ended) => Err(ended),
@@ -103,10 +167,25 @@ pub(super) async fn stream(
     }
 }
 
+async fn tell(reply: &mut Reply<'_>, method: &str) -> Result<(), Ended> {
+    let mut message = Object::default();
+    message.set_text("jsonrpc", "2.0");
+    message.set_text("method", method);
+    reply.event(&message.write()).await
+}
+
+/// Tells that whatever was listed may be another by now.
+async fn tell_all(reply: &mut Reply<'_>) -> Result<(), Ended> {
+    for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {
+        tell(reply, kind.changed()).await?;
+    }
+    Ok(())
+}
+
 /// Whether the changes of a server are told here. One server alone tells of them in its own session,
 /// if it has one.
-fn is_heard(live: &Live, client: &Session, servers: &[Arc<str>], server: &Arc<str>) -> bool {
-    if !servers.contains(server) {
+fn is_heard(live: &Live, client: &Session, stage: &Stage, server: &Arc<str>) -> bool {
+    if !stage.has(server) {
         return false;
     }
     if client.opening.scope.starts_with("profile:") {

@@ -21,7 +21,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
-use crate::gateway::sessions;
+use crate::gateway::{passage, sessions};
 use crate::state::live::Live;
 use crate::state::session::{Link, Session};
 use crate::state::snapshot::Server;
@@ -54,6 +54,14 @@ impl Way {
     }
 }
 
+/// The link of `client` to a server, if there is one. One to what a reload replaced is none.
+pub(super) fn standing(client: &Session, server: &Server) -> Option<Link> {
+    client.link(&server.id).filter(|link| match link {
+        Link::Legacy(upstream) => Arc::ptr_eq(&upstream.remote, &server.remote),
+        Link::Modern => true,
+    })
+}
+
 /// The link of `client` to a server; made where there is none.
 pub(super) async fn find(
     live: &Arc<Live>,
@@ -62,7 +70,7 @@ pub(super) async fn find(
     caller: &Caller,
 ) -> Result<Link, Ended> {
     let server = &way.server;
-    if let Some(link) = client.link(&server.id) {
+    if let Some(link) = standing(client, server) {
         return Ok(link);
     }
     let limits = server.cluster.limits;
@@ -71,7 +79,7 @@ pub(super) async fn find(
     let _turn = fast_timeout(limits.connect + limits.header, linking.lock())
         .await
         .map_err(|_| Ended::from(Error::Timeout(Phase::Header).to_refusal(&server.id)))?;
-    if let Some(link) = client.link(&server.id) {
+    if let Some(link) = standing(client, server) {
         return Ok(link);
     }
     if era::decide(&server.remote, caller, Era::Legacy).await == Era::Modern {
@@ -101,6 +109,7 @@ pub(super) async fn find(
                 OpenError::Refused { .. } | OpenError::Disagreed { .. }
             ) {
                 era::ask(&server.remote, caller).await;
+                passage::stay(server)?;
             }
             if server.remote.eras.serves(Era::Modern) != Standing::Yes {
                 return Err(failed(&server.id, &error));
@@ -231,7 +240,8 @@ impl Feed {
             let Some(client) = self.client.upgrade() else {
                 return;
             };
-            if !client.outlet.is_open() || client.over.is_cancelled() {
+            let is_retired = self.way.server.retired.is_cancelled();
+            if !client.outlet.is_open() || client.over.is_cancelled() || is_retired {
                 return;
             }
             let caller = Caller {

@@ -16,6 +16,7 @@ use filters::rpc::parse::Id;
 use filters::rpc::write;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
 use crate::gateway::inbound::Inbound;
@@ -23,6 +24,7 @@ use crate::gateway::link::Way;
 use crate::gateway::listen::follow::follow;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::snapshot::Profile;
+use crate::upstream::catalog::Change;
 use crate::upstream::watch::filter::Filter;
 
 /// Messages that wait for a slow client before they are lost.
@@ -38,7 +40,7 @@ pub(super) async fn several(
         server: Arc::clone(server),
         naming: Some(Arc::clone(&profile.naming)),
     });
-    serve(reply, ways.collect(), inbound).await
+    serve(reply, ways.collect(), &profile.retired, inbound).await
 }
 
 /// `subscriptions/listen` at one legacy server.
@@ -47,10 +49,16 @@ pub(super) async fn single(
     way: &Way,
     inbound: &Inbound,
 ) -> Result<(), Ended> {
-    serve(reply, vec![way.clone()], inbound).await
+    serve(reply, vec![way.clone()], &way.server.retired, inbound).await
 }
 
-async fn serve(reply: &mut Reply<'_>, ways: Vec<Way>, inbound: &Inbound) -> Result<(), Ended> {
+/// Serves it until `retired`: the client listens anew, and to the servers that there are then.
+async fn serve(
+    reply: &mut Reply<'_>,
+    ways: Vec<Way>,
+    retired: &CancellationToken,
+    inbound: &Inbound,
+) -> Result<(), Ended> {
     let Some(id) = inbound.id() else {
         return reply.accept().await;
     };
@@ -79,23 +87,16 @@ async fn serve(reply: &mut Reply<'_>, ways: Vec<Way>, inbound: &Inbound) -> Resu
         honoured.write()
     );
     reply.event(&acknowledged).await?;
+    reply.exchange.user = None;
     let draining = reply.exchange.live.draining.clone();
     loop {
         let next = async {
             tokio::select! {
                 biased;
                 () = draining.cancelled() => None,
+                () = retired.cancelled() => None,
                 news = news.recv() => news.map(|message| vec![message]),
-                change = changes.recv() => Some(match change {
-                    Ok(change) => {
-                        let is_ours = ways.iter().any(|way| *way.server.id == *change.server);
-                        let changed = is_ours.then(|| changed(change.kind));
-                        changed.into_iter().collect()
-                    }
-                    // What was missed may have been a change of anything.
-                    Err(RecvError::Lagged(_)) => Kind::ALL.map(changed).into(),
-                    Err(RecvError::Closed) => Vec::new(),
-                }),
+                change = changes.recv() => Some(heard(change, &ways)),
             }
         };
         match reply.wait(next).await? {
@@ -130,6 +131,20 @@ fn wanted(inbound: &Inbound) -> Option<Filter> {
         wanted.tasks.clear();
     }
     Some(wanted)
+}
+
+/// The notifications that tell of a change.
+fn heard(change: Result<Change, RecvError>, ways: &[Way]) -> Vec<String> {
+    match change {
+        Ok(change) => {
+            let is_ours = ways.iter().any(|way| *way.server.id == *change.server);
+            let changed = is_ours.then(|| changed(change.kind));
+            changed.into_iter().collect()
+        }
+        // What was missed may have been a change of anything.
+        Err(RecvError::Lagged(_)) => Kind::ALL.map(changed).into(),
+        Err(RecvError::Closed) => Vec::new(),
+    }
 }
 
 /// The notification that a list changed.

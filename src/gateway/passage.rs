@@ -5,11 +5,13 @@ use std::sync::Arc;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::Era;
+use filters::refusal::Refusal;
 use http::HeaderMap;
 
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields;
 use crate::gateway::front;
+use crate::gateway::link;
 use crate::state::live::Live;
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::Server;
@@ -25,6 +27,17 @@ pub(super) async fn settle(exchange: &Exchange, headers: &HeaderMap, server: &Se
     }
 }
 
+/// Refuses what was begun at a server that turned out to be reached otherwise: it did nothing, and is
+/// served by what stands in the server's place.
+pub(super) fn stay(server: &Server) -> Result<(), Refusal> {
+    if server.remote.finder.is_replaced() {
+        return Err(Refusal::UpstreamMoved {
+            server: server.id.to_string(),
+        });
+    }
+    Ok(())
+}
+
 /// How a message passes to its server as it is, in which session; nothing where it cannot.
 pub(super) fn find(
     live: &Arc<Live>,
@@ -38,7 +51,7 @@ pub(super) fn find(
         (Era::Modern, _) => (eras.serves(Era::Modern) != Standing::No).then_some(None),
         (Era::Legacy, _) if call.method == Mcp::Initialize => None,
         (Era::Legacy, None) => (eras.serves(Era::Legacy) != Standing::No).then_some(None),
-        (Era::Legacy, Some(client)) => match client.link(&server.id)? {
+        (Era::Legacy, Some(client)) => match link::standing(client, server)? {
             Link::Legacy(upstream) => {
                 let target = call.target.as_ref().map(|target| target.name());
                 let text = call.message.text.as_bytes();

@@ -102,6 +102,8 @@ pub(super) async fn carry(
             Vec::new()
         },
         session: request.session.clone(),
+        user: exchange.user.clone().filter(|_| kind != Kind::Listen),
+        retired: server.retired.clone(),
     };
     let _active = exchange.live.metrics.track(&server.id);
     let mut flight = Flight::new(Arc::clone(&server.cluster), request, permit);
@@ -218,6 +220,9 @@ async fn respond(
     {
         care.abandon_body(body);
         return Err(Ended::ClientGone);
+    }
+    if care.kind == Kind::Listen {
+        exchange.user = None;
     }
     match content {
         // Boxed, like every path but the common one: a request's future is moved as a whole.

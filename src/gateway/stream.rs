@@ -41,6 +41,7 @@ pub(super) async fn relay(
             next = body.next() => Event::Upstream(next),
             () = client_gone(session.as_downstream_mut()) => Event::ClientGone,
             () = exchange.live.draining.cancelled(), if care.kind == Kind::Listen => Event::Draining,
+            () = care.retired.cancelled(), if care.kind == Kind::Listen => Event::Draining,
             () = sleep(relay.pause()) => Event::Tick,
         };
         let step = match event {

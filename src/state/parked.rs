@@ -14,6 +14,7 @@ use tokio::sync::broadcast;
 
 use crate::upstream::error::Error;
 use crate::upstream::group::Lease;
+use crate::upstream::remote::Remote;
 use crate::upstream::session::resume;
 use crate::upstream::talk::Talk;
 
@@ -173,6 +174,17 @@ impl Parking {
         let mut places = self.places.lock();
         places.by_principal.clear();
         places.calls.drain().map(|(_, parked)| parked).collect()
+    }
+
+    /// Whether a call waits in a session with one of these servers.
+    #[must_use]
+    pub fn is_any_at(&self, remotes: &[Arc<Remote>]) -> bool {
+        let places = self.places.lock();
+        let is_there = |parked: &Parked| {
+            let own = &parked.call.lease.session.remote;
+            remotes.iter().any(|remote| Arc::ptr_eq(remote, own))
+        };
+        places.calls.values().any(is_there)
     }
 
     /// How many wait.

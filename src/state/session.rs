@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::state::outlet::Outlet;
+use crate::upstream::remote::Remote;
 use crate::upstream::session::Session as Upstream;
 
 /// Most questions to one client that wait for their answer.
@@ -81,6 +82,15 @@ pub enum Link {
     Legacy(Arc<Upstream>),
     /// One by one, each with the whole context.
     Modern,
+}
+
+impl Link {
+    fn remote(&self) -> Option<&Arc<Remote>> {
+        match self {
+            Self::Legacy(upstream) => Some(&upstream.remote),
+            Self::Modern => None,
+        }
+    }
 }
 
 /// A call in flight.
@@ -220,15 +230,21 @@ impl Session {
         Arc::clone(linking.entry(Arc::clone(server)).or_default())
     }
 
-    /// Decides how its messages go to a server. What it replaces is closed; so is the link itself
-    /// where the session ended meanwhile.
+    /// Decides how its messages go to a server. What it replaces is closed, unless a reload took out
+    /// what it led to: calls may still run there. So is the link itself where the session ended
+    /// meanwhile.
     pub fn connect(&self, server: &Arc<str>, link: Link) {
         let unwanted = {
             let mut state = self.state.lock();
             if self.over.is_cancelled() {
                 Some(link)
             } else {
-                state.links.insert(Arc::clone(server), link)
+                let remote = link.remote().map(Arc::clone);
+                let replaced = state.links.insert(Arc::clone(server), link);
+                replaced.filter(|replaced| match (replaced.remote(), &remote) {
+                    (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+                    (Some(_) | None, _) => true,
+                })
             }
         };
         if let Some(Link::Legacy(upstream)) = unwanted {

@@ -3,6 +3,7 @@
 //! **Invariant:** bounded in count, for each principal and altogether, and in time.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,6 +133,33 @@ impl Sessions {
         }
     }
 
+    /// Takes out the sessions that were opened at one of these endpoints: from now on nobody finds
+    /// them. What runs in them goes on until they are ended.
+    #[must_use]
+    pub fn retire(&self, scopes: &HashSet<String>) -> Vec<Arc<Session>> {
+        let mut retired = Vec::new();
+        for part in &self.parts {
+            let of_scope = |session: &Session| scopes.contains(&session.opening.scope);
+            let taken = part
+                .lock()
+                .extract_if(|_, session| of_scope(session))
+                .map(|(_, session)| session)
+                .collect::<Vec<_>>();
+            retired.extend(taken);
+        }
+        retired.iter().for_each(|session| self.uncount(session));
+        retired
+    }
+
+    /// All sessions.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        let parts = self.parts.iter();
+        parts
+            .flat_map(|part| part.lock().values().map(Arc::clone).collect::<Vec<_>>())
+            .collect()
+    }
+
     /// The sessions that nobody used lately.
     #[must_use]
     pub fn unused(&self) -> Vec<Arc<Session>> {
@@ -252,6 +280,16 @@ mod tests {
         assert_eq!(all.open(opening("cid")).err(), Some(Full::All));
         all.end(&first);
         assert!(all.open(opening("ann")).is_ok());
+    }
+
+    #[test]
+    fn a_retired_session_is_not_found_and_goes_on_until_it_is_ended() {
+        let all = sessions(3, 3, Duration::from_secs(9));
+        let session = all.open(opening("ann")).unwrap();
+        assert!(all.retire(&["server:b".to_owned()].into()).is_empty());
+        let retired = all.retire(&["server:a".to_owned()].into());
+        assert!(all.find(&session.id, "ann", "server:a").is_none() && all.is_empty());
+        assert!(!retired[0].over.is_cancelled());
     }
 
     #[test]

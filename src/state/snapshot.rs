@@ -13,8 +13,10 @@ use filters::{acl, origin};
 
 use lru::LruCache;
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::cache;
+use crate::state::users::Users;
 use crate::upstream::catalog::{Catalogs, Listing};
 use crate::upstream::cluster::Cluster;
 use crate::upstream::fields::StaticFields;
@@ -38,6 +40,8 @@ pub struct Snapshot {
     pub body_bytes_max: usize,
     /// How long a stream may be silent before a comment keeps it alive; `None` sends none.
     pub keep_alive: Option<Duration>,
+    /// The requests that are served under it.
+    pub users: Users,
 }
 
 /// How aggregated lists are given.
@@ -59,6 +63,8 @@ pub struct Profile {
     pub naming: Arc<Naming>,
     /// The lists that were merged last.
     pub merging: Merging,
+    /// Cancelled when a reload replaced it: who listens here listens there.
+    pub retired: CancellationToken,
 }
 
 /// Most merged lists of one profile that are kept: one for each view and kind.
@@ -150,4 +156,6 @@ pub struct Server {
     pub catalogs: Arc<Catalogs>,
     /// How its results are cached.
     pub cache: cache::Server,
+    /// Cancelled when a reload took it out: streams that only listen end then.
+    pub retired: CancellationToken,
 }

@@ -133,6 +133,17 @@ impl Metrics {
             .set(count);
     }
 
+    /// Forgets how a server stands that is gone; what was counted stays.
+    pub fn forget(&self, server: &str, n_replicas: usize) {
+        // Where nothing was ever noted there is nothing to forget.
+        self.backend_health.remove_label_values(&[server]).ok();
+        self.upstream_sessions.remove_label_values(&[server]).ok();
+        for index in 0..n_replicas {
+            let labels = [server, &index.to_string()];
+            self.backend_active.remove_label_values(&labels).ok();
+        }
+    }
+
     /// Counts a list that was given without fresh items of `server`.
     pub fn count_partial(&self, server: &str, list: &'static str, status: &'static str) {
         self.partial

@@ -367,6 +367,7 @@ impl Catalog {
         self.public.forget(kind);
         {
             let mut state = self.state.lock();
+            self.note_use(&mut state, now);
             let list = state.lists.entry(kind).or_default();
             list.is_dirty = true;
             list.failure = None;

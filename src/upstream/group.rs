@@ -117,6 +117,17 @@ impl Groups {
         });
     }
 
+    /// Takes out all sessions; whoever is in one stays in it until it is ended.
+    #[must_use]
+    pub fn empty(&self) -> Vec<Arc<Session>> {
+        let groups = std::mem::take(&mut *self.groups.lock());
+        let slots = groups.values();
+        slots
+            .flat_map(|group| std::mem::take(&mut *group.slots.lock()))
+            .map(|slot| slot.session)
+            .collect()
+    }
+
     /// How many sessions there are.
     #[must_use]
     pub fn n_sessions(&self) -> usize {

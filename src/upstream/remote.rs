@@ -15,6 +15,7 @@ use crate::upstream::cluster::Cluster;
 use crate::upstream::era::Verdicts;
 use crate::upstream::error::Error;
 use crate::upstream::fields::{self, Caller, Mcp, StaticFields};
+use crate::upstream::found::Finder;
 use crate::upstream::relay::Request;
 use crate::upstream::talk::{Patience, Talk};
 
@@ -30,7 +31,9 @@ pub struct Remote {
     pub transport: Transport,
     /// Which eras it speaks, as far as is known.
     pub eras: Verdicts,
-    /// What runs for it beside requests, and ends with the gateway.
+    /// Tells how the server is really reached, where that is found out.
+    pub finder: Finder,
+    /// What runs for it beside requests, and ends with it.
     pub background: Background,
     ear: Ear,
     serial: AtomicU64,
@@ -55,9 +58,13 @@ pub struct Background {
 }
 
 impl Background {
-    /// Runs `task` until it or the gateway ends.
+    /// Runs `task` until it or what it is for ends.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
+        // Whoever is dropped last may be so where nothing can be spawned any more.
+        if stop.is_cancelled() {
+            return;
+        }
         self.tasks.spawn(async move {
             stop.run_until_cancelled(task).await;
         });
@@ -82,6 +89,7 @@ impl Remote {
         forwards_authorization: bool,
         transport: Transport,
         eras: Verdicts,
+        finder: Finder,
         background: Background,
         ear: Ear,
     ) -> Self {
@@ -91,6 +99,7 @@ impl Remote {
             forwards_authorization,
             transport,
             eras,
+            finder,
             background,
             ear,
             serial: AtomicU64::new(1),

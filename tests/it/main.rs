@@ -29,6 +29,7 @@ mod matrix;
 mod no_mcp;
 mod operations;
 mod recovery;
+mod reload;
 mod replicas;
 mod sdk;
 mod sdk_rust;

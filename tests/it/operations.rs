@@ -232,19 +232,28 @@ async fn systemd_is_told_when_requests_are_served_and_when_they_no_longer_are() 
         200,
         "ready means ready"
     );
+    process.signal("HUP");
+    let reloading = told().await;
+    assert!(
+        reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="),
+        "{reloading}"
+    );
+    assert_eq!(told().await.trim(), "READY=1");
     process.signal("TERM");
     assert_eq!(told().await.trim(), "STOPPING=1");
     assert_eq!(process.finish().await.code(), Some(0));
 }
 
 #[tokio::test]
-async fn sighup_is_answered_with_a_warning_and_the_gateway_serves_on() {
+async fn sighup_puts_a_changed_configuration_into_force() {
     let upstream = Upstream::start(friendly).await;
     let gateway = gateway(&upstream).await;
+    gateway.rewrite(json!({ "servers": [{ "id": "other", "url": upstream.url() }] }));
     gateway.process.signal("HUP");
-    let warned = |line: &str| line.contains("SIGHUP").then_some(());
-    gateway.process.line("the warning", warned).await;
-    assert_eq!(get(&gateway, "/conduit/readyz").await.status, 200);
+    let reloaded = |line: &str| line.contains("Configuration reloaded").then_some(());
+    gateway.process.line("the reload", reloaded).await;
+    let health = get(&gateway, "/conduit/health").await.json();
+    assert_eq!(health["backends"][0]["id"], "other", "{health}");
 }
 
 #[tokio::test]

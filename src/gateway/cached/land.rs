@@ -23,6 +23,7 @@ use crate::gateway::cached::fetch::{Errand, Fetched, Order};
 use crate::gateway::cached::role::Read;
 use crate::gateway::cached::write::Write;
 use crate::state::live::Live;
+use crate::state::users::User;
 
 /// One fetch.
 pub(super) struct Flight {
@@ -35,6 +36,8 @@ pub(super) struct Flight {
     pub(super) aside: mpsc::Sender<String>,
     /// How long it waits before it begins.
     pub(super) delay: Duration,
+    /// Keeps the server's parts until it is over.
+    pub(super) user: Option<User>,
     /// What the second tier stores a result with.
     pub(super) versions: Option<Versions>,
 }
@@ -57,6 +60,7 @@ impl Flight {
         }
         let landed = self.fetch().await;
         pilot.land(landed);
+        drop(self.user);
     }
 
     async fn fetch(&mut self) -> Landed {

@@ -115,11 +115,12 @@ pub(in crate::gateway) fn go_on(
         return;
     };
     let until = Instant::now() + way.server.cluster.limits.total;
+    let user = reply.exchange.user.clone();
     live.detached.spawn(async move {
         let left = until.saturating_duration_since(Instant::now());
         // Nobody is left to be told how it ends.
         tokio::time::timeout(left, rest).await.ok();
-        drop(place);
+        drop((place, user));
         if let Some(write) = write {
             write.settle().await;
         }

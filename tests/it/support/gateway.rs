@@ -18,6 +18,9 @@ use super::{
     wire::{self, Request},
 };
 
+/// The config file's name.
+const FILE: &str = "conduit.config.yml";
+
 /// How often other ports are tried.
 const PORT_TRIES: usize = 5;
 
@@ -25,7 +28,8 @@ const PORT_TRIES: usize = 5;
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) process: Process,
-    _folder: TempDir,
+    metrics: SocketAddr,
+    folder: TempDir,
 }
 
 impl Gateway {
@@ -46,23 +50,47 @@ impl Gateway {
         panic!("no free port in {PORT_TRIES} tries");
     }
 
-    fn spawn(mut config: Value) -> Self {
+    fn spawn(config: Value) -> Self {
         let (address, metrics) = (free_address(), free_address());
-        config["gateway"]["host"] = json!("127.0.0.1");
-        config["gateway"]["port"] = json!(address.port());
-        config["metrics"]["port"] = json!(metrics.port());
         let folder = TempDir::new().unwrap();
-        let file = folder.path().join("conduit.config.yml");
-        // JSON is YAML, and needs no quoting rules here.
-        fs::write(&file, config.to_string()).unwrap();
+        let file = folder.path().join(FILE);
+        fs::write(&file, text(config, address, metrics)).unwrap();
         let arguments = ["run".into(), "--config".into(), file.into_os_string()];
-        let log = ("RUST_LOG", "info");
-        let process = Process::spawn(binary(), arguments, &[log]);
+        let folder_path = folder.path().to_string_lossy();
+        let environment = [("RUST_LOG", "info"), ("RUNTIME_DIRECTORY", &*folder_path)];
+        let process = Process::spawn(binary(), arguments, &environment);
         Self {
             address,
             process,
-            _folder: folder,
+            metrics,
+            folder,
         }
+    }
+
+    /// Writes another config in the place of its own; nothing reads it yet.
+    pub(crate) fn rewrite(&self, config: Value) {
+        self.rewrite_text(&text(config, self.address, self.metrics));
+    }
+
+    /// As [`Self::rewrite`], text as it is.
+    pub(crate) fn rewrite_text(&self, text: &str) {
+        fs::write(self.folder.path().join(FILE), text).unwrap();
+    }
+
+    /// Has it read its config again.
+    pub(crate) async fn reload(&self) -> wire::Answer {
+        let request = Request::post("/conduit/config/reload").header("x-conduit-admin", "1");
+        wire::ask(self.address, &request).await
+    }
+
+    /// How many sockets of supervised servers there are.
+    pub(crate) fn n_sockets(&self) -> usize {
+        let folders = fs::read_dir(self.folder.path()).unwrap().flatten();
+        let folders = folders.filter(|entry| entry.path().is_dir());
+        let files = folders.flat_map(|folder| fs::read_dir(folder.path()).unwrap().flatten());
+        files
+            .filter(|file| file.path().extension().is_some_and(|kind| kind == "sock"))
+            .count()
     }
 
     /// The MCP endpoint of one server.
@@ -84,6 +112,14 @@ impl Gateway {
         })
         .await
     }
+}
+
+/// A config with its addresses filled in. JSON is YAML, and needs no quoting rules.
+fn text(mut config: Value, address: SocketAddr, metrics: SocketAddr) -> String {
+    config["gateway"]["host"] = json!("127.0.0.1");
+    config["gateway"]["port"] = json!(address.port());
+    config["metrics"]["port"] = json!(metrics.port());
+    config.to_string()
 }
 
 /// The `conduit` binary that Cargo built for this test run.

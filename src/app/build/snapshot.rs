@@ -1,0 +1,105 @@
+//! The snapshot that requests are served from.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use filters::route::names::{Naming, Strategy};
+use filters::{acl, origin};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::config::choice::NamespaceStrategy;
+use crate::config::model::router::Router;
+use crate::state::snapshot::{Lists, Merging, Profile, Server, Snapshot};
+use crate::state::users::Users;
+
+/// Compiles a configuration over its servers' parts, which are in its order. Profiles that did not
+/// change since `before` stay what they are: who listens at one goes on.
+pub(in crate::app) fn build(
+    config: &Config,
+    servers: &[Arc<Server>],
+    before: Option<(&Router, &Snapshot)>,
+) -> Snapshot {
+    let gateway = &config.gateway;
+    let lists = config.router.lists;
+    let by_id = servers
+        .iter()
+        .map(|one| (one.id.to_string(), Arc::clone(one)));
+    Snapshot {
+        profiles: profiles(config, servers, before),
+        servers: by_id.collect(),
+        lists: Lists {
+            deadline: lists.deadline,
+            page_size: lists.page_size,
+        },
+        origin: origin::Rules::compile(
+            &gateway.allowed_origins,
+            &gateway.allowed_hosts,
+            is_loopback(&gateway.host),
+        ),
+        acl: acl::Rules::default(),
+        body_bytes_max: gateway.max_body_bytes,
+        keep_alive: gateway.sse_keepalive,
+        users: Users::default(),
+    }
+}
+
+/// The configured profiles, and `default`, which is everything.
+fn profiles(
+    config: &Config,
+    servers: &[Arc<Server>],
+    before: Option<(&Router, &Snapshot)>,
+) -> HashMap<String, Arc<Profile>> {
+    let router = &config.router;
+    let before = before.filter(|(before, _)| is_named_alike(router, before));
+    let profile = |id: &str, servers: Vec<Arc<Server>>| {
+        let known = before.and_then(|(_, snapshot)| snapshot.profiles.get(id));
+        let known = known.filter(|known| is_same(&known.servers, &servers));
+        let profile = known.map_or_else(|| Arc::new(compile(router, id, servers)), Arc::clone);
+        (id.to_owned(), profile)
+    };
+    let configured = config.connect.profiles.iter().map(|one| {
+        let is_member =
+            |server: &&Arc<Server>| one.server_ids.iter().any(|id| id.as_str() == &*server.id);
+        let members = servers.iter().filter(is_member).map(Arc::clone);
+        profile(&one.id, members.collect())
+    });
+    configured
+        .chain([profile("default", servers.to_vec())])
+        .collect()
+}
+
+fn compile(router: &Router, id: &str, servers: Vec<Arc<Server>>) -> Profile {
+    let strategy = match router.namespace_strategy {
+        NamespaceStrategy::Prefix => Strategy::Prefix,
+        NamespaceStrategy::None => Strategy::None,
+    };
+    let ids = servers.iter().map(|server| server.id.to_string());
+    let separator = router.namespace_separator.as_str();
+    Profile {
+        id: id.to_owned(),
+        naming: Arc::new(Naming::new(strategy, separator, router.name_limit, ids)),
+        merging: Merging::default(),
+        servers,
+        retired: CancellationToken::new(),
+    }
+}
+
+fn is_named_alike(one: &Router, other: &Router) -> bool {
+    one.namespace_strategy == other.namespace_strategy
+        && one.namespace_separator == other.namespace_separator
+        && one.name_limit == other.name_limit
+}
+
+fn is_same(some: &[Arc<Server>], others: &[Arc<Server>]) -> bool {
+    let mut pairs = some.iter().zip(others);
+    some.len() == others.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}

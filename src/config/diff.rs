@@ -1,0 +1,297 @@
+//! What differs between the configuration in force and one that is to replace it, and which of it can
+//! take effect while the gateway runs.
+//!
+//! **Invariant:** whatever differs is named once: as changed, or as left, with the reason. A section
+//! that is added to [`Config`] does not compile before it has a place here.
+
+use crate::config::Config;
+use crate::config::model::connect::Connect;
+use crate::config::model::gateway::Gateway;
+use crate::config::model::router::Router;
+use crate::config::model::server::Server;
+
+/// Why a part is left as it is.
+const RESTART: &str = "needs a restart";
+/// Why a part has no effect.
+const INACTIVE: &str = "not active in this build";
+
+/// How a running gateway goes from one configuration to another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What can be in force: as wanted, but for what needs a restart.
+    pub config: Config,
+    /// What changes, by its path.
+    pub changed: Vec<String>,
+    /// What was changed in vain, by its path, with the reason.
+    pub left: Vec<String>,
+}
+
+/// Compares the configuration in force with the one that is wanted.
+#[must_use]
+pub fn plan(running: &Config, wanted: Config) -> Plan {
+    let mut plan = Plan {
+        config: wanted.clone(),
+        changed: Vec::new(),
+        left: Vec::new(),
+    };
+    let Config {
+        gateway,
+        router,
+        servers,
+        sessions,
+        cache,
+        tenant_isolation,
+        auth,
+        acl,
+        rate_limits,
+        guardrails,
+        observability,
+        metrics,
+        admin,
+        connect,
+        identity,
+        governance,
+        plugins,
+        discovery,
+        // Which values were written matters for warnings only.
+        written: _,
+    } = wanted;
+    plan.servers(&running.servers, &servers);
+    plan.router(&running.router, &router);
+    plan.connect(&running.connect, &connect);
+    plan.gateway(&running.gateway, gateway);
+    if plan.keep("sessions", running.sessions != sessions) {
+        plan.config.sessions = running.sessions.clone();
+    }
+    if plan.keep("cache", running.cache != cache) {
+        plan.config.cache = running.cache.clone();
+    }
+    if plan.keep("metrics", running.metrics != metrics) {
+        plan.config.metrics = running.metrics.clone();
+    }
+    if plan.keep("admin", running.admin != admin) {
+        plan.config.admin = running.admin.clone();
+    }
+    for (path, is_other) in [
+        (
+            "tenant_isolation",
+            running.tenant_isolation != tenant_isolation,
+        ),
+        ("auth", running.auth != auth),
+        ("acl", running.acl != acl),
+        ("rate_limits", running.rate_limits != rate_limits),
+        ("guardrails", running.guardrails != guardrails),
+        ("observability", running.observability != observability),
+        ("identity", running.identity != identity),
+        ("governance", running.governance != governance),
+        ("plugins", running.plugins != plugins),
+        ("discovery", running.discovery != discovery),
+    ] {
+        plan.leave(path, is_other, INACTIVE);
+    }
+    plan
+}
+
+impl Plan {
+    fn change(&mut self, path: impl Into<String>, is_other: bool) {
+        if is_other {
+            self.changed.push(path.into());
+        }
+    }
+
+    fn leave(&mut self, path: &str, is_other: bool, why: &str) {
+        if is_other {
+            self.left.push(format!("{path} ({why})"));
+        }
+    }
+
+    /// Leaves what is read once, at the start; whether it has to be put back.
+    fn keep(&mut self, path: &str, is_other: bool) -> bool {
+        self.leave(path, is_other, RESTART);
+        is_other
+    }
+
+    fn servers(&mut self, running: &[Server], wanted: &[Server]) {
+        let find = |servers: &[Server], id| servers.iter().position(|one| one.id == id);
+        for server in wanted {
+            let id = &server.id;
+            match running.iter().find(|one| one.id == *id) {
+                None => self.changed.push(format!("server.{id} (added)")),
+                Some(before) => self.change(format!("server.{id}"), before != server),
+            }
+        }
+        for server in running {
+            let is_gone = find(wanted, server.id.clone()).is_none();
+            self.change(format!("server.{} (removed)", server.id), is_gone);
+        }
+        let common = |servers: &[Server], others: &[Server]| -> Vec<_> {
+            let ids = servers.iter().map(|one| one.id.clone());
+            ids.filter(|id| find(others, id.clone()).is_some())
+                .collect()
+        };
+        let is_moved = common(running, wanted) != common(wanted, running);
+        self.change("servers (order)", is_moved);
+    }
+
+    fn router(&mut self, running: &Router, wanted: &Router) {
+        let Router {
+            namespace_strategy,
+            namespace_separator,
+            name_limit,
+            lists,
+            load_balancing,
+            health_check,
+            circuit_breaker,
+        } = wanted;
+        let is_other = running.namespace_strategy != *namespace_strategy
+            || running.namespace_separator != *namespace_separator
+            || running.name_limit != *name_limit
+            || running.lists != *lists
+            || running.load_balancing != *load_balancing
+            || running.health_check != *health_check;
+        self.change("router", is_other);
+        let is_other = running.circuit_breaker != *circuit_breaker;
+        self.leave("router.circuit_breaker", is_other, INACTIVE);
+    }
+
+    fn connect(&mut self, running: &Connect, wanted: &Connect) {
+        let Connect {
+            profiles,
+            registry,
+            managed_runtime,
+        } = wanted;
+        self.change("connect", running.profiles != *profiles);
+        let is_other = running.registry != *registry;
+        self.leave("connect.registry", is_other, INACTIVE);
+        let is_other = running.managed_runtime != *managed_runtime;
+        self.leave("connect.managed_runtime", is_other, INACTIVE);
+    }
+
+    fn gateway(&mut self, running: &Gateway, wanted: Gateway) {
+        let Gateway {
+            port,
+            host,
+            tls,
+            max_body_bytes,
+            allowed_origins,
+            allowed_hosts,
+            sse_keepalive,
+            shutdown_grace,
+            n_threads,
+        } = wanted;
+        for (path, is_other) in [
+            (
+                "gateway.max_body_bytes",
+                running.max_body_bytes != max_body_bytes,
+            ),
+            (
+                "gateway.allowed_origins",
+                running.allowed_origins != allowed_origins,
+            ),
+            (
+                "gateway.allowed_hosts",
+                running.allowed_hosts != allowed_hosts,
+            ),
+            (
+                "gateway.sse_keepalive_seconds",
+                running.sse_keepalive != sse_keepalive,
+            ),
+        ] {
+            self.change(path, is_other);
+        }
+        self.leave("gateway.tls", running.tls != tls, INACTIVE);
+        for (path, is_other) in [
+            ("gateway.port", running.port != port),
+            ("gateway.host", running.host != host),
+            (
+                "gateway.shutdown_grace_seconds",
+                running.shutdown_grace != shutdown_grace,
+            ),
+            ("gateway.threads", running.n_threads != n_threads),
+        ] {
+            self.leave(path, is_other, RESTART);
+        }
+        self.config.gateway = Gateway {
+            port: running.port,
+            host: running.host.clone(),
+            tls,
+            max_body_bytes,
+            allowed_origins,
+            allowed_hosts,
+            sse_keepalive,
+            shutdown_grace: running.shutdown_grace,
+            n_threads: running.n_threads,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, source::Source};
+
+    fn config(text: &str) -> Config {
+        config::load(&Source::from_text(text)).unwrap().config
+    }
+
+    fn compare(running: &str, wanted: &str) -> Plan {
+        plan(&config(running), config(wanted))
+    }
+
+    #[test]
+    fn what_did_not_change_is_not_named() {
+        let text = "servers: [{id: a, url: 'http://h/mcp'}]\nrouter: {name_limit: 64}";
+        let plan = compare(text, text);
+        assert_eq!((plan.changed, plan.left), (vec![], vec![]));
+    }
+
+    #[test]
+    fn servers_are_added_removed_changed_and_moved() {
+        let plan = compare(
+            "servers: [{id: a, url: 'http://h/1'}, {id: b, url: 'http://h/1'}, {id: c, url: 'http://h/1'}]",
+            "servers: [{id: c, url: 'http://h/1'}, {id: b, url: 'http://h/2'}, {id: d, url: 'http://h/1'}]",
+        );
+        let changed = [
+            "server.b",
+            "server.d (added)",
+            "server.a (removed)",
+            "servers (order)",
+        ];
+        assert_eq!(
+            (plan.changed, plan.left),
+            (changed.map(str::to_owned).into(), vec![])
+        );
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_left_and_said_each_time() {
+        let running = config("gateway: {port: 1}\nsessions: {max_sessions: 5}");
+        let wanted = "gateway: {port: 2, allowed_origins: ['https://a.example']}\nsessions: {max_sessions: 6}";
+        let first = plan(&running, config(wanted));
+        assert_eq!(first.changed, ["gateway.allowed_origins"]);
+        let left = [
+            "gateway.port (needs a restart)",
+            "sessions (needs a restart)",
+        ];
+        assert_eq!(first.left, left);
+        assert_eq!(first.config.gateway.port, 1);
+        assert_eq!(first.config.sessions, running.sessions);
+        assert_eq!(plan(&first.config, config(wanted)).left, left);
+    }
+
+    #[test]
+    fn what_this_build_does_not_run_is_said_to_be_so() {
+        let plan = compare(
+            "",
+            "acl: {enabled: true}\nrouter: {circuit_breaker: {enabled: true}}",
+        );
+        let left = [
+            "router.circuit_breaker (not active in this build)",
+            "acl (not active in this build)",
+        ];
+        assert_eq!(
+            (plan.changed, plan.left),
+            (vec![], left.map(str::to_owned).into())
+        );
+    }
+}
