@@ -35,6 +35,7 @@ use crate::state::Shared;
 use crate::state::live::Live;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::found::Dialect;
 
 /// The read buffer of a client's connection, in bytes: a request's head fits.
 const LISTENER_READ_BYTES: usize = 4 * 1024;
@@ -52,7 +53,8 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
         AccessLog::start(std::io::stdout()).context("cannot start the access log")?;
     let metrics = Metrics::new().context("cannot register the metrics")?;
     let live = Arc::new(Live::new(metrics, access, build::live(config)?));
-    let workshop = Arc::new(Workshop::new(Arc::clone(&live)));
+    let (bell, found, requests) = reload::channel();
+    let workshop = Arc::new(Workshop::new(Arc::clone(&live), found));
     let parts = parts(config, &workshop)?;
     let address = listen::address(&config.gateway.host, config.gateway.port)
         .with_context(|| format!("gateway.host {}", config.gateway.host))?;
@@ -61,7 +63,6 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
         snapshot: ArcSwap::from_pointee(snapshot::build(config, &servers(&parts), None)),
         live: Arc::clone(&live),
     });
-    let (bell, requests) = reload::channel();
     let access = admin::Access::from(&config.admin);
     let control = admin::Control::new(Arc::clone(&shared), access, bell.reload());
 
@@ -109,7 +110,9 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
 fn parts(config: &Config, workshop: &Workshop) -> anyhow::Result<Vec<Arc<Parts>>> {
     let servers = config.servers.iter();
     servers
-        .map(|server| Parts::build(workshop, Basis::of(config, server)).map(Arc::new))
+        .map(|server| {
+            Parts::build(workshop, Basis::of(config, server), Dialect::default()).map(Arc::new)
+        })
         .collect()
 }
 

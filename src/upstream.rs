@@ -11,6 +11,7 @@ pub mod connection;
 pub mod era;
 pub mod error;
 pub mod fields;
+pub mod found;
 pub mod group;
 pub mod head;
 pub mod health;

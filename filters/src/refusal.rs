@@ -125,6 +125,11 @@ pub enum Refusal {
     },
     /// The caller may not do this.
     Forbidden,
+    /// The server turned out to be reached otherwise: it is from now on.
+    UpstreamMoved {
+        /// The server's id.
+        server: String,
+    },
     /// No replica of the server can take the request.
     UpstreamUnavailable {
         /// The server's id.
@@ -225,7 +230,9 @@ impl Refusal {
             Self::HostForbidden => 421,
             Self::Internal => 500,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => 502,
-            Self::UpstreamUnavailable { .. } | Self::SessionsFull => 503,
+            Self::UpstreamUnavailable { .. } | Self::UpstreamMoved { .. } | Self::SessionsFull => {
+                503
+            }
             Self::UpstreamTimeout { .. } => 504,
         }
     }
@@ -266,7 +273,9 @@ impl Refusal {
             Self::OriginForbidden | Self::Forbidden => -31403,
             Self::HostForbidden => -31421,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => -31502,
-            Self::UpstreamUnavailable { .. } | Self::SessionsFull => -31503,
+            Self::UpstreamUnavailable { .. } | Self::UpstreamMoved { .. } | Self::SessionsFull => {
+                -31503
+            }
             Self::UpstreamTimeout { .. } => -31504,
         }
     }
@@ -306,6 +315,7 @@ impl Refusal {
             Self::ClientSilent => "client_silent",
             Self::RoundsExceeded { .. } => "rounds_exceeded",
             Self::Forbidden => "forbidden",
+            Self::UpstreamMoved { .. } => "upstream_moved",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamConnect { .. } => "upstream_connect",
             Self::UpstreamBroken { .. } => "upstream_broken",
@@ -405,6 +415,10 @@ impl Refusal {
                 format!("server {server} asked for input too many times").into()
             }
             Self::Forbidden => "forbidden".into(),
+            Self::UpstreamMoved { server } => {
+                format!("server {server} speaks another transport than it was said to: try again")
+                    .into()
+            }
             Self::UpstreamUnavailable { server } => {
                 format!("server {server} is unavailable: no healthy replica").into()
             }

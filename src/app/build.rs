@@ -6,10 +6,12 @@ pub(super) mod snapshot;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use anyhow::Context;
 use parking_lot::Mutex;
 use pingora::connectors::TransportConnector;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -20,6 +22,7 @@ use crate::state::parked;
 use crate::state::sessions;
 use crate::state::store::{self, Store};
 use crate::stdio::runtime::Runtime;
+use crate::upstream::found::Found;
 
 /// What all servers' parts are built with.
 pub(super) struct Workshop {
@@ -28,17 +31,23 @@ pub(super) struct Workshop {
     pub(super) stop: CancellationToken,
     /// Reading the system's root certificates is slow: one connector serves all.
     transport: Arc<TransportConnector>,
+    /// Where it is told how servers are really reached.
+    found: mpsc::Sender<Found>,
+    /// Numbers parts.
+    serial: AtomicU64,
     /// The private directory of the supervisors' sockets, once there is one.
     runtime: Mutex<Option<Runtime>>,
 }
 
 impl Workshop {
-    /// A workshop in which nothing was built yet.
-    pub(super) fn new(live: Arc<Live>) -> Self {
+    /// A workshop in which nothing was built yet. What is found out about servers goes to `found`.
+    pub(super) fn new(live: Arc<Live>, found: mpsc::Sender<Found>) -> Self {
         Self {
             live,
             stop: CancellationToken::new(),
             transport: Arc::new(TransportConnector::new(None)),
+            found,
+            serial: AtomicU64::new(0),
             runtime: Mutex::default(),
         }
     }

@@ -12,6 +12,7 @@ use crate::upstream::address::{Address, Endpoint};
 use crate::upstream::cluster::Cluster;
 use crate::upstream::error::Error;
 use crate::upstream::fields::StaticFields;
+use crate::upstream::found::{Dialect, Finder};
 use crate::upstream::http_sse::{self, Unusable};
 
 /// Opens event streams on the replicas of one server.
@@ -19,6 +20,8 @@ pub(super) struct HttpSse {
     cluster: Arc<Cluster>,
     listening: Vec<u8>,
     posting: Arc<[u8]>,
+    /// Told where the server looks as if it spoke Streamable HTTP, if that is what it was said to.
+    finder: Option<Finder>,
 }
 
 /// Posts to the replica that holds one event stream.
@@ -30,7 +33,11 @@ struct Pinned {
 
 impl HttpSse {
     /// A carrier that sends the server's static header lines with every request.
-    pub(super) fn new(cluster: Arc<Cluster>, fields: &StaticFields) -> Self {
+    pub(super) fn new(
+        cluster: Arc<Cluster>,
+        fields: &StaticFields,
+        finder: Option<Finder>,
+    ) -> Self {
         let with = |own: &[(&str, &str)]| {
             let mut lines = fields.lines.clone();
             for (name, value) in own.iter().filter(|(name, _)| !fields.sets(name)) {
@@ -45,6 +52,14 @@ impl HttpSse {
                 ("cache-control", "no-cache"),
             ]),
             posting: with(&[("accept", "*/*"), ("content-type", "application/json")]).into(),
+            finder,
+        }
+    }
+
+    /// The server was replaced by another, perhaps.
+    fn doubt(&self) {
+        if let Some(finder) = &self.finder {
+            finder.hint(Dialect::Streamable);
         }
     }
 
@@ -60,7 +75,16 @@ impl Carrier for HttpSse {
         let opened = http_sse::open(&self.cluster, self.listening.clone()).await;
         let opened = opened.map_err(|unusable| match unusable {
             Unusable::Upstream(error) => self.tell(&error),
-            Unusable::Status(_) | Unusable::NotEvents => format!("{unusable} to GET").into(),
+            Unusable::Status(status) => {
+                if matches!(status, 400 | 404..=406) {
+                    self.doubt();
+                }
+                format!("{unusable} to GET").into()
+            }
+            Unusable::NotEvents => {
+                self.doubt();
+                format!("{unusable} to GET").into()
+            }
         })?;
         let base = base(&opened.body.replica().address);
         let events = stream::unfold(opened.body, |mut body| async {

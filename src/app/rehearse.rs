@@ -9,6 +9,7 @@ use filters::mcp::list::Kind;
 use filters::route::merge::{self, Conflict, Source};
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
 use crate::app::build::parts::{Basis, Parts, servers};
 use crate::app::build::{self, Workshop};
@@ -20,6 +21,7 @@ use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::catalog::{Listing, View};
 use crate::upstream::fields::Caller;
+use crate::upstream::found::Dialect;
 
 /// How long children have to end afterwards.
 const END_MAX: Duration = Duration::from_secs(15);
@@ -73,11 +75,15 @@ async fn ask(config: &Config) -> anyhow::Result<Names> {
     let (access, _writer) = AccessLog::start(std::io::sink()).context("cannot start a log")?;
     let metrics = Metrics::new().context("cannot register the metrics")?;
     let live = Arc::new(Live::new(metrics, access, build::live(config)?));
-    let workshop = Workshop::new(live);
+    // What is found out is for a gateway that runs.
+    let (found, _) = mpsc::channel(1);
+    let workshop = Workshop::new(live, found);
     let parts = config
         .servers
         .iter()
-        .map(|server| Parts::build(&workshop, Basis::of(config, server)).map(Arc::new))
+        .map(|server| {
+            Parts::build(&workshop, Basis::of(config, server), Dialect::default()).map(Arc::new)
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let here = Handle::current();
     parts.iter().for_each(|parts| parts.start(&here));

@@ -9,12 +9,13 @@
 
 mod request;
 mod retirement;
+mod switch;
 
 pub(super) use request::{Bell, Requests, channel};
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
@@ -25,7 +26,9 @@ use crate::app::build::parts::{Basis, Parts, servers};
 use crate::app::build::{Workshop, snapshot};
 use crate::app::lifecycle;
 use crate::app::rehearse;
+use crate::app::reload::request::Next;
 use crate::app::reload::retirement::Retirement;
+use crate::app::reload::switch::Switches;
 use crate::config::choice::NamespaceStrategy;
 use crate::config::diff::{self, Plan};
 use crate::config::inactive::inactive;
@@ -34,6 +37,7 @@ use crate::config::{self, Config, Loaded};
 use crate::gateway::retire;
 use crate::state::Shared;
 use crate::state::reload::Report;
+use crate::upstream::found::{Dialect, Found};
 
 /// How long sockets of new servers may take to be listened on.
 const LISTEN_MAX: Duration = Duration::from_secs(10);
@@ -47,6 +51,7 @@ pub(super) struct Reloader {
     config: Config,
     parts: Vec<Arc<Parts>>,
     retiring: TaskTracker,
+    switches: Switches,
 }
 
 /// What a reloader begins with.
@@ -79,6 +84,7 @@ impl Reloader {
             config: spec.config,
             parts: spec.parts,
             retiring: TaskTracker::new(),
+            switches: Switches::default(),
         }
     }
 
@@ -95,12 +101,21 @@ impl Reloader {
     /// Reloads whenever it is asked to, until the gateway ends.
     pub(super) async fn run(&mut self, mut requests: Requests) {
         let stop = self.workshop.stop.clone();
-        while let Some(Some(request)) = stop.run_until_cancelled(requests.next()).await {
-            lifecycle::notify_reloading();
-            let report = self.reload().await;
-            lifecycle::notify_ready();
-            tell(&report);
-            request.answer(report);
+        while let Some(Some(next)) = stop.run_until_cancelled(requests.next()).await {
+            match next {
+                Next::Reload(request) => {
+                    lifecycle::notify_reloading();
+                    let report = self.reload().await;
+                    lifecycle::notify_ready();
+                    tell(&report);
+                    request.answer(report);
+                }
+                Next::Switch(found) => {
+                    let is_switched = self.switch(&found).await;
+                    // Who found it may have gone.
+                    found.done.send(is_switched).ok();
+                }
+            }
         }
     }
 
@@ -109,6 +124,40 @@ impl Reloader {
         join_all(self.parts.iter().map(|parts| parts.end())).await;
         self.retiring.close();
         self.retiring.wait().await;
+    }
+
+    /// Replaces the parts of a server by such as speak what it was found to; `false` where they are
+    /// gone already, do so, or were replaced just now.
+    async fn switch(&mut self, found: &Found) -> bool {
+        let is_it = |parts: &&Arc<Parts>| parts.number == found.parts;
+        let Some(old) = self.parts.iter().find(is_it).map(Arc::clone) else {
+            return false;
+        };
+        let id = old.basis.id();
+        if old.dialect == found.dialect || !self.switches.admit(id, Instant::now()) {
+            return false;
+        }
+        let built = Parts::build(&self.workshop, old.basis.clone(), found.dialect);
+        let fresh = match built {
+            Ok(fresh) => Arc::new(fresh),
+            Err(error) => {
+                tracing::error!(error = %format!("{error:#}"), "Server cannot be switched");
+                return false;
+            }
+        };
+        fresh.start(&self.children);
+        if !listen(std::slice::from_ref(&fresh)).await {
+            fresh.end().await;
+            return false;
+        }
+        tracing::info!(server.id = %id, dialect = ?found.dialect, "Server is reached otherwise from now on");
+        let parts = self.parts.iter().map(|one| {
+            let is_old = Arc::ptr_eq(one, &old);
+            Arc::clone(if is_old { &fresh } else { one })
+        });
+        let parts = parts.collect();
+        self.exchange(self.config.clone(), parts).await;
+        true
     }
 
     async fn reload(&mut self) -> Report {
@@ -171,7 +220,7 @@ impl Reloader {
                 parts.push(Arc::clone(known));
                 continue;
             }
-            match Parts::build(&self.workshop, basis) {
+            match Parts::build(&self.workshop, basis, Dialect::default()) {
                 Ok(built) => {
                     let built = Arc::new(built);
                     fresh.push(Arc::clone(&built));
@@ -220,6 +269,9 @@ impl Reloader {
         self.retiring.spawn(retirement.run());
         self.parts = parts;
         self.config = config;
+        let servers = &self.config.servers;
+        self.switches
+            .retain(|id| servers.iter().any(|server| server.id == *id));
     }
 }
 

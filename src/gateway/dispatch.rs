@@ -14,7 +14,7 @@ use crate::gateway::inbound::Inbound;
 use crate::gateway::link::{self, Way};
 use crate::gateway::pass::Passed;
 use crate::gateway::reply::Reply;
-use crate::gateway::{front, listen, local, pass, sessions};
+use crate::gateway::{front, listen, local, pass, passage, sessions};
 use crate::state::session::{Link, Session};
 use crate::upstream::era;
 
@@ -45,7 +45,7 @@ impl Dispatch<'_> {
         let caller = &self.inbound.caller;
         for judges in [true, false] {
             let passed = match self.inbound.era {
-                Era::Modern => match era::decide(remote, caller, Era::Modern).await {
+                Era::Modern => match self.decide().await? {
                     Era::Modern => pass::modern(reply, &self, judges).await?,
                     Era::Legacy => return Box::pin(legacy_server::serve(reply, &self)).await,
                 },
@@ -59,10 +59,19 @@ impl Dispatch<'_> {
                         client.disconnect(&self.way.server.id);
                     }
                     era::ask(remote, caller).await;
+                    passage::stay(&self.way.server)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The era in which a modern client's message goes there.
+    async fn decide(&self) -> Result<Era, Ended> {
+        let server = &self.way.server;
+        let chosen = era::decide(&server.remote, &self.inbound.caller, Era::Modern).await;
+        passage::stay(server)?;
+        Ok(chosen)
     }
 
     /// Sends a legacy client's message, in a session with the server where it has sessions.

@@ -58,6 +58,13 @@ impl Exchange {
         Self::resume(shared, snapshot, Some(user))
     }
 
+    /// Goes on under the configuration in force by now.
+    pub fn repin(&mut self) {
+        let (snapshot, user) = self.shared.pin();
+        self.snapshot = snapshot;
+        self.user = Some(user);
+    }
+
     /// Goes on under a configuration that was pinned before.
     #[must_use]
     pub fn resume(shared: Arc<Shared>, snapshot: Arc<Snapshot>, user: Option<User>) -> Self {

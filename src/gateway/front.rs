@@ -23,7 +23,9 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
-use crate::gateway::{Ended, aggregate, answer, deliver, handshake, listen, pipeline, sessions};
+use crate::gateway::{
+    Ended, aggregate, answer, deliver, handshake, listen, passage, pipeline, sessions,
+};
 use crate::state::live::Live;
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::Server;
@@ -127,7 +129,8 @@ pub(super) async fn serve(
             handshake::single(reply, &way, inbound, &scope).await
         }
         (_, Method::SubscriptionsListen)
-            if era::decide(&server.remote, &inbound.caller, Era::Modern).await == Era::Legacy =>
+            if era::decide(&server.remote, &inbound.caller, Era::Modern).await == Era::Legacy
+                && passage::stay(server).is_ok() =>
         {
             listen::single(reply, &way, inbound).await
         }

@@ -19,6 +19,7 @@ use crate::gateway::link::{self, Way};
 use crate::gateway::lists::{capabilities, catalog};
 use crate::gateway::local;
 use crate::gateway::pass::fail;
+use crate::gateway::passage;
 use crate::gateway::reply::{Reply, Wake};
 use crate::gateway::sessions;
 use crate::state::session::{Link, Opening, Session};
@@ -99,6 +100,7 @@ pub(super) async fn single(
     let chosen = reply
         .wait(era::decide(&server.remote, &inbound.caller, Era::Legacy))
         .await?;
+    passage::stay(server)?;
     if matches!(chosen, Wake::Done(Era::Legacy)) {
         let opening = Upstream::open_quietly(&server.remote, &inbound.caller, inbound.params());
         match reply.wait(opening).await? {
@@ -114,6 +116,7 @@ pub(super) async fn single(
                 if matches!(reply.wait(asked).await?, Wake::Gone) {
                     return Err(Ended::ClientGone);
                 }
+                passage::stay(server)?;
                 if server.remote.eras.serves(Era::Modern) != Standing::Yes {
                     return match error {
                         OpenError::Refused {
@@ -312,6 +315,9 @@ async fn offer(
         Wake::Done(profiles) => profiles,
         Wake::Gone => return Ok(None),
     };
+    for server in &profile.servers {
+        passage::stay(server)?;
+    }
     let known = profiles.iter().flatten();
     let merged = capability::merge_servers(known.map(|one| one.capabilities.as_str()), inbound.era);
     let told: Vec<String> = profile

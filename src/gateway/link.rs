@@ -21,7 +21,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
-use crate::gateway::sessions;
+use crate::gateway::{passage, sessions};
 use crate::state::live::Live;
 use crate::state::session::{Link, Session};
 use crate::state::snapshot::Server;
@@ -109,6 +109,7 @@ pub(super) async fn find(
                 OpenError::Refused { .. } | OpenError::Disagreed { .. }
             ) {
                 era::ask(&server.remote, caller).await;
+                passage::stay(server)?;
             }
             if server.remote.eras.serves(Era::Modern) != Standing::Yes {
                 return Err(failed(&server.id, &error));

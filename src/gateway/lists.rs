@@ -19,6 +19,7 @@ use futures_util::future::join_all;
 
 use crate::gateway::Ended;
 use crate::gateway::inbound::Inbound;
+use crate::gateway::passage;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::session::Session;
 use crate::state::snapshot::{Profile, Server};
@@ -173,6 +174,9 @@ pub(super) async fn serve(
         Wake::Done(whole) => whole,
         Wake::Gone => return Err(Ended::ClientGone),
     };
+    for server in &profile.servers {
+        passage::stay(server)?;
+    }
     for (server, status, _) in &whole.failures {
         live.metrics.count_partial(server, kind.label(), status);
     }
@@ -233,6 +237,9 @@ pub(super) async fn resolve(
     deadline: std::time::Duration,
 ) -> Result<(Arc<Server>, String), Refusal> {
     let whole = read(profile, caller, capabilities, kind, deadline).await;
+    for server in &profile.servers {
+        passage::stay(server)?;
+    }
     if let Some(entry) = whole.merged.find(outer)
         && let Some(server) = profile.server(&entry.server)
     {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::Era;
+use filters::refusal::Refusal;
 use http::HeaderMap;
 
 use crate::gateway::exchange::Exchange;
@@ -24,6 +25,17 @@ pub(super) async fn settle(exchange: &Exchange, headers: &HeaderMap, server: &Se
         let caller = fields::caller(headers, exchange);
         era::decide(&server.remote, &caller, Era::Modern).await;
     }
+}
+
+/// Refuses what was begun at a server that turned out to be reached otherwise: it did nothing, and is
+/// served by what stands in the server's place.
+pub(super) fn stay(server: &Server) -> Result<(), Refusal> {
+    if server.remote.finder.is_replaced() {
+        return Err(Refusal::UpstreamMoved {
+            server: server.id.to_string(),
+        });
+    }
+    Ok(())
 }
 
 /// How a message passes to its server as it is, in which session; nothing where it cannot.

@@ -41,6 +41,9 @@ use crate::upstream::remote::Transport;
 /// Largest body of a request to the control plane, in bytes.
 const CONTROL_BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// How many servers may turn out to be reached otherwise in one request.
+const MOVES_MAX: usize = 4;
+
 /// Serves one request to its end.
 pub(super) async fn serve(
     session: &mut Session,
@@ -157,13 +160,45 @@ async fn post(
         }
         Payload::One(message) => {
             let echo = message.request_id().map(|id| id.as_json().to_owned());
-            let served = match scope {
-                Scope::Server(id) => one(session, exchange, id, message, body.clone()).await,
-                Scope::Profile(id) => aggregated(session, exchange, id, message, &body).await,
-            };
+            let mut served = at(session, exchange, scope, message, &body).await;
+            for _ in 0..MOVES_MAX {
+                if !is_moved(&served) || session.response_written().is_some() {
+                    break;
+                }
+                let Ok(Payload::One(message)) = parse::payload(&body) else {
+                    break;
+                };
+                exchange.repin();
+                served = Box::pin(at(session, exchange, scope, message, &body)).await;
+            }
             served.map_err(|ended| ended.with_id(echo))
         }
     }
+}
+
+/// One message at an endpoint.
+async fn at(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    scope: Scope<'_>,
+    message: parse::Message<'_>,
+    body: &Bytes,
+) -> Result<(), Ended> {
+    match scope {
+        Scope::Server(id) => one(session, exchange, id, message, body.clone()).await,
+        Scope::Profile(id) => aggregated(session, exchange, id, message, body).await,
+    }
+}
+
+/// Whether a message did nothing, because its server turned out to be reached otherwise.
+fn is_moved(served: &Result<(), Ended>) -> bool {
+    matches!(
+        served,
+        Err(Ended::Refused {
+            refusal: Refusal::UpstreamMoved { .. },
+            ..
+        })
+    )
 }
 
 /// One message to one server: passed on as it is where the server speaks its era.
@@ -187,6 +222,7 @@ async fn one(
         };
         if call.era == Era::Modern {
             passage::settle(exchange, headers, &server).await;
+            passage::stay(&server)?;
         }
         let Some(upstream) = passage::find(&exchange.live, &call, &server, client.as_ref()) else {
             let inbound = front::inbound(headers, exchange, &call, body.clone());

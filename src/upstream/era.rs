@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::upstream::error::Error;
 use crate::upstream::fields::{Caller, Mcp};
+use crate::upstream::found::Dialect;
 use crate::upstream::http_sse;
 use crate::upstream::remote::{Post, Remote, Transport};
 use crate::upstream::session::Session;
@@ -93,6 +94,13 @@ impl Verdicts {
             Era::Legacy => known.legacy,
             Era::Modern => known.modern,
         }
+    }
+
+    /// Whether no answer ever showed anything.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        let known = self.known.lock();
+        known.modern == Standing::Unknown && known.legacy == Standing::Unknown
     }
 
     /// Whether "it is not modern" was believed long enough: true for one who asks.
@@ -295,12 +303,14 @@ async fn shake_hands(remote: &Arc<Remote>, caller: &Caller) {
                     ..
                 }
             ) && remote.transport == Transport::Http
+                && remote.eras.choice != Choice::Only(Era::Modern)
                 && http_sse::is_http_sse(&remote.cluster, &remote.fields.lines).await
             {
-                tracing::error!(
+                tracing::info!(
                     server.id = %remote.id(),
-                    "Server speaks the HTTP+SSE transport of 2024-11-05: set transport: sse"
+                    "Server speaks the HTTP+SSE transport of 2024-11-05"
                 );
+                remote.finder.tell(Dialect::HttpSse).await;
             }
             tracing::debug!(server.id = %remote.id(), %error, "Server could not be judged");
             remote

@@ -7,6 +7,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::upstream::cluster::Cluster;
+use crate::upstream::era;
+use crate::upstream::fields::Caller;
+use crate::upstream::remote::Remote;
 
 /// How often idle connections and sessions are looked over.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -14,12 +17,18 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// How soon a cluster with an unhealthy replica is checked again, at the latest.
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Checks a cluster's replicas until `shutdown`: every `every`, sooner while one is unhealthy.
-pub async fn check(cluster: Arc<Cluster>, every: Duration, shutdown: CancellationToken) {
+/// Checks a server's replicas until `shutdown`: every `every`, sooner while one is unhealthy. A server
+/// of which nothing is known and no replica is well may be reached otherwise: it is asked.
+pub async fn check(remote: Arc<Remote>, every: Duration, shutdown: CancellationToken) {
+    let cluster = Arc::clone(&remote.cluster);
     let passes = async {
         loop {
             cluster.backends().run_health_check(true).await;
-            let is_whole = cluster.healthy_count() == cluster.replicas().len();
+            let n_healthy = cluster.healthy_count();
+            if n_healthy == 0 && remote.eras.is_unknown() {
+                era::ask(&remote, &Caller::default()).await;
+            }
+            let is_whole = n_healthy == cluster.replicas().len();
             let pause = if is_whole {
                 every
             } else {

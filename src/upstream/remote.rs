@@ -14,6 +14,7 @@ use crate::upstream::cluster::Cluster;
 use crate::upstream::era::Verdicts;
 use crate::upstream::error::Error;
 use crate::upstream::fields::{self, Caller, Mcp, StaticFields};
+use crate::upstream::found::Finder;
 use crate::upstream::relay::Request;
 use crate::upstream::talk::{Patience, Talk};
 
@@ -29,6 +30,8 @@ pub struct Remote {
     pub transport: Transport,
     /// Which eras it speaks, as far as is known.
     pub eras: Verdicts,
+    /// Tells how the server is really reached, where that is found out.
+    pub finder: Finder,
     /// What runs for it beside requests, and ends with it.
     pub background: Background,
     serial: AtomicU64,
@@ -84,6 +87,7 @@ impl Remote {
         forwards_authorization: bool,
         transport: Transport,
         eras: Verdicts,
+        finder: Finder,
         background: Background,
     ) -> Self {
         Self {
@@ -92,6 +96,7 @@ impl Remote {
             forwards_authorization,
             transport,
             eras,
+            finder,
             background,
             serial: AtomicU64::new(1),
         }

@@ -1,6 +1,7 @@
 //! Servers of the HTTP+SSE transport (2024-11-05) behind the gateway, which offers them as Streamable HTTP.
 
 mod faults;
+mod found;
 mod probe;
 mod sdk;
 mod server;

@@ -6,6 +6,7 @@
 mod assemble;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -17,11 +18,12 @@ use crate::app::build::Workshop;
 use crate::config::Config;
 use crate::config::choice::LoadBalancing;
 use crate::config::model::router::{HealthCheck, Lists};
-use crate::config::model::server::{Server as ServerConfig, Transport};
+use crate::config::model::server::{Server as ServerConfig, ServerId, Transport};
 use crate::state::snapshot::Server;
 use crate::stdio;
 use crate::stdio::supervisor::Supervisor;
 use crate::upstream::cluster::Cluster;
+use crate::upstream::found::{Dialect, Finder};
 use crate::upstream::keeper;
 use crate::upstream::remote::Background;
 
@@ -53,10 +55,21 @@ impl Basis {
     }
 }
 
+impl Basis {
+    /// The server's id.
+    pub(in crate::app) fn id(&self) -> &ServerId {
+        &self.server.id
+    }
+}
+
 /// One server's parts.
 pub(in crate::app) struct Parts {
+    /// Tells them from all others.
+    pub(in crate::app) number: u64,
     /// What they were built from.
     pub(in crate::app) basis: Basis,
+    /// What the server was found to speak, where its configuration says HTTP.
+    pub(in crate::app) dialect: Dialect,
     /// What requests use.
     pub(in crate::app) server: Arc<Server>,
     chores: Chores,
@@ -69,7 +82,8 @@ pub(in crate::app) struct Parts {
 #[derive(Default)]
 struct Chores {
     clusters: Vec<Arc<Cluster>>,
-    checked: Option<(Arc<Cluster>, Duration)>,
+    /// How often its health is checked.
+    checked: Option<Duration>,
     supervisor: Option<Arc<Supervisor>>,
 }
 
@@ -78,13 +92,22 @@ impl Parts {
     ///
     /// # Errors
     /// Where its address cannot be used, or there is no directory for its socket.
-    pub(in crate::app) fn build(workshop: &Workshop, basis: Basis) -> anyhow::Result<Self> {
+    pub(in crate::app) fn build(
+        workshop: &Workshop,
+        basis: Basis,
+        dialect: Dialect,
+    ) -> anyhow::Result<Self> {
+        let number = workshop.serial.fetch_add(1, Ordering::Relaxed);
+        let finder = Finder::new(workshop.found.clone(), number);
         let background = Background {
             stop: workshop.live.background.stop.child_token(),
             ..Background::default()
         };
-        let (server, chores) = assemble::assemble(workshop, &basis, background.clone())?;
+        let (server, chores) =
+            assemble::assemble(workshop, &basis, dialect, &finder, background.clone())?;
         Ok(Self {
+            number,
+            dialect,
             basis,
             server: Arc::new(server),
             chores,
@@ -106,8 +129,8 @@ impl Parts {
             let supervised = supervise(Arc::clone(supervisor), stop.clone());
             self.tasks.spawn_on(supervised, children);
         }
-        if let Some((cluster, every)) = checked {
-            let checking = keeper::check(Arc::clone(cluster), *every, stop.clone());
+        if let Some(every) = checked {
+            let checking = keeper::check(Arc::clone(&self.server.remote), *every, stop.clone());
             self.tasks.spawn(checking);
         }
         self.tasks

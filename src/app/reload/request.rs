@@ -1,28 +1,44 @@
-//! How a reload is asked for, from a signal or the control plane.
+//! How a reload is asked for, from a signal or the control plane, and how what is found out about
+//! servers comes here.
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::state::reload::{Reload, Report};
+use crate::upstream::found::Found;
 
 /// Reloads that wait at once: a further one waits for a place, or is one too many for a signal.
 const WAITING_MAX: usize = 8;
+/// Findings that wait at once. One that is lost is found again.
+const FOUND_MAX: usize = 64;
 
 /// Asks for reloads.
 #[derive(Clone)]
 pub(in crate::app) struct Bell(mpsc::Sender<Request>);
 
-/// The reloads that were asked for.
-pub(in crate::app) struct Requests(mpsc::Receiver<Request>);
+/// What was asked for, and what was found.
+pub(in crate::app) struct Requests {
+    reloads: mpsc::Receiver<Request>,
+    found: mpsc::Receiver<Found>,
+}
 
-/// One of them.
+/// What is to be done next.
+pub(super) enum Next {
+    /// To reload.
+    Reload(Request),
+    /// To switch a server.
+    Switch(Found),
+}
+
+/// A reload that was asked for.
 pub(in crate::app) struct Request(oneshot::Sender<Report>);
 
-/// Both ends.
-pub(in crate::app) fn channel() -> (Bell, Requests) {
-    let (sender, receiver) = mpsc::channel(WAITING_MAX);
-    (Bell(sender), Requests(receiver))
+/// All ends.
+pub(in crate::app) fn channel() -> (Bell, mpsc::Sender<Found>, Requests) {
+    let (sender, reloads) = mpsc::channel(WAITING_MAX);
+    let (finder, found) = mpsc::channel(FOUND_MAX);
+    (Bell(sender), finder, Requests { reloads, found })
 }
 
 impl Bell {
@@ -53,8 +69,11 @@ impl Bell {
 
 impl Requests {
     /// The next one; nothing where nobody can ask any more.
-    pub(super) async fn next(&mut self) -> Option<Request> {
-        self.0.recv().await
+    pub(super) async fn next(&mut self) -> Option<Next> {
+        tokio::select! {
+            request = self.reloads.recv() => request.map(Next::Reload),
+            found = self.found.recv() => found.map(Next::Switch),
+        }
     }
 }
 

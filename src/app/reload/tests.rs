@@ -25,10 +25,15 @@ impl Bench {
         fs::write(&file, text).unwrap();
         let config = read(Some(&file)).unwrap().config;
         let (access, _writer) = AccessLog::start(std::io::sink()).unwrap();
+        let (found, _) = tokio::sync::mpsc::channel(1);
         let spec = build::live(&config).unwrap();
         let live = Arc::new(Live::new(Metrics::new().unwrap(), access, spec));
-        let workshop = Arc::new(Workshop::new(Arc::clone(&live)));
-        let build = |server| Arc::new(Parts::build(&workshop, Basis::of(&config, server)).unwrap());
+        let workshop = Arc::new(Workshop::new(Arc::clone(&live), found));
+        let build = |server| {
+            Arc::new(
+                Parts::build(&workshop, Basis::of(&config, server), Dialect::default()).unwrap(),
+            )
+        };
         let parts: Vec<_> = config.servers.iter().map(build).collect();
         let snapshot = ArcSwap::from_pointee(snapshot::build(&config, &servers(&parts), None));
         let spec = Spec {

@@ -20,7 +20,8 @@ pub struct Server {
     /// stream. Not used with `transport: stdio`.
     pub url: Option<String>,
     /// How the server is reached: `http`, `sse` (also written `http+sse` or `http-sse`) for the HTTP+SSE
-    /// transport of revision 2024-11-05, or `stdio` to start it as a child process.
+    /// transport of revision 2024-11-05, or `stdio` to start it as a child process. A server behind `http`
+    /// that turns out to speak HTTP+SSE is reached so, unless `era` is `modern`.
     pub transport: Transport,
     /// Which MCP revisions the server speaks: `legacy` (2024-11-05 to 2025-11-25, with sessions),
     /// `modern` (2026-07-28), or `auto` to find out and to notice when it changes.

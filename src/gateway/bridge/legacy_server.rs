@@ -25,9 +25,12 @@ use crate::gateway::inbound::{Context, Inbound};
 use crate::gateway::link::{Way, failed};
 use crate::gateway::pass::voice;
 use crate::gateway::pass::{self, fail};
+use crate::gateway::passage;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::parked::Call;
+use crate::upstream::era;
 use crate::upstream::error::Error;
+use crate::upstream::fields::Caller;
 use crate::upstream::group::{Group, Key};
 use crate::upstream::session;
 
@@ -78,7 +81,7 @@ pub(in crate::gateway) async fn serve(
         Err(error) => return fail(reply, way, Some(id), &error).await,
     };
     if inbound.method == Method::ServerDiscover {
-        return discover(reply, way, id, &group).await;
+        return discover(reply, way, id, inbound, &group).await;
     }
     let Some(call) = begin(reply, dispatch, &context, &group).await? else {
         return Ok(());
@@ -113,11 +116,14 @@ async fn discover(
     reply: &mut Reply<'_>,
     way: &Way,
     id: &str,
+    inbound: &Inbound,
     group: &Arc<Group>,
 ) -> Result<(), Ended> {
     let session = match reply.wait(group.main()).await? {
         Wake::Done(Ok(session)) => session,
-        Wake::Done(Err(error)) => return refuse_open(reply, way, id, &error).await,
+        Wake::Done(Err(error)) => {
+            return refuse_open(reply, way, id, &inbound.caller, &error).await;
+        }
         Wake::Gone => return Err(Ended::ClientGone),
     };
     let result = down::discover(&session.handshake, &["2026-07-28"]);
@@ -128,11 +134,17 @@ async fn refuse_open(
     reply: &mut Reply<'_>,
     way: &Way,
     id: &str,
+    caller: &Caller,
     error: &session::open::OpenError,
 ) -> Result<(), Ended> {
     if error.is_of_era() {
         // What was believed of its era may not hold any more.
         way.server.remote.eras.doubt();
+        let asked = era::ask(&way.server.remote, caller);
+        if matches!(reply.wait(asked).await?, Wake::Gone) {
+            return Err(Ended::ClientGone);
+        }
+        passage::stay(&way.server)?;
     }
     match failed(&way.server.id, error) {
         Ended::Refused { refusal, error, .. } => reply.refuse(refusal, Some(id), error).await,
@@ -170,7 +182,7 @@ async fn begin(
         let lease = match reply.wait(leased).await? {
             Wake::Done(Ok(lease)) => lease,
             Wake::Done(Err(error)) => {
-                refuse_open(reply, way, id, &error).await?;
+                refuse_open(reply, way, id, &inbound.caller, &error).await?;
                 return Ok(None);
             }
             Wake::Gone => return Err(Ended::ClientGone),

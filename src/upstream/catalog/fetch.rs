@@ -56,7 +56,15 @@ impl Catalog {
             }
             Era::Legacy => {
                 let group = self.group()?;
-                let session = group.main().await?;
+                let session = match group.main().await {
+                    Ok(session) => session,
+                    Err(error) => {
+                        if error.is_of_era() {
+                            era::ask(&self.remote, &self.caller).await;
+                        }
+                        return Err(error.into());
+                    }
+                };
                 Ok((Source::Legacy(group), legacy_profile(&session.handshake)))
             }
         }

@@ -1,13 +1,16 @@
 //! A server of the HTTP+SSE transport that does what it is told.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::support::message::{result, said};
-use crate::support::upstream::{Recorded, Step, Upstream, accepted, answer, chunk, end, sse_head};
+use crate::support::upstream::{
+    self, Recorded, Step, Upstream, accepted, answer, chunk, end, sse_head,
+};
 
 /// The event streams by their number; a closed one is none.
 type Streams = Arc<Mutex<Vec<Option<UnboundedSender<Vec<u8>>>>>>;
@@ -16,6 +19,7 @@ type Streams = Arc<Mutex<Vec<Option<UnboundedSender<Vec<u8>>>>>>;
 pub(super) struct OldServer {
     pub(super) upstream: Upstream,
     streams: Streams,
+    is_renewed: Arc<AtomicBool>,
 }
 
 /// Sends messages on the stream that a message belongs to.
@@ -49,7 +53,11 @@ impl OldServer {
     {
         let streams = Streams::default();
         let shared = Arc::clone(&streams);
+        let is_renewed = Arc::new(AtomicBool::new(false));
+        let renewed = Arc::clone(&is_renewed);
         let upstream = Upstream::start(move |request| match request.method.as_str() {
+            _ if renewed.load(Ordering::Relaxed) => upstream::friendly(request),
+            "POST" if request.target == "/sse" => answer("405 Method Not Allowed", &[], b""),
             "GET" => {
                 let (sender, receiver) = mpsc::unbounded_channel();
                 let mut streams = shared.lock();
@@ -69,7 +77,20 @@ impl OldServer {
             _ => answer("405 Method Not Allowed", &[], b""),
         })
         .await;
-        Self { upstream, streams }
+        Self {
+            upstream,
+            streams,
+            is_renewed,
+        }
+    }
+
+    /// From now on it speaks Streamable HTTP; its streams end.
+    pub(super) fn renew(&self) {
+        self.is_renewed.store(true, Ordering::Relaxed);
+        self.streams
+            .lock()
+            .iter_mut()
+            .for_each(|stream| *stream = None);
     }
 
     pub(super) fn url(&self) -> String {

@@ -25,6 +25,7 @@ use crate::upstream::catalog::{self, Catalogs};
 use crate::upstream::cluster::{Balancing, Cluster, Limits, Spec};
 use crate::upstream::era;
 use crate::upstream::fields::StaticFields;
+use crate::upstream::found::{Dialect, Finder};
 use crate::upstream::health::{self, McpCheck};
 use crate::upstream::remote::{self, Background, Remote};
 
@@ -36,11 +37,15 @@ const SUPERVISOR_SLACK: Duration = Duration::from_secs(1);
 pub(super) fn assemble(
     workshop: &Workshop,
     basis: &Basis,
+    dialect: Dialect,
+    finder: &Finder,
     background: Background,
 ) -> anyhow::Result<(Server, Chores)> {
     let assembly = Assembly {
         workshop,
         basis,
+        dialect,
+        finder,
         chores: Chores::default(),
     };
     assembly
@@ -51,22 +56,28 @@ pub(super) fn assemble(
 struct Assembly<'a> {
     workshop: &'a Workshop,
     basis: &'a Basis,
+    dialect: Dialect,
+    finder: &'a Finder,
     chores: Chores,
 }
 
 impl Assembly<'_> {
     fn run(mut self, background: Background) -> anyhow::Result<(Server, Chores)> {
         let server = &self.basis.server;
-        let (cluster, fields) = match &server.transport {
-            Transport::Http(http) => {
+        let (cluster, fields) = match (&server.transport, self.dialect) {
+            (Transport::Http(http), Dialect::Streamable) => {
                 let fields = StaticFields::compile(&http.headers);
                 (self.http(server, http, &fields)?, fields)
             }
-            Transport::Sse(http) => (self.sse(server, http)?, StaticFields::default()),
-            Transport::Stdio(child) => (self.stdio(server, child)?, StaticFields::default()),
+            (Transport::Http(http), Dialect::HttpSse) => {
+                let finder = Some(self.finder.clone());
+                (self.sse(server, http, finder)?, StaticFields::default())
+            }
+            (Transport::Sse(http), _) => (self.sse(server, http, None)?, StaticFields::default()),
+            (Transport::Stdio(child), _) => (self.stdio(server, child)?, StaticFields::default()),
         };
         self.chores.clusters.push(Arc::clone(&cluster));
-        let remote = Arc::new(remote(server, &cluster, &fields, background));
+        let remote = Arc::new(self.remote(&cluster, &fields, background));
         let (groups, watches) = (Arc::default(), Arc::default());
         let lists = self.basis.lists;
         let settings = catalog::Settings {
@@ -100,6 +111,34 @@ impl Assembly<'_> {
         Ok((built, self.chores))
     }
 
+    fn remote(
+        &self,
+        cluster: &Arc<Cluster>,
+        fields: &StaticFields,
+        background: Background,
+    ) -> Remote {
+        let server = &self.basis.server;
+        let transport = match (&server.transport, self.dialect) {
+            (Transport::Http(_), Dialect::Streamable) => remote::Transport::Http,
+            (Transport::Http(_), Dialect::HttpSse)
+            | (Transport::Stdio(_) | Transport::Sse(_), _) => remote::Transport::Pipe,
+        };
+        let choice = match server.era {
+            choice::Era::Auto => era::Choice::Auto,
+            choice::Era::Legacy => era::Choice::Only(Era::Legacy),
+            choice::Era::Modern => era::Choice::Only(Era::Modern),
+        };
+        Remote::new(
+            Arc::clone(cluster),
+            fields.clone(),
+            server.forward_authorization,
+            transport,
+            era::Verdicts::new(choice),
+            self.finder.clone(),
+            background,
+        )
+    }
+
     fn http(
         &mut self,
         server: &ServerConfig,
@@ -111,7 +150,7 @@ impl Assembly<'_> {
         let probe = check.map(|check| self.check(check, fields));
         let cluster = self.cluster(server, addresses, probe, Duration::ZERO);
         if let Some(check) = check {
-            self.chores.checked = Some((Arc::clone(&cluster), check.interval));
+            self.chores.checked = Some(check.interval);
         }
         Ok(cluster)
     }
@@ -130,13 +169,18 @@ impl Assembly<'_> {
         Box::new(McpCheck::new(spec, Arc::clone(&self.workshop.transport)))
     }
 
-    fn sse(&mut self, server: &ServerConfig, http: &Http) -> anyhow::Result<Arc<Cluster>> {
+    fn sse(
+        &mut self,
+        server: &ServerConfig,
+        http: &Http,
+        finder: Option<Finder>,
+    ) -> anyhow::Result<Arc<Cluster>> {
         // Nothing but an event stream tells whether such a server is well, so none is checked.
         let remote = self.cluster(server, addresses(http)?, None, Duration::ZERO);
         self.chores.clusters.push(Arc::clone(&remote));
         let fields = StaticFields::compile(&http.headers);
         let reach = Reach::Remote(stdio::remote::Remote {
-            carrier: Arc::new(HttpSse::new(remote, &fields)),
+            carrier: Arc::new(HttpSse::new(remote, &fields, finder)),
             connect_timeout: server.connect_timeout,
         });
         let spec = self.spec(server, reach);
@@ -227,31 +271,6 @@ fn addresses(http: &Http) -> anyhow::Result<Vec<Address>> {
         Address::parse(&url).with_context(|| format!("url {url}"))
     })
     .collect()
-}
-
-fn remote(
-    server: &ServerConfig,
-    cluster: &Arc<Cluster>,
-    fields: &StaticFields,
-    background: Background,
-) -> Remote {
-    let transport = match &server.transport {
-        Transport::Http(_) => remote::Transport::Http,
-        Transport::Stdio(_) | Transport::Sse(_) => remote::Transport::Pipe,
-    };
-    let choice = match server.era {
-        choice::Era::Auto => era::Choice::Auto,
-        choice::Era::Legacy => era::Choice::Only(Era::Legacy),
-        choice::Era::Modern => era::Choice::Only(Era::Modern),
-    };
-    Remote::new(
-        Arc::clone(cluster),
-        fields.clone(),
-        server.forward_authorization,
-        transport,
-        era::Verdicts::new(choice),
-        background,
-    )
 }
 
 /// Where its replicas are, as people are shown it.
