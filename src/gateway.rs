@@ -13,6 +13,7 @@ mod batch;
 mod bodiless;
 mod body;
 mod bridge;
+mod control;
 mod deliver;
 mod dispatch;
 mod events;
