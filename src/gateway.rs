@@ -14,6 +14,7 @@ mod bodiless;
 mod body;
 mod bridge;
 mod cached;
+mod control;
 mod deliver;
 mod dispatch;
 mod events;

@@ -150,6 +150,8 @@ async fn read_through(
         Some((entry, Freshness::IfError)) => Some(entry),
         Some((_, Freshness::Gone)) | None => None,
     };
+    // Its stream may begin before its answer is there.
+    reply.exchange.outcome.cache_status = Some(CacheStatus::Miss);
     let hints = &dispatch.way.server.cache.hints;
     // What everybody had last time is fetched for everybody; where that is over, each for itself.
     for key in read.common(hints.is_public(read.origin.method)) {

@@ -21,7 +21,6 @@ use filters::rpc::parse::{self, Body, Payload};
 use filters::trace::Trace;
 use http::HeaderMap;
 use http::Method;
-use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use crate::gateway::cached::quick::Quick;
@@ -30,18 +29,14 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, answer, batch, bodiless, body, cached, events, front, link, passage, sessions,
+    Ended, aggregate, batch, bodiless, body, cached, control, events, front, link, passage, sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::{Profile, Server};
-use crate::telemetry::outcome::Status;
 use crate::upstream::era::Standing;
 use crate::upstream::relay::Request;
 use crate::upstream::remote::Transport;
-
-/// Largest body of a request to the control plane, in bytes.
-const CONTROL_BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// How many servers may turn out to be reached otherwise in one request.
 const MOVES_MAX: usize = 4;
@@ -50,14 +45,14 @@ const MOVES_MAX: usize = 4;
 pub(super) async fn serve(
     session: &mut Session,
     exchange: &mut Exchange,
-    control: &ControlPlane,
+    plane: &ControlPlane,
 ) -> Result<(), Ended> {
     begin(session, exchange)?;
     let path = session.req_header().uri.path().to_owned();
     let verb = session.req_header().method.clone();
     // Each way is boxed: a stream that idles for hours holds its own future, not one with room for all.
     match (Endpoint::resolve(&path), &verb) {
-        (Endpoint::Admin, _) => Box::pin(call_control(session, exchange, control)).await,
+        (Endpoint::Admin, _) => Box::pin(control::call(session, exchange, plane)).await,
         (Endpoint::Unknown, _) => Err(Refusal::PathUnknown.into()),
         (Endpoint::Server(id), &Method::POST) => {
             Box::pin(post(session, exchange, Scope::Server(id))).await
@@ -126,22 +121,6 @@ fn verb_label(method: &Method) -> &'static str {
         Method::PUT => "PUT",
         _ => "other",
     }
-}
-
-async fn call_control(
-    session: &mut Session,
-    exchange: &mut Exchange,
-    control: &ControlPlane,
-) -> Result<(), Ended> {
-    exchange.is_counted = false;
-    let body = body::read(session.as_downstream_mut(), CONTROL_BODY_BYTES_MAX).await?;
-    let request = fields::to_http(session.req_header(), body);
-    let (parts, body) = control(request).await.into_parts();
-    exchange.outcome.status = Status::Success;
-    let header = ResponseHeader::from(parts);
-    answer::write(session, header, body)
-        .await
-        .map_err(|_| Ended::ClientGone)
 }
 
 /// A POST: one message or a batch of them.

@@ -57,7 +57,17 @@ pub(super) async fn entry(
     let now = Instant::now();
     note(reply.exchange, entry, given, now);
     let namespace = dispatch.way.namespace();
-    let text = text(id, entry, inbound.era, namespace, now);
+    // What was fetched for this very caller is as its server gave it.
+    let asked = match given {
+        Given::Stored { is_first: true } | Given::Unstored { is_first: true } => entry.fetched,
+        Given::Hit
+        | Given::Stale
+        | Given::Revalidated
+        | Given::Stored { is_first: false }
+        | Given::Unstored { is_first: false }
+        | Given::ToolError => now,
+    };
+    let text = text(id, entry, inbound.era, namespace, asked);
     reply.document(200, text.into()).await?;
     Ok(Served::Home)
 }
