@@ -1,39 +1,59 @@
 //! What is logged on a test's own thread.
 
+use std::cell::RefCell;
+use std::io;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::Once;
 
-use parking_lot::Mutex;
+/// One subscriber for all tests, for ever: those that come and go on other threads make `tracing`
+/// lose lines.
+static SUBSCRIBER: Once = Once::new();
 
-/// Lines that are kept from its start to its end.
-pub(crate) struct Log {
-    text: Arc<Mutex<Vec<u8>>>,
-    _guard: tracing::subscriber::DefaultGuard,
+thread_local! {
+    static TEXT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
+
+/// What this thread logs for as long as it lives.
+pub(crate) struct Log(());
+
+/// The text of the thread that writes.
+struct Text;
 
 impl Log {
     pub(crate) fn start() -> Self {
-        struct To(Arc<Mutex<Vec<u8>>>);
-        impl Write for To {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.0.lock().extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let text = Arc::<Mutex<Vec<u8>>>::default();
-        let writer = Arc::clone(&text);
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || To(Arc::clone(&writer)))
-            .finish();
-        let _guard = tracing::subscriber::set_default(subscriber);
-        Self { text, _guard }
+        SUBSCRIBER.call_once(|| {
+            tracing_subscriber::fmt()
+                .with_ansi(false)
+                .with_writer(|| Text)
+                .init();
+        });
+        TEXT.with_borrow_mut(|text| *text = Some(Vec::new()));
+        Self(())
     }
 
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.text.lock().clone()).unwrap()
+        let text = TEXT.with_borrow(Clone::clone);
+        String::from_utf8(text.unwrap_or_default()).unwrap()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        TEXT.with_borrow_mut(|text| *text = None);
+    }
+}
+
+impl Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        TEXT.with_borrow_mut(|text| {
+            if let Some(text) = text {
+                text.extend_from_slice(bytes);
+            }
+        });
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
