@@ -7,6 +7,7 @@
 pub mod acl;
 pub mod bounds;
 pub mod cache;
+pub mod fuzz;
 pub mod glob;
 pub mod http1;
 pub mod identity;

@@ -25,7 +25,7 @@ pub(super) fn write<'t>(rest: &'t str, out: &mut Vec<u8>) -> Option<&'t str> {
     }
 }
 
-/// Appends `value` as a string's inside: what [`write`] makes of it, without the quotes.
+/// Appends `value` as a string's inside: what [`write()`] makes of it, without the quotes.
 pub(super) fn escape(value: &str, out: &mut Vec<u8>) {
     value.chars().for_each(|character| push(character, out));
 }

@@ -1,0 +1,74 @@
+//! What must hold for any bytes at all: the bodies of the fuzz targets in `filters/fuzz`, which
+//! `cargo test` runs on generated input, too. They panic where it does not hold.
+
+mod isolation;
+pub mod oracle;
+
+use crate::bounds::DEPTH_MAX;
+use crate::json::canonical;
+use crate::json::canonical::BYTES_MAX;
+use crate::json::canonical::ignored::Ignored;
+use crate::json::scan;
+
+/// What stands between the texts that [`canonical()`] compares. JSON never has it.
+pub const SEPARATOR: char = '\u{1e}';
+
+/// How many requests were answered from the model cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// With an answer to the same caller.
+    pub own: usize,
+    /// With an answer to another caller of its tenant.
+    pub tenant: usize,
+    /// With an answer to anyone.
+    pub public: usize,
+}
+
+/// No caller is given what is kept for another one and is not theirs to share, and none is given the
+/// answer to another question. The bytes choose requests, callers and results.
+pub fn isolation(data: &[u8]) -> Served {
+    isolation::run(data)
+}
+
+/// Two texts have the same canonical form if and only if they mean the same, and what has no clear
+/// meaning has none. A third text is a path to ignore.
+pub fn canonical(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let mut texts = text.split(SEPARATOR);
+    let (first, second) = (texts.next().unwrap_or(text), texts.next().unwrap_or(text));
+    let (ours, theirs) = (written(first), written(second));
+    if let (Some(ours), Some(theirs)) = (&ours, &theirs) {
+        let means_same = oracle::meaning(first) == oracle::meaning(second);
+        assert_eq!(ours == theirs, means_same, "{first} and {second}");
+    }
+    let ignored = Ignored::compile(texts.next());
+    let mut once = Vec::new();
+    if canonical::write(first, &ignored, &mut once).is_ok() {
+        let once = String::from_utf8(once).unwrap_or_default();
+        let mut again = Vec::new();
+        let outcome = canonical::write(&once, &ignored, &mut again);
+        assert!(outcome.is_ok() && again == once.as_bytes(), "{once}");
+    }
+}
+
+/// The canonical form of a text, checked by itself.
+fn written(text: &str) -> Option<String> {
+    let mut out = b"before".to_vec();
+    let outcome = canonical::write(text, Ignored::NONE, &mut out);
+    let own = out.strip_prefix(b"before").unwrap_or_default();
+    let is_bounded = text.len() <= BYTES_MAX && scan::nests_within(text.as_bytes(), DEPTH_MAX);
+    let meaning = is_bounded.then(|| oracle::meaning(text)).flatten();
+    assert_eq!(outcome.is_ok(), meaning.is_some(), "{text}");
+    if outcome.is_err() {
+        assert!(own.is_empty(), "{text} left something");
+        return None;
+    }
+    let own = std::str::from_utf8(own).unwrap_or_default();
+    assert_eq!(oracle::meaning(own), meaning, "{own}");
+    let mut again = Vec::new();
+    let outcome = canonical::write(own, Ignored::NONE, &mut again);
+    assert!(outcome.is_ok() && again == own.as_bytes(), "{own}");
+    Some(own.to_owned())
+}
