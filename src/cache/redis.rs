@@ -2,8 +2,8 @@
 //!
 //! | key, after the prefix | value | until |
 //! |---|---|---|
-//! | `e:<key>` | an entry: see [`value`] | its lifetime is over |
-//! | `v:<server>` | a server's versions: see [`versions`] | [`VERSIONS_KEPT`] after the last store |
+//! | `e:<key>` | an entry: see `value` | its lifetime is over |
+//! | `v:<server>` | a server's versions: see [`versions`] | three days after the last store |
 //! | `l:<key>` | who fetches it | the lease is over |
 //!
 //! Invalidations are told on the channel `inv`, and acknowledged on `ack:<instance>`.
@@ -16,6 +16,9 @@
 //! file, or a replica that took over, may not know of the last invalidations.
 //!
 //! Results are not sealed: whoever can read this Redis can read them, whoever they were for.
+//!
+//! It takes Redis 6.2 or later, one primary and not a cluster: a script reads keys of several slots. A
+//! time is what Redis says is left of it, and what it loses or drops for want of room is only missed.
 //!
 //! **Invariant:** nothing on a request's path waits longer than the time-out; after the first time-out or
 //! error nobody asks until Redis was found to answer again.

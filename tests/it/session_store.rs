@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
-use std::io::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use conduit::state::store::redis::{BUDGET, Spec};
 use conduit::state::store::{Error, RECORD_BYTES_MAX, Record, Store, Upstream};
 use futures_util::future::join_all;
-use parking_lot::Mutex;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::watch;
 
+use super::support::log::Log;
 use super::support::redis::Redis;
 use super::support::{until, within};
 
@@ -423,37 +421,4 @@ async fn remaining(redis: &Redis, pattern: &str) -> Duration {
         longest = longest.max(Duration::from_millis(milliseconds.try_into().unwrap()));
     }
     longest
-}
-
-/// What this thread logs for as long as it lives.
-struct Log {
-    text: Arc<Mutex<Vec<u8>>>,
-    _guard: tracing::subscriber::DefaultGuard,
-}
-
-impl Log {
-    fn start() -> Self {
-        struct To(Arc<Mutex<Vec<u8>>>);
-        impl Write for To {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.0.lock().extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let text = Arc::<Mutex<Vec<u8>>>::default();
-        let writer = Arc::clone(&text);
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || To(Arc::clone(&writer)))
-            .finish();
-        let _guard = tracing::subscriber::set_default(subscriber);
-        Self { text, _guard }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.text.lock().clone()).unwrap()
-    }
 }

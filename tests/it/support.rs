@@ -4,6 +4,7 @@ use std::time::Duration;
 
 pub(crate) mod gateway;
 pub(crate) mod http1;
+pub(crate) mod log;
 pub(crate) mod message;
 pub(crate) mod process;
 pub(crate) mod redis;

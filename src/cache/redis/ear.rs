@@ -213,35 +213,39 @@ impl Redis {
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::new();
         loop {
-            let mut answer = pipe();
             tokio::select! {
                 n_messages = subscription.messages.recv_many(&mut batch, BATCH_MAX) => {
                     if n_messages == 0 {
                         return Error::Unheard;
                     }
-                    for message in batch.drain(..) {
-                        match self.take(&message, memory) {
-                            Ok(Some(acknowledgement)) => {
-                                let (channel, id) = acknowledgement;
-                                answer.cmd("PUBLISH").arg(channel).arg(id).ignore();
-                            }
-                            Ok(None) => {}
-                            Err(error) => return error,
-                        }
-                    }
                 }
-                _ = probes.tick() => {
-                    answer.cmd("PING").ignore();
+                _ = probes.tick() => {}
+            }
+            let mut answers = pipe();
+            if batch.is_empty() {
+                answers.cmd("PING").ignore();
+            }
+            for message in batch.drain(..) {
+                match self.carry_out(&message, memory) {
+                    Ok(Some((channel, id))) => {
+                        answers.cmd("PUBLISH").arg(channel).arg(id).ignore();
+                    }
+                    Ok(None) => {}
+                    Err(error) => return error,
                 }
             }
-            if let Err(error) = send(&mut subscription.connection, &answer).await {
+            if let Err(error) = send(&mut subscription.connection, &answers).await {
                 return error;
             }
         }
     }
 
     /// Does what a message says; the acknowledgement, if there is one to send.
-    fn take(&self, message: &PushInfo, memory: &Memory) -> Result<Option<(String, String)>, Error> {
+    fn carry_out(
+        &self,
+        message: &PushInfo,
+        memory: &Memory,
+    ) -> Result<Option<(String, String)>, Error> {
         let (channel, payload) = match (&message.kind, message.data.as_slice()) {
             (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
                 (channel, payload)

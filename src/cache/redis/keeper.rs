@@ -66,7 +66,7 @@ impl Redis {
             loop {
                 probes.tick().await;
                 if let Err(error) = ping(connection, SETUP_BUDGET).await {
-                    self.circuit.open(connection, &error);
+                    self.failed(connection, &error);
                     return;
                 }
             }

@@ -140,3 +140,93 @@ impl Store {
         self.entry.text.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use filters::cache::freshness::Lifetime;
+    use filters::mcp::method::Method;
+    use filters::mcp::revision::Era;
+    use futures_util::FutureExt;
+
+    use crate::cache::entry::{Origin, Share};
+
+    use super::*;
+
+    fn key(n: usize) -> Key {
+        Key::parse(&format!("{n:064x}")).unwrap()
+    }
+
+    fn store(n: usize, bytes: usize) -> Store {
+        let entry = Entry {
+            key: key(n),
+            origin: Origin {
+                server: Arc::from("s"),
+                method: Method::ToolsList,
+                target: None,
+            },
+            era: Era::Modern,
+            text: "x".repeat(bytes).into(),
+            ttl_span: None,
+            ttl: None,
+            is_operators: false,
+            share: Share::Public,
+            fetched: Instant::now(),
+            lifetime: Lifetime::new(Duration::from_secs(1), Default::default()),
+        };
+        Store {
+            entry: Arc::new(entry),
+            stamp: "".into(),
+        }
+    }
+
+    /// The lengths of what is taken in one go; a lease is none.
+    fn taken(queue: &Queue) -> Vec<Option<usize>> {
+        let batch = queue.take().now_or_never().unwrap_or_default();
+        let batch = batch.iter().map(|write| match write {
+            Write::Store(store) => Some(store.bytes()),
+            Write::Release(_) => None,
+        });
+        batch.collect()
+    }
+
+    #[test]
+    fn as_many_wait_as_there_is_room_for_and_no_more() {
+        let queue = Queue::default();
+        for n in 0..WRITES_MAX {
+            assert_eq!(queue.put(store(n, 1)), Put::Waits);
+        }
+        assert_eq!(queue.put(store(WRITES_MAX, 1)), Put::Dropped);
+        // It takes no place of its own.
+        assert_eq!(queue.put(store(0, 2)), Put::Replaced);
+        assert_eq!(taken(&queue).len(), BATCH_MAX);
+        assert_eq!(queue.put(store(WRITES_MAX, 1)), Put::Waits);
+    }
+
+    #[test]
+    fn as_many_bytes_wait_as_there_is_room_for_and_no_more() {
+        let queue = Queue::default();
+        assert_eq!(queue.put(store(0, BYTES_MAX)), Put::Waits);
+        assert_eq!(queue.put(store(1, 1)), Put::Dropped);
+        assert_eq!(queue.put(store(0, BYTES_MAX + 1)), Put::Dropped);
+        assert_eq!(queue.put(store(0, BYTES_MAX - 1)), Put::Replaced);
+        assert_eq!(queue.put(store(1, 1)), Put::Waits);
+        assert_eq!(taken(&queue), [Some(BYTES_MAX - 1)]);
+        assert_eq!(taken(&queue), [Some(1)]);
+        assert_eq!(taken(&queue), []);
+    }
+
+    #[test]
+    fn a_lease_is_given_back_after_what_was_fetched_under_it() {
+        let queue = Queue::default();
+        queue.put(store(1, 1));
+        queue.release(Hold {
+            key: key(1),
+            owner: "owner".to_owned(),
+        });
+        queue.put(store(1, 2));
+        queue.put(store(2, 3));
+        assert_eq!(taken(&queue), [Some(2), None, Some(3)]);
+    }
+}

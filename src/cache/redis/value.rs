@@ -180,3 +180,94 @@ fn is_number(text: &str) -> bool {
 pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(origin: &Origin, age: Duration, is_operators: bool) -> (Entry, Instant) {
+        let fetched = Instant::now();
+        let stale = Staleness {
+            while_revalidate: Duration::from_secs(10),
+            if_error: Duration::from_secs(20),
+        };
+        let entry = Entry {
+            key: Key::parse(&"ab".repeat(32)).unwrap(),
+            origin: origin.clone(),
+            era: Era::Legacy,
+            text: r#"{"ttlMs":5}"#.into(),
+            ttl_span: Some(9..10),
+            ttl: Some(Duration::from_millis(5)),
+            is_operators,
+            share: Share::Public,
+            fetched,
+            lifetime: Lifetime::new(Duration::from_secs(100), stale),
+        };
+        (entry, fetched + age)
+    }
+
+    fn origin() -> Origin {
+        Origin {
+            server: Arc::from("s"),
+            method: Method::ToolsCall,
+            target: Some(Arc::from("t")),
+        }
+    }
+
+    /// How long an entry of some age is kept.
+    fn expiry(age_secs: u64, is_operators: bool, multiplier: f64) -> Option<u64> {
+        let (entry, now) = entry(&origin(), Duration::from_secs(age_secs), is_operators);
+        let written = write(&entry, "stamp", multiplier, now)?;
+        Some(written.expiry.as_secs())
+    }
+
+    #[test]
+    fn it_is_kept_for_all_that_it_may_be_used_for_and_no_longer() {
+        assert_eq!(expiry(0, false, 3.0), Some(120));
+        assert_eq!(expiry(60, false, 3.0), Some(60));
+        assert_eq!(expiry(120, false, 3.0), None);
+        assert_eq!(expiry(0, true, 3.0), Some(320));
+        assert_eq!(expiry(120, true, 2.5), Some(150));
+        assert_eq!(expiry(1_000_000, true, 3.0), None);
+    }
+
+    #[test]
+    fn no_multiplier_makes_it_fresh_for_longer_than_anything_may_be() {
+        for multiplier in [1e9, f64::MAX, f64::INFINITY, f64::NAN] {
+            let kept = FRESH_MAX.as_secs() + 20;
+            assert_eq!(expiry(0, true, multiplier), Some(kept), "{multiplier}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_as_old_as_the_time_that_is_over() {
+        let (stored, now) = entry(&origin(), Duration::ZERO, true);
+        let written = write(&stored, "stamp", 3.0, now).unwrap();
+        // (seconds left of 320, age, fresh for)
+        for (left, age, fresh) in [
+            (320, 0, 100),
+            (200, 120, 220),
+            (50, 270, 300),
+            (0, 320, 300),
+        ] {
+            let left = Duration::from_secs(left);
+            let read = read(&written.value, stored.key, &origin(), left, now).unwrap();
+            assert_eq!(read.age(now).as_secs(), age);
+            assert_eq!(read.lifetime.fresh().as_secs(), fresh);
+            assert_eq!(read.lifetime.stale(), stored.lifetime.stale());
+        }
+        let more = Duration::from_secs(321);
+        assert!(read(&written.value, stored.key, &origin(), more, now).is_none());
+    }
+
+    #[test]
+    fn nothing_is_read_of_what_was_cut_anywhere() {
+        let (stored, now) = entry(&origin(), Duration::ZERO, true);
+        let written = write(&stored, "stamp", 3.0, now).unwrap();
+        for at in 0..written.value.len() {
+            let cut = &written.value[..at];
+            assert!(read(cut, stored.key, &origin(), Duration::ZERO, now).is_none());
+        }
+        assert_eq!(server(&written.value).as_deref(), Some("s"));
+    }
+}

@@ -142,3 +142,64 @@ impl<'r> Bump<'r> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bumped<'f>(reach: &Reach, fields: impl IntoIterator<Item = &'f str>) -> String {
+        let mut bump = Bump::of(reach);
+        if bump.needs_names() {
+            bump.cover(fields.into_iter().map(str::to_owned));
+        }
+        let whole = if bump.is_whole { "all " } else { "" };
+        let fields: Vec<_> = bump.fields.iter().map(String::as_str).collect();
+        format!("{whole}{}", fields.join(" "))
+    }
+
+    #[test]
+    fn wildcards_cover_the_names_of_their_kind() {
+        let fields = [
+            "run",
+            "*",
+            "m:tools/call",
+            "t:a",
+            "t:ab",
+            "r:a",
+            "k:a",
+            "t:",
+        ];
+        let globs = |text: &str| vec![Glob::new(text)];
+        let rows = [
+            (Reach::Tools(globs("a*")), "t:a t:ab"),
+            (Reach::Tools(globs("*")), "t: t:a t:ab"),
+            (Reach::Tools(globs("a")), "t:a"),
+            (Reach::Resources(globs("?")), "r:a"),
+            (Reach::Tools(vec![]), ""),
+            (Reach::Tool("*".to_owned()), "t:*"),
+            (Reach::Server, "all "),
+            (Reach::Method(Method::ToolsCall), "m:tools/call"),
+        ];
+        for (reach, expected) in rows {
+            assert_eq!(bumped(&reach, fields), expected, "{reach:?}");
+        }
+    }
+
+    #[test]
+    fn wildcards_cover_everything_where_names_are_missing() {
+        let reach = Reach::Tools(vec![Glob::new("b")]);
+        assert_eq!(bumped(&reach, ["t:a", MORE]), "all ");
+        // A tool of that name is none.
+        assert_eq!(bumped(&reach, ["t:a", "t:more"]), "");
+    }
+
+    #[test]
+    fn an_entry_that_was_not_looked_up_has_no_stamp() {
+        let key = |n: u8| Key::parse(&format!("{n:064x}")).unwrap();
+        let keys = [key(1), key(2)];
+        let versions = Versions::new(&keys, vec!["a".to_owned(), "b".to_owned()]);
+        assert_eq!(versions.stamp(&key(2)), Some("b"));
+        assert_eq!(versions.stamp(&key(3)), None);
+        assert_eq!(Versions::new(&keys, vec![]).stamp(&key(1)), None);
+    }
+}

@@ -32,8 +32,7 @@ impl Redis {
             match self.circuit.connection() {
                 Ok(connection) => {
                     if let Err(error) = self.write_batch(&connection, batch).await {
-                        count(&self.counts.errors);
-                        self.circuit.open(&connection, &error);
+                        self.failed(&connection, &error);
                     }
                 }
                 Err(_) => {
