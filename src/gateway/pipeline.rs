@@ -29,7 +29,8 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, batch, bodiless, body, cached, control, events, front, link, passage, sessions,
+    Ended, aggregate, batch, bodiless, body, cached, control, events, front, link, passage,
+    sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};

@@ -15,6 +15,7 @@
 mod aggregate;
 mod bad_input;
 mod bodies;
+mod cache;
 mod cache_redis;
 mod config;
 mod conformance;
