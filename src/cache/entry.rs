@@ -37,8 +37,12 @@ pub struct Entry {
     /// How long it is used, and how.
     pub lifetime: Lifetime,
     /// The result in the other era, once somebody asked for it in that.
-    translated: OnceLock<Box<str>>,
+    pub translated: Translated,
 }
+
+/// A result in the other era, made when it is first asked for.
+#[derive(Debug, Default)]
+pub struct Translated(OnceLock<Box<str>>);
 
 /// What a result is a result of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +98,7 @@ impl Entry {
             share,
             fetched,
             lifetime,
-            translated: OnceLock::new(),
+            translated: Translated::default(),
         }
     }
 
@@ -104,7 +108,7 @@ impl Entry {
         if era == self.era {
             return (&self.text, self.ttl_span.as_ref());
         }
-        let text = self.translated.get_or_init(|| {
+        let text = self.translated.0.get_or_init(|| {
             let method = self.origin.method;
             let text = match era {
                 Era::Modern => down::modern_result(method, &self.text, None),

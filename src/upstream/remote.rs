@@ -39,6 +39,26 @@ pub struct Remote {
     serial: AtomicU64,
 }
 
+/// What a server is made from: see the fields of [`Remote`].
+pub struct Spec {
+    /// Its replicas.
+    pub cluster: Arc<Cluster>,
+    /// The headers that every request to it carries.
+    pub fields: StaticFields,
+    /// Whether the client's `Authorization` goes to it.
+    pub forwards_authorization: bool,
+    /// How it is reached.
+    pub transport: Transport,
+    /// Which eras it may speak.
+    pub eras: Verdicts,
+    /// Where it is told how it turns out to be reached.
+    pub finder: Finder,
+    /// What runs for it beside requests.
+    pub background: Background,
+    /// Who is told of its changes first.
+    pub ear: Ear,
+}
+
 /// How a server is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -83,16 +103,17 @@ pub struct Post<'a> {
 impl Remote {
     /// A server of which nothing is known yet.
     #[must_use]
-    pub fn new(
-        cluster: Arc<Cluster>,
-        fields: StaticFields,
-        forwards_authorization: bool,
-        transport: Transport,
-        eras: Verdicts,
-        finder: Finder,
-        background: Background,
-        ear: Ear,
-    ) -> Self {
+    pub fn new(spec: Spec) -> Self {
+        let Spec {
+            cluster,
+            fields,
+            forwards_authorization,
+            transport,
+            eras,
+            finder,
+            background,
+            ear,
+        } = spec;
         Self {
             cluster,
             fields,

@@ -8,13 +8,14 @@ mod leases;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conduit::cache::entry::{Entry, Origin, Share};
+use conduit::cache::entry::{Entry, Origin, Translated};
 use conduit::cache::memory::{Limits, Memory};
 use conduit::cache::redis::look_up::Looked;
 use conduit::cache::redis::versions::Versions;
 use conduit::cache::redis::{self, Redis as Tier, Spec};
 use filters::cache::freshness::{Lifetime, Staleness};
 use filters::cache::key::Key;
+use filters::cache::policy::Share;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
 use tokio_util::sync::CancellationToken;
@@ -147,6 +148,7 @@ fn entry(origin: &Origin, n: u8) -> Entry {
         share: Share::Private,
         fetched: Instant::now(),
         lifetime: Lifetime::new(FRESH, Staleness::default()),
+        translated: Translated::default(),
     }
 }
 

@@ -150,7 +150,10 @@ mod tests {
     use filters::mcp::revision::Era;
     use futures_util::FutureExt;
 
-    use crate::cache::entry::{Origin, Share};
+    use filters::cache::admit::Hints;
+    use filters::cache::policy::Share;
+
+    use crate::cache::entry::{Fresh, Origin};
 
     use super::*;
 
@@ -159,7 +162,7 @@ mod tests {
     }
 
     fn store(n: usize, bytes: usize) -> Store {
-        let entry = Entry {
+        let fresh = Fresh {
             key: key(n),
             origin: Origin {
                 server: Arc::from("s"),
@@ -168,15 +171,12 @@ mod tests {
             },
             era: Era::Modern,
             text: "x".repeat(bytes).into(),
-            ttl_span: None,
-            ttl: None,
             is_operators: false,
             share: Share::Public,
-            fetched: Instant::now(),
             lifetime: Lifetime::new(Duration::from_secs(1), Default::default()),
         };
         Store {
-            entry: Arc::new(entry),
+            entry: Arc::new(Entry::new(fresh, &Hints::default(), Instant::now())),
             stamp: "".into(),
         }
     }

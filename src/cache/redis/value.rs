@@ -191,19 +191,21 @@ mod tests {
             while_revalidate: Duration::from_secs(10),
             if_error: Duration::from_secs(20),
         };
-        let entry = Entry {
+        let fresh = Fresh {
             key: Key::parse(&"ab".repeat(32)).unwrap(),
             origin: origin.clone(),
             era: Era::Legacy,
             text: r#"{"ttlMs":5}"#.into(),
-            ttl_span: Some(9..10),
-            ttl: Some(Duration::from_millis(5)),
             is_operators,
             share: Share::Public,
-            fetched,
             lifetime: Lifetime::new(Duration::from_secs(100), stale),
         };
-        (entry, fetched + age)
+        let hints = Hints {
+            ttl: Some(Duration::from_millis(5)),
+            scope: None,
+            ttl_span: Some(9..10),
+        };
+        (Entry::new(fresh, &hints, fetched), fetched + age)
     }
 
     fn origin() -> Origin {

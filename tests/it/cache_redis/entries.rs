@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use conduit::cache::entry::{Entry, Origin, Share};
+use conduit::cache::entry::{Entry, Origin};
 use conduit::cache::redis::Invalidated;
 use filters::cache::freshness::{Freshness, Lifetime, Staleness};
 use filters::cache::invalidate::Reach;
+use filters::cache::policy::Share;
 use filters::glob::Glob;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;

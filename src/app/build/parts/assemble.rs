@@ -135,16 +135,16 @@ impl Assembly<'_> {
             choice::Era::Legacy => era::Choice::Only(Era::Legacy),
             choice::Era::Modern => era::Choice::Only(Era::Modern),
         };
-        Remote::new(
-            Arc::clone(cluster),
-            fields.clone(),
-            server.forward_authorization,
+        Remote::new(remote::Spec {
+            cluster: Arc::clone(cluster),
+            fields: fields.clone(),
+            forwards_authorization: server.forward_authorization,
             transport,
-            era::Verdicts::new(choice),
-            self.finder.clone(),
+            eras: era::Verdicts::new(choice),
+            finder: self.finder.clone(),
             background,
-            cached::ear(&self.workshop.live),
-        )
+            ear: cached::ear(&self.workshop.live),
+        })
     }
 
     fn http(
