@@ -99,7 +99,7 @@ pub(super) async fn entries(
         Some(None) => return bad("`after` must be the `next` of the page before"),
     };
     let limit = wanted.limit.unwrap_or(SHOWN).clamp(1, SHOWN_MAX);
-    let is_wanted = |entry: &Entry| {
+    let is_wanted = move |entry: &Entry| {
         let origin = &entry.origin;
         let is_server = wanted
             .server
@@ -111,7 +111,12 @@ pub(super) async fn entries(
         is_server && is_tool
     };
     let memory = Arc::clone(&shared.live.cache.memory);
-    let shown = memory.show(after.as_ref(), limit + 1, is_wanted);
+    // There may be millions of them: no request waits behind this.
+    let looked = move || memory.show(after.as_ref(), limit + 1, is_wanted);
+    let Ok(shown) = tokio::task::spawn_blocking(looked).await else {
+        let error = json!({ "error": "the entries could not be read" });
+        return (StatusCode::INTERNAL_SERVER_ERROR, Json(error));
+    };
     let next = (shown.len() > limit)
         .then(|| shown.get(limit - 1).map(|entry| entry.key.hex()))
         .flatten();

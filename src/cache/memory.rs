@@ -7,7 +7,7 @@
 //! **Invariant:** an entry is stored only if nothing that covers it was invalidated since its fetch
 //! began: the server's book is locked for both.
 
-use std::collections::{BTreeSet, HashMap, hash_map};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
@@ -135,13 +135,21 @@ impl Memory {
     /// The entry of `key`, if it is good for anything.
     #[must_use]
     pub fn find(&self, key: &Key, now: Instant) -> Option<(Arc<Entry>, Freshness)> {
-        let entry = self.peek(key)?;
-        let freshness = entry.freshness(now);
+        let half = half(key);
+        let (entry, freshness) = {
+            let part = self.part(&half).read();
+            let entry = part.get(&half).filter(|entry| entry.key == *key)?;
+            let freshness = entry.freshness(now);
+            if freshness != Freshness::Gone {
+                // Under the part's lock: what is taken out of the map leaves the order after it.
+                EvictionManager::access(&self.order, &order_key(half), entry.weight(), NO_TIME);
+            }
+            (Arc::clone(entry), freshness)
+        };
         if freshness == Freshness::Gone {
             self.drop_if(&entry);
             return None;
         }
-        EvictionManager::access(&self.order, &order_key(key), entry.weight(), NO_TIME);
         Some((entry, freshness))
     }
 
@@ -172,7 +180,7 @@ impl Memory {
             {
                 self.n_entries.fetch_add(1, Ordering::Relaxed);
             }
-            EvictionManager::admit(&self.order, order_key(&key), weight, NO_TIME)
+            EvictionManager::admit(&self.order, order_key(half(&key)), weight, NO_TIME)
         };
         for old in evicted {
             self.n_evicted.fetch_add(1, Ordering::Relaxed);
@@ -240,17 +248,25 @@ impl Memory {
         max: usize,
         is_wanted: impl Fn(&Entry) -> bool,
     ) -> Vec<Arc<Entry>> {
-        let mut shown: Vec<Arc<Entry>> = Vec::new();
+        let mut first: BTreeMap<Key, Arc<Entry>> = BTreeMap::new();
         for part in &self.parts {
             let part = part.read();
             let wanted = part
                 .values()
                 .filter(|entry| after.is_none_or(|after| entry.key > *after) && is_wanted(entry));
-            shown.extend(wanted.map(Arc::clone));
+            for entry in wanted {
+                let is_early = first
+                    .last_key_value()
+                    .is_none_or(|(last, _)| entry.key < *last);
+                if first.len() < max || is_early {
+                    first.insert(entry.key, Arc::clone(entry));
+                }
+                if first.len() > max {
+                    first.pop_last();
+                }
+            }
         }
-        shown.sort_unstable_by_key(|entry| entry.key);
-        shown.truncate(max);
-        shown
+        first.into_values().collect()
     }
 
     /// How many entries there are.
@@ -323,7 +339,7 @@ impl Memory {
         let half = half(key);
         let entry = self.part(&half).write().remove(&half)?;
         self.n_entries.fetch_sub(1, Ordering::Relaxed);
-        EvictionManager::remove(&self.order, (&order_key(key)).into());
+        EvictionManager::remove(&self.order, (&order_key(half)).into());
         Some(entry)
     }
 }
@@ -381,9 +397,9 @@ fn half(key: &Key) -> HashBinary {
     half
 }
 
-fn order_key(key: &Key) -> CacheEntryKey {
+fn order_key(primary: HashBinary) -> CacheEntryKey {
     CacheEntryKey::key_only(CompactCacheKey {
-        primary: half(key),
+        primary,
         variance: None,
         user_tag: Box::default(),
     })
