@@ -50,7 +50,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::entry::Entry;
 use crate::cache::memory::Memory;
-use crate::cache::redis::circuit::Circuit;
+use crate::cache::redis::circuit::{Circuit, Debt};
 use crate::cache::redis::connection::Connection;
 use crate::cache::redis::counts::{Counts, Stats, count};
 use crate::cache::redis::ear::Ear;
@@ -106,6 +106,9 @@ pub enum Error {
     /// Redis failed before, and has not been found to answer again.
     #[error("Redis is not used until it answers again")]
     Unused,
+    /// Who invalidated something did not wait until Redis was told.
+    #[error("an invalidation was abandoned")]
+    Abandoned,
     /// The subscription broke, or more came than could be heard.
     #[error("the subscription was lost")]
     Unheard,
@@ -200,25 +203,31 @@ impl Redis {
 
     /// Makes everything invalid that `reach` covers of a server, here and in the memory of all
     /// instances, within [`COHERENCE_BUDGET`]. The caller's own memory has to be told after this as well:
-    /// what it was promoted meanwhile may be old, and this instance may hear nothing.
+    /// what it was promoted meanwhile may be old, and this instance may hear nothing. Where the caller is
+    /// dropped before Redis was told, it is told later.
     pub async fn invalidate(&self, server: &Arc<str>, reach: &Reach) -> Invalidated {
         let deadline = Instant::now() + COHERENCE_BUDGET;
         let wait = self.ear.wait();
+        let mut debt = Debt::new(&self.circuit, server, reach);
         let told = match self.circuit.connection() {
             Ok(connection) => {
-                self.bump(&connection, server, reach, &wait.id, self.timeout)
+                let budget = self.timeout;
+                self.bump(&connection, server, reach, &wait.id, budget)
                     .await
             }
             Err(error) => Err(error),
         };
         match told {
-            Ok(n_told) => match wait.heard(n_told, deadline).await {
-                0 => Invalidated::Everywhere,
-                n_missing => Invalidated::Unacknowledged(n_missing),
-            },
+            Ok(n_told) => {
+                debt.pay();
+                match wait.heard(n_told, deadline).await {
+                    0 => Invalidated::Everywhere,
+                    n_missing => Invalidated::Unacknowledged(n_missing),
+                }
+            }
             Err(error) => {
                 self.count_failure(&error);
-                self.circuit.owe(server, reach, &error);
+                debt.fail(error);
                 Invalidated::Later
             }
         }

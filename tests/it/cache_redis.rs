@@ -3,6 +3,7 @@
 mod coherence;
 mod entries;
 mod faults;
+mod invalidation;
 mod leases;
 
 use std::sync::Arc;

@@ -33,6 +33,17 @@ struct State {
     has_ended: bool,
 }
 
+/// An invalidation that Redis was not told yet. It is owed when this is dropped, for whatever reason.
+pub(super) struct Debt<'d> {
+    circuit: &'d Circuit,
+    server: &'d Arc<str>,
+    reach: &'d Reach,
+    /// Why it was not told; nothing once it was.
+    error: Option<Error>,
+}
+
+// === impl Circuit ===
+
 impl Circuit {
     /// The connection, while the circuit is closed.
     ///
@@ -68,7 +79,7 @@ impl Circuit {
     }
 
     /// Remembers an invalidation that Redis was not told, and keeps it from being used until it is.
-    pub(super) fn owe(&self, server: &Arc<str>, reach: &Reach, error: &Error) {
+    fn owe(&self, server: &Arc<str>, reach: &Reach, error: &Error) {
         let mut state = self.0.lock();
         state.owe(server, reach);
         if state.connection.is_some() {
@@ -112,6 +123,39 @@ impl Circuit {
     }
 }
 
+// === impl Debt ===
+
+impl<'d> Debt<'d> {
+    pub(super) fn new(circuit: &'d Circuit, server: &'d Arc<str>, reach: &'d Reach) -> Self {
+        Self {
+            circuit,
+            server,
+            reach,
+            error: Some(Error::Abandoned),
+        }
+    }
+
+    /// Redis was told.
+    pub(super) fn pay(&mut self) {
+        self.error = None;
+    }
+
+    /// Redis could not be told.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.error = Some(error);
+    }
+}
+
+impl Drop for Debt<'_> {
+    fn drop(&mut self) {
+        if let Some(error) = &self.error {
+            self.circuit.owe(self.server, self.reach, error);
+        }
+    }
+}
+
+// === impl State ===
+
 impl State {
     fn open(&mut self) {
         if let Some(connection) = self.connection.take() {
@@ -137,5 +181,43 @@ impl State {
             let cause = std::error::Error::source(error).map(ToString::to_string);
             warn!(%error, cause, "Redis cannot be used as the second tier: memory goes on alone");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owed(circuit: &Circuit, server: &str) -> Vec<Reach> {
+        let owed = &circuit.0.lock().owed;
+        owed.get(server).cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn invalidations_are_remembered_up_to_the_bound_and_then_all_of_the_server() {
+        let circuit = Circuit::default();
+        let (server, other) = (Arc::from("server"), Arc::from("other"));
+        let owe = |server, tool: String| drop(Debt::new(&circuit, server, &Reach::Tool(tool)));
+        owe(&other, "t".to_owned());
+        for n in 0..OWED_MAX {
+            owe(&server, n.to_string());
+        }
+        owe(&server, "0".to_owned());
+        assert_eq!(owed(&circuit, "server").len(), OWED_MAX);
+        for n in [OWED_MAX, 0] {
+            owe(&server, n.to_string());
+            assert_eq!(owed(&circuit, "server"), [Reach::Server]);
+        }
+        assert_eq!(owed(&circuit, "other").len(), 1);
+    }
+
+    #[test]
+    fn what_redis_was_told_is_not_owed() {
+        let circuit = Circuit::default();
+        let server = Arc::from("server");
+        let mut debt = Debt::new(&circuit, &server, &Reach::Server);
+        debt.pay();
+        drop(debt);
+        assert_eq!(owed(&circuit, "server"), []);
     }
 }

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use filters::cache::invalidate::Reach;
 use filters::glob::Glob;
 use filters::mcp::method::Method;
+use futures_util::FutureExt;
 use tokio::task::{JoinSet, yield_now};
 
 use super::super::support::redis::Redis;
@@ -192,6 +193,24 @@ async fn what_redis_could_not_be_told_it_is_told_before_it_is_used_again() {
         .await;
         assert!(!found);
     }
+}
+
+#[tokio::test]
+async fn an_invalidation_whose_caller_is_gone_is_made_good() {
+    let redis = Redis::started().await;
+    let one = Instance::started(&redis).await;
+    one.fetch(entry(&tool("t"), 1)).await;
+    let server = Arc::from("server");
+    // With a wildcard Redis is asked twice: nobody is left to ask the second time.
+    let reach = Reach::Tools(vec![Glob::new("*")]);
+    let became = one.tier.invalidate(&server, &reach).now_or_never();
+    assert_eq!(became, None);
+    let found = until("Redis to be used", || async {
+        let looked = one.tier.look_up(&tool("t"), &[key(1)]).await;
+        looked.ok().map(|looked| looked.found.is_some())
+    })
+    .await;
+    assert!(!found);
 }
 
 // === linearizability ===
