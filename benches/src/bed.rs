@@ -3,7 +3,9 @@
 //! **Invariant:** all proxies run at the same time, with as many threads and on the same processors;
 //! the load and the stub stay off these if the machine has others.
 
+pub(crate) mod gateway;
 mod nginx;
+mod redis;
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,10 +15,11 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use crate::bed::gateway::Store;
 use crate::cli::{BedOptions, Pin};
 use crate::process::{Launch, Process, Ready, free_port};
 use crate::tether;
-use crate::workload::{Subject, Workload};
+use crate::workload::{Kept, Subject, Workload};
 
 const READY_PATH: &str = "/conduit/readyz";
 
@@ -28,10 +31,25 @@ pub(crate) struct Bed {
     pub(crate) notes: Vec<String>,
     // In the order in which they are stopped: proxies, stub, and at last the folder of their logs.
     conduit: Option<Process>,
+    /// A gateway whose results are in Redis.
+    tiered: Option<Process>,
+    redis: Option<Process>,
     bare: Option<Process>,
+    constant: Option<Process>,
+    served: Option<Process>,
     nginx: Option<Process>,
     stub: Process,
     _directory: TempDir,
+}
+
+/// What is to run beside the stub.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) subjects: Vec<Subject>,
+    /// What the gateway keeps.
+    pub(crate) store: Store,
+    /// Whether a second gateway is wanted, whose results are in Redis.
+    pub(crate) is_tiered: bool,
 }
 
 /// Which processors are whose. Empty lists: everything runs everywhere.
@@ -44,8 +62,19 @@ pub(crate) struct Places {
 /// Where calls of one kind go, and whose CPU time they cost.
 pub(crate) struct Way<'a> {
     pub(crate) port: u16,
-    pub(crate) path: &'static str,
+    pub(crate) path: String,
     pub(crate) process: &'a Process,
+}
+
+impl Wanted {
+    /// The gateway alone.
+    pub(crate) fn gateway(store: Store) -> Self {
+        Self {
+            subjects: vec![Subject::Conduit],
+            store,
+            is_tiered: false,
+        }
+    }
 }
 
 impl Bed {
@@ -53,7 +82,7 @@ impl Bed {
     ///
     /// # Errors
     /// When one does not start, or when a program named by an option is not there.
-    pub(crate) async fn start(options: &BedOptions, wanted: &[Subject]) -> Result<Self> {
+    pub(crate) async fn start(options: &BedOptions, wanted: &Wanted) -> Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("conduit-bench.")
             .tempdir()?;
@@ -66,38 +95,87 @@ impl Bed {
             places,
             notes: Vec::new(),
             conduit: None,
+            tiered: None,
+            redis: None,
             bare: None,
+            constant: None,
+            served: None,
             nginx: None,
             stub,
             _directory: directory,
         };
         let at = bed._directory.path().to_owned();
-        if wanted.contains(&Subject::Bare) {
-            let program = options.bare.clone().unwrap_or_else(|| bench.clone());
-            bed.bare = Some(
-                bed.start_bare(&existing(program)?, options.threads, &at)
-                    .await?,
-            );
+        for subject in &wanted.subjects {
+            bed.start_subject(*subject, options, wanted, &bench, &at)
+                .await?;
         }
-        if wanted.contains(&Subject::Nginx) {
-            bed.nginx = bed.start_nginx(options, &at).await?;
-        }
-        if wanted.contains(&Subject::Conduit) {
-            bed.conduit = bed.start_conduit(options, &bench, &at).await?;
+        if wanted.is_tiered {
+            bed.start_tiered(options, &bench, &at).await?;
         }
         Ok(bed)
+    }
+
+    async fn start_subject(
+        &mut self,
+        subject: Subject,
+        options: &BedOptions,
+        wanted: &Wanted,
+        bench: &Path,
+        at: &Path,
+    ) -> Result<()> {
+        let threads = options.threads.to_string();
+        match subject {
+            Subject::Direct => {}
+            Subject::Bare => {
+                let program = options.bare.clone().unwrap_or_else(|| bench.to_owned());
+                let program = existing(program)?;
+                let upstream = self.stub.port.to_string();
+                let arguments = ["bare", "--upstream", &upstream, "--threads", &threads];
+                let bare = self.start_own("bare", &program, &arguments, at);
+                self.bare = Some(bare.await?);
+            }
+            Subject::Constant => {
+                let arguments = ["constant", "--kind", "proxy", "--threads", &threads];
+                let constant = self.start_own("constant", bench, &arguments, at);
+                self.constant = Some(constant.await?);
+            }
+            Subject::Served => {
+                let arguments = ["constant", "--kind", "plain", "--threads", &threads];
+                let served = self.start_own("served", bench, &arguments, at);
+                self.served = Some(served.await?);
+            }
+            Subject::Nginx => self.nginx = self.start_nginx(options, at).await?,
+            Subject::Conduit => {
+                self.conduit = self
+                    .start_conduit("conduit", wanted.store, options, bench, at)
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     /// The way of `workload` through `subject`, if there is one.
     pub(crate) fn way(&self, subject: Subject, workload: Workload) -> Option<Way<'_>> {
         let (process, path) = match (subject, workload) {
             (Subject::Conduit, Workload::Stdio200) => (self.conduit.as_ref()?, "/mcp/child"),
-            (Subject::Conduit, Workload::Aggregate200) => (self.conduit.as_ref()?, "/mcp"),
+            (Subject::Conduit, Workload::Aggregate200 | Workload::HitMcp1k) => {
+                (self.conduit.as_ref()?, "/mcp")
+            }
             (_, Workload::Stdio200 | Workload::Aggregate200) => return None,
-            (Subject::Conduit, _) => (self.conduit.as_ref()?, "/mcp/stub"),
+            (Subject::Conduit, _) => match workload.kept() {
+                Kept::Nowhere => (self.conduit.as_ref()?, "/mcp/stub"),
+                Kept::Memory => (self.conduit.as_ref()?, "/mcp/cached"),
+                Kept::Redis => (self.tiered.as_ref()?, "/mcp/cached"),
+            },
             (Subject::Direct, _) => (&self.stub, "/mcp"),
             (Subject::Bare, _) => (self.bare.as_ref()?, "/mcp"),
             (Subject::Nginx, _) => (self.nginx.as_ref()?, "/mcp"),
+            (Subject::Constant, _) => (self.constant.as_ref()?, "/"),
+            (Subject::Served, _) => (self.served.as_ref()?, "/"),
+        };
+        let path = match subject {
+            Subject::Constant | Subject::Served => format!("/{}", workload.name()),
+            Subject::Direct | Subject::Bare | Subject::Nginx | Subject::Conduit => path.to_owned(),
         };
         Some(Way {
             port: process.port,
@@ -111,24 +189,49 @@ impl Bed {
         self.stub.port
     }
 
-    async fn start_bare(&self, program: &Path, threads: usize, at: &Path) -> Result<Process> {
+    /// Starts a build of the bench in one of its other forms.
+    async fn start_own(
+        &self,
+        name: &str,
+        program: &Path,
+        arguments: &[&str],
+        at: &Path,
+    ) -> Result<Process> {
         let port = free_port().await?;
-        let arguments = ["bare", "--port", &port.to_string()]
-            .into_iter()
-            .chain(["--upstream", &self.stub.port.to_string()])
-            .chain(["--threads", &threads.to_string()])
-            .map(OsString::from)
-            .collect();
-        let cpus = &self.places.proxies;
+        let text = port.to_string();
+        let arguments = arguments.iter().copied().chain(["--port", &text]);
         let launch = Launch {
-            name: "bare",
+            name,
             program,
-            arguments,
+            arguments: arguments.map(OsString::from).collect(),
             port,
-            cpus,
+            cpus: &self.places.proxies,
             directory: at,
         };
         Process::start(launch, Ready::Accepts).await
+    }
+
+    /// Starts Redis, where it is installed, and a gateway that keeps everything there.
+    async fn start_tiered(&mut self, options: &BedOptions, bench: &Path, at: &Path) -> Result<()> {
+        let Some(program) = redis::find() else {
+            self.notes
+                .push("redis-server is not installed: its rows are left out".to_owned());
+            return Ok(());
+        };
+        let port = free_port().await?;
+        let launch = Launch {
+            name: "redis",
+            program: &program,
+            arguments: redis::arguments(port, at),
+            port,
+            cpus: &self.places.load_and_stub,
+            directory: at,
+        };
+        self.redis = Some(Process::start(launch, Ready::Accepts).await?);
+        self.tiered = self
+            .start_conduit("tiered", Store::Redis(port), options, bench, at)
+            .await?;
+        Ok(())
     }
 
     async fn start_nginx(&mut self, options: &BedOptions, at: &Path) -> Result<Option<Process>> {
@@ -171,6 +274,8 @@ impl Bed {
 
     async fn start_conduit(
         &mut self,
+        name: &str,
+        store: Store,
         options: &BedOptions,
         bench: &Path,
         at: &Path,
@@ -187,15 +292,13 @@ impl Bed {
             return Ok(None);
         }
         let port = free_port().await?;
-        let config = at.join("conduit.yaml");
-        fs::write(
-            &config,
-            conduit_config(port, self.stub.port, options.threads, bench),
-        )?;
-        let arguments = vec!["run".into(), "--config".into(), config.into()];
+        let path = at.join(format!("{name}.yaml"));
+        let config = gateway::config(port, self.stub.port, options.threads, bench, store);
+        fs::write(&path, config.to_string())?;
+        let arguments = vec!["run".into(), "--config".into(), path.into()];
         let cpus = &self.places.proxies;
         let launch = Launch {
-            name: "conduit",
+            name,
             program: &program,
             arguments,
             port,
@@ -233,19 +336,6 @@ async fn start_stub(bench: &Path, cpus: &[usize], at: &Path) -> Result<Process> 
         directory: at,
     };
     Process::start(launch, Ready::Accepts).await
-}
-
-/// JSON is YAML: no path can break out of its quotes.
-fn conduit_config(port: u16, stub_port: u16, threads: usize, bench: &Path) -> String {
-    serde_json::json!({
-        "gateway": { "host": "127.0.0.1", "port": port, "threads": threads },
-        "metrics": { "enabled": false },
-        "servers": [
-            { "id": "stub", "url": format!("http://127.0.0.1:{stub_port}/mcp") },
-            { "id": "child", "transport": "stdio", "command": bench, "args": ["stub-stdio"] },
-        ],
-    })
-    .to_string()
 }
 
 fn existing(program: PathBuf) -> Result<PathBuf> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::instructions::Work;
 use crate::load::CONNECTIONS_MAX;
 use crate::workload::Era;
 
@@ -22,6 +23,20 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Opens many idle event streams and reports the memory of each
     Idle(IdleOptions),
+    /// Sends waves of identical calls to a slow tool and reports how many reach it
+    Collapse(CollapseOptions),
+    /// Fills the gateway's memory and reports what each result takes, and the latency of hits meanwhile
+    Resident(ResidentOptions),
+    /// Counts the instructions of what a hit runs, with valgrind
+    Instructions(InstructionsOptions),
+    /// (internal) Runs one of the functions that `instructions` counts
+    #[command(hide = true)]
+    Repeat {
+        #[arg(long, value_enum)]
+        work: Work,
+        #[arg(long)]
+        times: u32,
+    },
     /// (internal) The upstream MCP server over HTTP
     #[command(hide = true)]
     Stub {
@@ -40,6 +55,16 @@ pub(crate) enum Command {
         upstream: u16,
         #[arg(long)]
         threads: usize,
+    },
+    /// (internal) A Pingora service that always says the same
+    #[command(hide = true)]
+    Constant {
+        #[arg(long)]
+        port: u16,
+        #[arg(long)]
+        threads: usize,
+        #[arg(long, value_enum)]
+        kind: ConstantKind,
     },
     /// (internal) Runs a program that dies with its parent
     #[command(hide = true)]
@@ -67,6 +92,15 @@ pub(crate) struct BedOptions {
     /// Also writes the figures to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// How a constant is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConstantKind {
+    /// From `request_filter` of a proxy.
+    Proxy,
+    /// By a `ServeHttp`, without a proxy.
+    Plain,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -106,6 +140,34 @@ pub(crate) struct IdleOptions {
     /// Event streams to open
     #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) streams: u16,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CollapseOptions {
+    #[command(flatten)]
+    pub(crate) bed: BedOptions,
+    /// Callers of each wave
+    #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) callers: u16,
+    /// Waves
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) waves: u16,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ResidentOptions {
+    #[command(flatten)]
+    pub(crate) bed: BedOptions,
+    /// Results that the gateway may hold; a tenth more are asked for
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..=100_000_000))]
+    pub(crate) entries: u32,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct InstructionsOptions {
+    /// Also writes the figures to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -29,6 +29,8 @@ pub(crate) struct Head {
     pub(crate) media: Media,
     /// The value of `Mcp-Session-Id`.
     pub(crate) session: Option<String>,
+    /// Whether it says that the gateway's cache had it.
+    pub(crate) is_hit: bool,
     framing: Framing,
 }
 
@@ -231,6 +233,7 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(Head, usize)>> {
     let mut chunked = false;
     let mut media = Media::Other;
     let mut session = None;
+    let mut is_hit = false;
     for header in parsed.headers {
         if header.name.eq_ignore_ascii_case("content-length") {
             length = Some(std::str::from_utf8(header.value)?.trim().parse()?);
@@ -240,6 +243,8 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(Head, usize)>> {
             media = media_of(header.value);
         } else if header.name.eq_ignore_ascii_case("mcp-session-id") {
             session = Some(String::from_utf8_lossy(header.value).into_owned());
+        } else if header.name.eq_ignore_ascii_case("x-conduit-cache-status") {
+            is_hit = header.value == b"HIT";
         }
     }
     let framing = match (chunked, length) {
@@ -253,6 +258,7 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(Head, usize)>> {
             status,
             media,
             session,
+            is_hit,
             framing,
         },
         bytes,

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use crate::bed::{Bed, Way};
 use crate::cli::IdleOptions;
 use crate::http::{Body, Client, Media};
-use crate::load::Load;
 use crate::load::caller::initialize;
+use crate::load::{Load, Voice};
 use crate::report::Promise;
 use crate::stub::{PATH_FIRE, PATH_STREAMS};
 use crate::workload::{Era, Subject, Workload};
@@ -62,7 +62,11 @@ impl Held {
                     Promise::at_most(format!("streams lost of {n}"), lost, 0.0),
                 ]
             }
-            Subject::Direct | Subject::Nginx | Subject::Bare => Vec::new(),
+            Subject::Direct
+            | Subject::Nginx
+            | Subject::Bare
+            | Subject::Constant
+            | Subject::Served => Vec::new(),
         }
     }
 }
@@ -147,9 +151,10 @@ async fn open(way: &Way<'_>, n: u16) -> Result<Vec<Client>> {
         workload: Workload::Json200,
         era: Era::Legacy,
         port: way.port,
-        path: way.path,
+        path: way.path.clone(),
         connections: 1,
         time: Duration::ZERO,
+        voice: Voice::Live,
     };
     let mut streams = Vec::with_capacity(n.into());
     let mut starter = Client::connect(way.port).await?;

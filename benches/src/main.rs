@@ -6,13 +6,17 @@ mod bare;
 mod bed;
 mod chunked;
 mod cli;
+mod collapse;
+mod constant;
 mod http;
 mod idle;
+mod instructions;
 mod load;
 mod mcp;
 mod process;
 mod procfs;
 mod report;
+mod resident;
 mod rounds;
 mod stub;
 mod tether;
@@ -28,8 +32,10 @@ use rustix::process::{Resource, Rlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::bed::Bed;
-use crate::cli::{Arguments, CallOptions, Command, IdleOptions};
+use crate::bed::gateway::Store;
+use crate::bed::{Bed, Wanted};
+use crate::cli::{Arguments, CallOptions, CollapseOptions, Command};
+use crate::cli::{IdleOptions, InstructionsOptions, ResidentOptions};
 use crate::workload::Subject;
 
 /// The gateway's allocator, for the bare pass-through too: else the comparison would be one of allocators.
@@ -42,6 +48,10 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         None => block_on(until_interrupted(measure_calls(&arguments.calls))),
         Some(Command::Idle(options)) => block_on(until_interrupted(measure_idle(&options))),
+        Some(Command::Collapse(options)) => block_on(until_interrupted(measure_collapse(&options))),
+        Some(Command::Resident(options)) => block_on(until_interrupted(measure_resident(&options))),
+        Some(Command::Instructions(options)) => count_instructions(&options),
+        Some(Command::Repeat { work, times }) => instructions::repeat(work, times),
         Some(Command::Stub { port }) => block_on(stub::serve(port)),
         Some(Command::StubStdio) => stub::stdio::serve(),
         Some(Command::Bare {
@@ -50,6 +60,14 @@ fn main() -> ExitCode {
             threads,
         }) => {
             bare::serve(port, upstream, threads);
+            Ok(())
+        }
+        Some(Command::Constant {
+            port,
+            threads,
+            kind,
+        }) => {
+            constant::serve(port, threads, kind);
             Ok(())
         }
         Some(Command::Tether(options)) => tether::execute(&options),
@@ -65,11 +83,8 @@ fn main() -> ExitCode {
 
 async fn measure_calls(options: &CallOptions) -> Result<()> {
     let mut rows = rounds::plan(options);
-    let wanted: Vec<_> = Subject::ALL
-        .into_iter()
-        .filter(|s| rows.iter().any(|row| row.subject == *s))
-        .collect();
-    if wanted.is_empty() {
+    let wanted = rounds::wanted(&rows);
+    if wanted.subjects.is_empty() && !wanted.is_tiered {
         bail!(
             "--only {} names no row (try `conduit/json-200`)",
             options.only.join(",")
@@ -98,7 +113,12 @@ async fn measure_calls(options: &CallOptions) -> Result<()> {
 
 async fn measure_idle(options: &IdleOptions) -> Result<()> {
     allow_open_files()?;
-    let bed = Bed::start(&options.bed, &[Subject::Bare, Subject::Conduit]).await?;
+    let wanted = Wanted {
+        subjects: vec![Subject::Bare, Subject::Conduit],
+        store: Store::Memory,
+        is_tiered: false,
+    };
+    let bed = Bed::start(&options.bed, &wanted).await?;
     announce(&bed);
     let held = idle::measure(&bed, options).await?;
     let promises: Vec<_> = held.iter().flat_map(idle::Held::promises).collect();
@@ -107,6 +127,41 @@ async fn measure_idle(options: &IdleOptions) -> Result<()> {
         &json!({ "idle": held, "promises": promises }),
     )?;
     print(&idle::text(&held, &promises))
+}
+
+async fn measure_collapse(options: &CollapseOptions) -> Result<()> {
+    allow_open_files()?;
+    let bed = Bed::start(&options.bed, &Wanted::gateway(Store::Memory)).await?;
+    announce(&bed);
+    let collapsed = collapse::measure(&bed, options).await?;
+    let promises = collapsed.promises();
+    report::save(
+        options.bed.json.as_deref(),
+        &json!({ "collapse": collapsed, "promises": promises }),
+    )?;
+    print(&collapse::text(&collapsed, &promises))
+}
+
+async fn measure_resident(options: &ResidentOptions) -> Result<()> {
+    let store = Store::Entries(options.entries);
+    let bed = Bed::start(&options.bed, &Wanted::gateway(store)).await?;
+    announce(&bed);
+    let resident = resident::measure(&bed, options, |asked| {
+        show_progress(&format!("{asked} of {} results", options.entries));
+    })
+    .await?;
+    show_progress("");
+    report::save(
+        options.bed.json.as_deref(),
+        &json!({ "resident": resident }),
+    )?;
+    print(&resident::text(&resident))
+}
+
+fn count_instructions(options: &InstructionsOptions) -> Result<()> {
+    let counts = instructions::count()?;
+    report::save(options.json.as_deref(), &json!({ "instructions": counts }))?;
+    print(&instructions::text(&counts))
 }
 
 /// Says what is missing, and where everything runs.

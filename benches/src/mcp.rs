@@ -5,7 +5,7 @@
 
 use memchr::memmem;
 
-use crate::workload::Workload;
+use crate::workload::{Kept, Workload};
 
 /// Digits of each request id.
 pub(crate) const ID_DIGITS: usize = 10;
@@ -14,6 +14,10 @@ pub(crate) const ID_FIRST: u64 = 1_000_000_000;
 /// Stands for the id while a text is being put together.
 pub(crate) const ID_MARK: &str = "##########";
 
+/// Stands for what makes a call another one, as long as an id.
+pub(crate) const KEY_MARK: &str = "@@@@@@@@@@";
+
+const _: () = assert!(KEY_MARK.len() == ID_DIGITS, "keys are written as ids are");
 const _: () = assert!(
     ID_MARK.len() == ID_DIGITS,
     "the mark is replaced in place by an id"
@@ -127,12 +131,19 @@ pub(crate) fn result_of(method: &str) -> Option<String> {
 }
 
 fn tools() -> String {
-    let mut names: Vec<_> = Workload::ALL.into_iter().map(Workload::tool).collect();
+    let mut names: Vec<_> = Workload::ALL
+        .into_iter()
+        .map(|workload| (workload.tool(), workload.kept() != Kept::Nowhere))
+        .collect();
     names.sort_unstable();
     names.dedup();
     let tools: Vec<_> = names
         .into_iter()
-        .map(|name| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#))
+        .map(|(name, is_read_only)| {
+            format!(
+                r#"{{"name":"{name}","inputSchema":{{"type":"object"}},"annotations":{{"readOnlyHint":{is_read_only}}}}}"#
+            )
+        })
         .collect();
     let list = tools.join(",");
     format!(r#"{{"resultType":"complete","tools":[{list}],"ttlMs":60000,"cacheScope":"public"}}"#)

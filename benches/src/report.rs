@@ -18,6 +18,8 @@ use crate::workload::{Subject, Workload};
 
 /// A proxy that has less of a processor than this while 32 calls wait for it did not get what it asked for.
 const QUIET_CPU_SHARE_MIN: f64 = 0.8;
+/// What a hit may cost beside a Pingora service that reads the body and answers a constant.
+const HIT_BOUND: f64 = 1.3;
 /// The number of connections at which the promises are made.
 const PROMISED_CONNECTIONS: u16 = 32;
 
@@ -70,6 +72,7 @@ pub(crate) fn promises(rows: &[Row]) -> Vec<Promise> {
     let ratio = |ours: Option<&Row>, base: Option<&Row>| Some(ours?.cpu_ratio(base?));
     let conduit = |workload| find(Subject::Conduit, workload);
     let bare = |workload| find(Subject::Bare, workload);
+    let constant = |workload| find(Subject::Constant, workload);
     let direct = find(Subject::Direct, Workload::Json200);
     let (json, sse, stdio) = (Workload::Json200, Workload::Sse200, Workload::Stdio200);
     [
@@ -98,6 +101,18 @@ pub(crate) fn promises(rows: &[Row]) -> Vec<Promise> {
             1.25,
         ),
         (
+            "hit 1 KiB, c=32: CPU of conduit / a constant",
+            conduit(Workload::Hit1k),
+            constant(Workload::Hit1k),
+            HIT_BOUND,
+        ),
+        (
+            "hit 1 KiB modern, c=32: CPU of conduit / a constant",
+            conduit(Workload::Hit1kModern),
+            constant(Workload::Hit1kModern),
+            HIT_BOUND,
+        ),
+        (
             "method, c=32: CPU of the stub / conduit",
             direct,
             conduit(json),
@@ -119,7 +134,7 @@ pub(crate) fn text(rows: &[Row], promises: &[Promise]) -> String {
         // Writing to a String cannot fail.
         writeln!(
             text,
-            "{workload:<12} {c:>3}  {subject:<8} {rps:>9} {p50:>10} {p99:>10} {cpu:>12} {busy:>6} {ratio:>8}"
+            "{workload:<13} {c:>3}  {subject:<8} {rps:>9} {p50:>10} {p99:>10} {cpu:>12} {busy:>6} {ratio:>8}"
         )
         .ok();
     };
@@ -144,7 +159,8 @@ pub(crate) fn text(rows: &[Row], promises: &[Promise]) -> String {
             line([""; 9]);
         }
         let bare = rows.iter().find(|other| {
-            other.subject == Subject::Bare && (other.workload, other.connections) == group
+            matches!(other.subject, Subject::Bare | Subject::Constant)
+                && (other.workload, other.connections) == group
         });
         let ratio = bare.map_or_else(|| "–".to_owned(), |b| format!("{:.2}", row.cpu_ratio(b)));
         line([
@@ -245,6 +261,7 @@ mod tests {
             p50_us: 1.0,
             p99_us: 1.0,
             cpu_us,
+            hit_share: 0.0,
         };
         Row {
             subject,

@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::bed::Bed;
+use crate::bed::gateway::Store;
+use crate::bed::{Bed, Wanted};
 use crate::cli::CallOptions;
 use crate::load::{Load, Sample};
-use crate::workload::{Subject, Workload};
+use crate::workload::{Kept, Subject, Workload};
 
 /// One row of the table.
 #[derive(Clone, Debug, Serialize)]
@@ -27,10 +28,10 @@ pub(crate) struct Row {
 /// The rows asked for, in the order of the table, without samples.
 pub(crate) fn plan(options: &CallOptions) -> Vec<Row> {
     let mut rows = Vec::new();
-    for workload in Workload::ALL {
+    for workload in Workload::ALL.into_iter().filter(|w| w.is_row()) {
         for &connections in &options.connections {
             for subject in Subject::ALL {
-                if is_asked_for(options, subject, workload) {
+                if subject.has(workload) && is_asked_for(options, subject, workload) {
                     rows.push(Row {
                         subject,
                         workload,
@@ -42,6 +43,23 @@ pub(crate) fn plan(options: &CallOptions) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// What has to run for `rows`.
+pub(crate) fn wanted(rows: &[Row]) -> Wanted {
+    let is_tiered =
+        |row: &Row| row.subject == Subject::Conduit && row.workload.kept() == Kept::Redis;
+    Wanted {
+        subjects: Subject::ALL
+            .into_iter()
+            .filter(|subject| {
+                let mut rows = rows.iter();
+                rows.any(|row| row.subject == *subject && !is_tiered(row))
+            })
+            .collect(),
+        store: Store::Memory,
+        is_tiered: rows.iter().any(is_tiered),
+    }
 }
 
 /// Measures each row in each round. `progress` is told of every row before it runs.
@@ -67,11 +85,12 @@ pub(crate) async fn measure(
             };
             let load = Load {
                 workload: row.workload,
-                era: options.era,
+                era: row.workload.era(options.era),
                 port: way.port,
                 path: way.path,
                 connections: row.connections,
                 time: Duration::from_secs_f64(options.seconds),
+                voice: row.subject.voice(),
             };
             let sample = load.run(way.process).await.with_context(|| row.name())?;
             row.samples.push(sample);
@@ -143,6 +162,7 @@ mod tests {
             p50_us: 1.0,
             p99_us: 1.0,
             cpu_us,
+            hit_share: 0.0,
         }
     }
 

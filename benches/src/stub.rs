@@ -12,6 +12,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::{Buf, BytesMut};
@@ -27,8 +28,13 @@ use crate::workload::{Shape, Workload};
 
 /// Where the bench, not a gateway, asks how many event streams are open.
 pub(crate) const PATH_STREAMS: &str = "/bench/streams";
+/// Where the bench asks how many calls of tools have come.
+pub(crate) const PATH_CALLS: &str = "/bench/calls";
 /// Where the bench makes every open event stream deliver one event.
 pub(crate) const PATH_FIRE: &str = "/bench/fire";
+
+/// How long the slow tool takes: long enough for a thousand callers to come.
+const SLOW: Duration = Duration::from_millis(500);
 
 const JSON_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
 const EVENTS_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -39,6 +45,7 @@ const NOT_ALLOWED: &str = "HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\
 /// What all connections share.
 struct Stub {
     answers: Vec<(Workload, Answer)>,
+    calls: AtomicU64,
     streams: AtomicU64,
     sessions: AtomicU64,
     fired: watch::Sender<u64>,
@@ -62,6 +69,7 @@ pub(crate) async fn serve(port: u16) -> Result<()> {
         .with_context(|| format!("stub: cannot listen on port {port}"))?;
     let stub = Arc::new(Stub {
         answers: Workload::ALL.map(|w| (w, Answer::to_workload(w))).into(),
+        calls: AtomicU64::new(0),
         streams: AtomicU64::new(0),
         sessions: AtomicU64::new(0),
         fired: watch::Sender::new(0),
@@ -87,11 +95,10 @@ impl Stub {
                     stream.write_all(ACCEPTED.as_bytes()).await?;
                 }
                 (Method::Get, PATH_STREAMS) => {
-                    let n = self.streams.load(Ordering::Relaxed).to_string();
-                    out.extend_from_slice(JSON_HEAD.as_bytes());
-                    extend_length(&mut out, n.len());
-                    out.extend_from_slice(n.as_bytes());
-                    stream.write_all(&out).await?;
+                    write_number(&mut stream, &mut out, &self.streams).await?;
+                }
+                (Method::Get, PATH_CALLS) => {
+                    write_number(&mut stream, &mut out, &self.calls).await?;
                 }
                 (Method::Post, _) => self.answer(&mut stream, &request, &mut out).await?,
                 (Method::Get, _) => return self.hold_stream(&mut stream).await,
@@ -116,6 +123,10 @@ impl Stub {
         let Some((_, answer)) = self.answers.iter().find(|(known, _)| *known == workload) else {
             return self.answer_slowly(stream, body, out).await;
         };
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if workload == Workload::Slow1k {
+            tokio::time::sleep(SLOW).await;
+        }
         match workload.shape() {
             Shape::Json => {
                 out.extend_from_slice(JSON_HEAD.as_bytes());
@@ -200,6 +211,18 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+async fn write_number(
+    stream: &mut TcpStream,
+    out: &mut Vec<u8>,
+    number: &AtomicU64,
+) -> io::Result<()> {
+    let number = number.load(Ordering::Relaxed).to_string();
+    out.extend_from_slice(JSON_HEAD.as_bytes());
+    extend_length(out, number.len());
+    out.extend_from_slice(number.as_bytes());
+    stream.write_all(out).await
 }
 
 /// Completes the head in `out` and writes it with the answer: one system call, no copy of the text.

@@ -358,7 +358,7 @@ impl Book {
     fn remove(&mut self, origin: &Origin, key: &Key) {
         let page = (origin.method, origin.target.clone());
         if let hash_map::Entry::Occupied(mut page) = self.pages.entry(page)
-            && !page.get_mut().retain(|known| known != key)
+            && !page.get_mut().remove(key)
         {
             page.remove();
         }
@@ -372,6 +372,17 @@ impl Page {
             Self::One(known) => *self = Self::Many(BTreeSet::from([*known, key])),
             Self::Many(keys) => {
                 keys.insert(key);
+            }
+        }
+    }
+
+    /// Takes one out, without a look at the others: there may be a million. Whether anything is left.
+    fn remove(&mut self, key: &Key) -> bool {
+        match self {
+            Self::One(known) => known != key,
+            Self::Many(keys) => {
+                keys.remove(key);
+                !keys.is_empty()
             }
         }
     }

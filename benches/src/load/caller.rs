@@ -7,21 +7,28 @@ use memchr::memmem;
 use serde::Deserialize;
 
 use crate::http::{Body, Client, Head, Media};
-use crate::load::Load;
 use crate::load::template::Template;
+use crate::load::{Load, Voice};
 use crate::mcp::{self, ID_FIRST};
-use crate::workload::{Era, Shape, Workload};
+use crate::workload::{Era, Kept, Shape, Workload};
 
 /// Enough to hold a small answer whole and the id of a large one.
 const CHECKED_BYTES: usize = 4 * 1024;
 /// Enough to hold any answer whole.
 const PARSED_BYTES: usize = 2 * 1024 * 1024;
 const IDS_PER_CONNECTION: u64 = 10_000_000;
+/// By how many keys a connection is ahead of the one before it.
+const KEYS_APART: u64 = 31;
+/// A session id as long as the gateway's are.
+const SESSION_OF_CONSTANT: &str = "00000000000000000000000000000000";
 
 /// A connection and the call it repeats.
 pub(crate) struct Caller {
+    /// How many of its calls were answered by the gateway's cache.
+    pub(crate) hits: u64,
     client: Client,
     workload: Workload,
+    voice: Voice,
     template: Template,
     next_id: u64,
     body: Body,
@@ -51,13 +58,17 @@ impl Caller {
     /// When the server cannot be reached or refuses.
     pub(crate) async fn connect(load: &Load, index: u16) -> Result<Self> {
         let mut client = Client::connect(load.port).await?;
-        let session = match load.era {
-            Era::Modern => None,
-            Era::Legacy => initialize(&mut client, load).await?,
+        let session = match (load.era, load.voice) {
+            (Era::Modern, _) => None,
+            (Era::Legacy, Voice::Live) => initialize(&mut client, load).await?,
+            // The request has the length that it has to a gateway.
+            (Era::Legacy, Voice::Constant) => Some(SESSION_OF_CONSTANT.to_owned()),
         };
         Ok(Self {
+            hits: 0,
             client,
             workload: load.workload,
+            voice: load.voice,
             template: Template::call(load, session.as_deref()),
             next_id: ID_FIRST + u64::from(index) * IDS_PER_CONNECTION,
             body: Body::keeping(CHECKED_BYTES),
@@ -70,11 +81,33 @@ impl Caller {
     /// # Errors
     /// When the answer is missing or wrong.
     pub(crate) async fn call(&mut self) -> Result<()> {
+        if self.workload.kept() == Kept::Redis {
+            // Neighbouring connections are far apart, so that none asks for what another just had.
+            let turn = self.next_id + self.next_id / IDS_PER_CONNECTION * KEYS_APART;
+            self.set_key(turn % Workload::L2_KEYS)?;
+        }
         let id = self.digits.format(self.next_id);
         self.next_id += 1;
         let request = self.template.stamp(id)?;
         let head = self.client.exchange(request, &mut self.body).await?;
-        check(self.workload, &head, &self.body, id)
+        self.hits += u64::from(head.is_hit);
+        check(self.workload, &head, &self.body)?;
+        let is_echoed =
+            self.voice == Voice::Constant || mcp::find_id(&self.body.kept) == Some(id.as_bytes());
+        ensure!(
+            is_echoed,
+            "id {id} is not echoed: {}",
+            shown(&String::from_utf8_lossy(&self.body.kept))
+        );
+        Ok(())
+    }
+
+    /// Makes its calls those of `key`, until it is told another.
+    ///
+    /// # Errors
+    /// When the key has more digits than there is room for.
+    pub(crate) fn set_key(&mut self, key: u64) -> Result<()> {
+        self.template.set_key(self.digits.format(ID_FIRST + key))
     }
 
     /// One call, its answer parsed and compared whole.
@@ -99,7 +132,7 @@ impl Caller {
             .with_context(|| format!("not the tool's result: {}", shown(message)))?;
         let ToolResult { content: [content] } = response.result;
         ensure!(
-            response.id == id,
+            self.voice == Voice::Constant || response.id == id,
             "id {} was answered with id {}",
             id,
             response.id
@@ -139,8 +172,8 @@ pub(crate) async fn initialize(client: &mut Client, load: &Load) -> Result<Optio
     Ok(head.session)
 }
 
-/// The cheap check of every answer.
-fn check(workload: Workload, head: &Head, body: &Body, id: &str) -> Result<()> {
+/// The cheap check of every answer, but for its id.
+fn check(workload: Workload, head: &Head, body: &Body) -> Result<()> {
     let text = || shown(&String::from_utf8_lossy(&body.kept)).to_owned();
     if head.status != 200 {
         bail!("answered {}, not 200: {}", head.status, text());
@@ -169,8 +202,6 @@ fn check(workload: Workload, head: &Head, body: &Body, id: &str) -> Result<()> {
             ensure!(events == 2, "{events} events, not 2: {}", text());
         }
     }
-    let echoed = mcp::find_id(&body.kept) == Some(id.as_bytes());
-    ensure!(echoed, "id {id} is not echoed: {}", text());
     Ok(())
 }
 

@@ -4,17 +4,18 @@ use anyhow::{Result, ensure};
 use memchr::memmem;
 
 use crate::load::Load;
-use crate::mcp::{ID_DIGITS, ID_MARK};
+use crate::mcp::{ID_DIGITS, ID_MARK, KEY_MARK};
 use crate::workload::{Era, Shape};
 
 const MODERN: &str = "2026-07-28";
 const LEGACY: &str = "2025-11-25";
 
-/// The bytes of a request and the places of its id.
+/// The bytes of a request, the places of its id and those of its key.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     bytes: Vec<u8>,
     slots: Vec<usize>,
+    keys: Vec<usize>,
 }
 
 impl Template {
@@ -36,8 +37,13 @@ impl Template {
             ),
             Era::Legacy => token,
         };
+        let key = if load.workload.is_keyed() {
+            format!(r#","key":"{KEY_MARK}""#)
+        } else {
+            String::new()
+        };
         let body = format!(
-            r#"{{"jsonrpc":"2.0","id":{ID_MARK},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"query":"where is the nearest exit"}},"_meta":{{{meta}}}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":{ID_MARK},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"query":"where is the nearest exit"{key}}},"_meta":{{{meta}}}}}}}"#
         );
         let headers = match load.era {
             Era::Modern => format!("Mcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"),
@@ -74,11 +80,24 @@ impl Template {
             load.port,
             body.len(),
         );
-        let slots = memmem::find_iter(text.as_bytes(), ID_MARK).collect();
         Self {
+            slots: memmem::find_iter(text.as_bytes(), ID_MARK).collect(),
+            keys: memmem::find_iter(text.as_bytes(), KEY_MARK).collect(),
             bytes: text.into_bytes(),
-            slots,
         }
+    }
+
+    /// Makes it the call of `key`, until it is told another.
+    ///
+    /// # Errors
+    /// When `key` does not have [`ID_DIGITS`] digits.
+    pub(crate) fn set_key(&mut self, key: &str) -> Result<()> {
+        ensure!(
+            key.len() == ID_DIGITS,
+            "key {key} does not have {ID_DIGITS} digits"
+        );
+        write_at(&mut self.bytes, &self.keys, key);
+        Ok(())
     }
 
     /// The request with `id` in it.
@@ -90,12 +109,16 @@ impl Template {
             id.len() == ID_DIGITS,
             "id {id} does not have {ID_DIGITS} digits"
         );
-        for slot in &self.slots {
-            if let Some(place) = self.bytes.get_mut(*slot..slot + ID_DIGITS) {
-                place.copy_from_slice(id.as_bytes());
-            }
-        }
+        write_at(&mut self.bytes, &self.slots, id);
         Ok(&self.bytes)
+    }
+}
+
+fn write_at(bytes: &mut [u8], slots: &[usize], digits: &str) {
+    for slot in slots {
+        if let Some(place) = bytes.get_mut(*slot..slot + ID_DIGITS) {
+            place.copy_from_slice(digits.as_bytes());
+        }
     }
 }
 
@@ -104,6 +127,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::load::Voice;
     use crate::mcp;
     use crate::workload::Workload;
 
@@ -113,9 +137,10 @@ mod tests {
             workload,
             era,
             port: 1,
-            path: "/mcp",
+            path: "/mcp".to_owned(),
             connections: 1,
             time,
+            voice: Voice::Live,
         };
         let mut template = Template::call(&load, Some("s"));
         let text = std::str::from_utf8(template.stamp("1234567890").unwrap()).unwrap();
@@ -123,7 +148,7 @@ mod tests {
         assert!(head.contains(&format!("Content-Length: {}", body.len())));
         assert_eq!(mcp::find_id(body.as_bytes()), Some(&b"1234567890"[..]));
         // What reaches the stub has the stub's own name.
-        let reached = body.replace(workload.called(), workload.tool());
+        let reached = body.replace(&workload.called(), workload.tool());
         assert_eq!(
             mcp::find_workload(reached.as_bytes()).unwrap().tool(),
             workload.tool()
@@ -145,15 +170,38 @@ mod tests {
     }
 
     #[test]
+    fn a_keyed_call_is_another_with_another_key() {
+        let load = Load {
+            workload: Workload::Resident200,
+            era: Era::Legacy,
+            port: 1,
+            path: "/mcp".to_owned(),
+            connections: 1,
+            time: Duration::ZERO,
+            voice: Voice::Live,
+        };
+        let mut template = Template::call(&load, None);
+        let mut call = |key| {
+            template.set_key(key).unwrap();
+            template.stamp("1234567890").unwrap().to_vec()
+        };
+        let (one, other) = (call("0000000001"), call("0000000002"));
+        assert_ne!(one, other);
+        assert_eq!(one, call("0000000001"));
+        assert!(template.set_key("1").is_err());
+    }
+
+    #[test]
     fn a_short_id_is_refused() {
         let time = Duration::ZERO;
         let load = Load {
             workload: Workload::Json200,
             era: Era::Modern,
             port: 1,
-            path: "/mcp",
+            path: "/mcp".to_owned(),
             connections: 1,
             time,
+            voice: Voice::Live,
         };
         assert!(Template::initialize(&load).stamp("12").is_err());
     }
