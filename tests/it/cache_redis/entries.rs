@@ -3,12 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use conduit::cache::entry::{Entry, Origin};
-use conduit::cache::redis::Invalidated;
+use conduit::cache::entry::Entry;
 use filters::cache::freshness::{Freshness, Lifetime, Staleness};
-use filters::cache::invalidate::Reach;
 use filters::cache::policy::Share;
-use filters::glob::Glob;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
 
