@@ -194,6 +194,12 @@ impl Cache {
         })
     }
 
+    /// Whether there is anything of a server, or something may soon be.
+    #[must_use]
+    pub fn has(&self, server: &Arc<str>) -> bool {
+        self.memory.has(server) || self.flights.any(server)
+    }
+
     /// Whether nothing that concerns `origin` was invalidated since `stamp`.
     #[must_use]
     pub fn is_current(&self, origin: &Origin, key: &Key, stamp: Stamp) -> bool {

@@ -22,6 +22,7 @@ const PARTS: usize = 16;
 /// All flights, by what is fetched. `T` is what a flight brings.
 pub struct Flights<T> {
     parts: [Mutex<Part<T>>; PARTS],
+    n: AtomicUsize,
 }
 
 type Part<T> = HashMap<Key, Arc<Flight<T>>>;
@@ -73,6 +74,7 @@ impl<T> Default for Flights<T> {
     fn default() -> Self {
         Self {
             parts: std::array::from_fn(|_| Mutex::default()),
+            n: AtomicUsize::new(0),
         }
     }
 }
@@ -103,7 +105,9 @@ impl<T: Clone> Flights<T> {
             n_joined: AtomicUsize::new(0),
             landed,
         });
-        part.insert(key, Arc::clone(&flight));
+        if part.insert(key, Arc::clone(&flight)).is_none() {
+            self.n.fetch_add(1, Ordering::Relaxed);
+        }
         drop(part);
         let pilot = Pilot {
             flights: Arc::clone(self),
@@ -131,10 +135,22 @@ impl<T: Clone> Flights<T> {
             .collect()
     }
 
+    /// Whether anything of a server is being fetched.
+    #[must_use]
+    pub fn any(&self, server: &Arc<str>) -> bool {
+        // Mostly there is none at all, and every call asks.
+        let is_any = self.n.load(Ordering::Relaxed) > 0;
+        is_any
+            && self.parts.iter().any(|part| {
+                let part = part.lock();
+                part.values().any(|flight| flight.origin.server == *server)
+            })
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.parts.iter().map(|part| part.lock().len()).sum()
+        self.n.load(Ordering::Relaxed)
     }
 }
 
@@ -171,6 +187,7 @@ impl<T> Pilot<T> {
             .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
         {
             part.remove(&self.key);
+            self.flights.n.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

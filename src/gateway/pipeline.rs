@@ -197,6 +197,7 @@ async fn one(
     message: parse::Message<'_>,
     body: Bytes,
 ) -> Result<(), Ended> {
+    let mut told = None;
     let (errand, server, client, upstream) = {
         let headers = &session.req_header().headers;
         let client = Client::read(headers)?;
@@ -213,6 +214,10 @@ async fn one(
         {
             Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,
             Quick::Long => true,
+            Quick::Told(write) => {
+                told = Some(write);
+                false
+            }
             Quick::Onward => false,
         };
         if call.era == Era::Modern {
@@ -242,10 +247,11 @@ async fn one(
         (errand(&call, request, permit), server, client, upstream)
     };
     let _used = client.as_ref().map(|client| client.hold());
-    match (
-        relay::carry(session, exchange, &server, errand).await?,
-        upstream,
-    ) {
+    let carried = relay::carry(session, exchange, &server, errand).await;
+    if let Some(write) = told {
+        write.settle().await;
+    }
+    match (carried?, upstream) {
         (Carried::Home, _) => return Ok(()),
         // Only this one: another request may have had a new one opened meanwhile.
         (Carried::SessionLost, Some(upstream)) => upstream.lose(),

@@ -20,13 +20,13 @@ pub struct Cache {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct L1 {
-    /// How many results are kept; the least recently used goes first.
+    /// How many results are kept; one that was not used lately goes first.
     #[schemars(range(min = 1, max = 100000000))]
     pub max_entries: u32,
     /// Results larger than this are not kept. Not more than `max_size_mb`.
     #[schemars(range(min = 1, max = 1048576))]
     pub max_entry_size_kb: u32,
-    /// How much memory all results may take together; the least recently used go first.
+    /// How much memory all results may take together; those not used lately go first.
     #[schemars(range(min = 1, max = 1048576))]
     pub max_size_mb: u32,
 }

@@ -15,6 +15,7 @@ use pingora::proxy::Session;
 use crate::cache::Found;
 use crate::gateway::cached::give::{self, Given};
 use crate::gateway::cached::role::{self, Asked, Role};
+use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::{Ended, answer, fields};
 use crate::state::session::Session as Client;
@@ -27,6 +28,8 @@ pub(in crate::gateway) enum Quick {
     Hit(Bytes),
     /// It is to be fetched, or it makes something stale: the long way.
     Long,
+    /// It wants no answer and makes something stale: it is to be sent like any other, and settled then.
+    Told(Write),
     /// It is to be sent to its server like any other.
     Onward,
 }
@@ -39,9 +42,9 @@ pub(in crate::gateway) fn look(
     client: Option<&Arc<Client>>,
     call: &Call<'_>,
 ) -> Quick {
-    let Some(id) = call.id().filter(|_| role::concerns(call.method)) else {
+    if !role::concerns(call.method) {
         return Quick::Onward;
-    };
+    }
     if let Some(is_skipped) = role::is_apart(&exchange.live, server, call.method) {
         if is_skipped {
             exchange.live.cache.count(Found::Skip);
@@ -76,8 +79,16 @@ pub(in crate::gateway) fn look(
             live.cache.count(Found::Skip);
             Quick::Onward
         }
-        None | Some(Role::Write(_)) => Quick::Long,
+        None | Some(Role::Write(_)) if call.id().is_some() => Quick::Long,
+        Some(Role::Write(reach)) => Quick::Told(Write::new(&live, &server.id, reach)),
+        None => Quick::Onward,
         Some(Role::Read(read)) => {
+            let Some(id) = call.id() else {
+                return match read.effects {
+                    Some(reach) => Quick::Told(Write::new(&live, &server.id, reach)),
+                    None => Quick::Onward,
+                };
+            };
             let now = Instant::now();
             match live.cache.find(read.keys(), now) {
                 Some((entry, Freshness::Fresh { .. })) => {

@@ -120,7 +120,7 @@ pub(in crate::gateway) fn is_apart(live: &Live, server: &Server, method: Method)
     let is_call = method == Method::ToolsCall;
     // Without a word of the operator's no call is stored; one may still make something else stale.
     let is_apart = !live.cache.is_enabled
-        || (is_call && !server.cache.policy.is_written && !live.cache.memory.has(&server.id));
+        || (is_call && !server.cache.policy.is_written && !live.cache.has(&server.id));
     is_apart.then_some(is_call)
 }
 
@@ -265,7 +265,7 @@ async fn annotations(server: &Server, asked: &Asked<'_>, tool: &str) -> Option<A
     if let Some(known) = of(plain, tool) {
         return Some(known);
     }
-    if !server.forwards_authorization {
+    if !server.forwards_authorization || asked.credential.is_none() {
         plain.list(Kind::Tools).await;
         if let Some(known) = of(plain, tool) {
             return Some(known);
