@@ -188,7 +188,7 @@ async fn write(exchange: &Exchange, server: &Server, text: &str) -> Option<Write
         principal: &exchange.principal.client,
     };
     let reach = match role::find(&exchange.live, server, &asked).await {
-        Role::Write(reach) => Some(reach),
+        Role::Write(reach) | Role::Guess(reach) => Some(reach),
         Role::Read(read) => read.effects,
         Role::None | Role::Skip => None,
     };

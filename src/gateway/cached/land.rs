@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use filters::cache::admit::{self, Excluded, Hints};
 use filters::cache::freshness::{self, Freshness, Lifetime, Staleness};
+use filters::cache::invalidate::Reach;
 use filters::cache::key::Key;
 use filters::cache::policy::Share;
 use filters::mcp::revision::Era;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::cache::entry::{Entry, Fresh};
 use crate::cache::flight::Pilot;
@@ -36,6 +37,10 @@ pub(super) struct Flight {
     pub(super) aside: mpsc::Sender<String>,
     /// How long it waits before it begins.
     pub(super) delay: Duration,
+    /// Whether it is for nobody who waits.
+    pub(super) is_refresh: bool,
+    /// Bounds how many there are.
+    pub(super) _place: OwnedSemaphorePermit,
     /// Keeps the server's parts until it is over.
     pub(super) user: Option<User>,
     /// What the second tier stores a result with.
@@ -58,9 +63,14 @@ impl Flight {
         if !self.delay.is_zero() {
             pingora_timeout::sleep(self.delay).await;
         }
-        let landed = self.fetch().await;
+        // A call whose callers have all left has no more use than any that its client gave up.
+        let ends = !self.is_refresh && self.order.inbound().era == Era::Modern;
+        let landed = tokio::select! {
+            biased;
+            landed = self.fetch() => landed,
+            () = pilot.deserted(), if ends => return,
+        };
         pilot.land(landed);
-        drop(self.user);
     }
 
     async fn fetch(&mut self) -> Landed {
@@ -124,7 +134,10 @@ impl Flight {
     fn promote(&self, entry: Entry) -> (Arc<Entry>, bool) {
         let entry = Arc::new(entry);
         let is_fresh = matches!(entry.freshness(Instant::now()), Freshness::Fresh { .. });
-        if is_fresh {
+        let redis = self.live.cache.redis.as_ref();
+        // What others invalidate is not heard: it is good for this once.
+        let is_blind = redis.is_some_and(|redis| redis.is_blind());
+        if is_fresh && !is_blind {
             // Where it cannot be stored it is given all the same: it was there when it was looked for.
             let stored = self.live.cache.memory.store(Arc::clone(&entry), self.stamp);
             tracing::trace!(?stored, "Result comes from the second tier");
@@ -142,6 +155,9 @@ impl Flight {
                 return Landed::Failed { refusal, error };
             }
             Err(Ended::ClientGone | Ended::Broken { .. }) => return Landed::Alone,
+        };
+        let Some(errand) = errand else {
+            return Landed::Alone;
         };
         let fetched = errand.run().await;
         let is_sent = !matches!(&fetched, Fetched::Failed(error) if error.is_before_sending());
@@ -219,6 +235,14 @@ impl Flight {
         let entry = self.entry(era, text, &hints, lifetime);
         if self.read.lifetime.is_none() {
             let is_public = entry.share == Share::Public;
+            if !is_public {
+                // What everybody had is nobody's any more.
+                let public = Reach::Key(self.read.key(Share::Public));
+                self.live
+                    .cache
+                    .memory
+                    .invalidate(&self.read.origin.server, &public);
+            }
             server.cache.hints.note(method, is_public);
             ear::attend(server, method);
         }
@@ -260,8 +284,7 @@ impl Flight {
 
     /// Whoever asks for the same in a while does not wait for others first.
     fn note_never(&self) {
-        let origin = &self.read.origin;
         let hints = &self.order.server().cache.hints;
-        hints.note_never(origin.method, origin.target.as_ref(), Instant::now());
+        hints.note_never(self.read.private(), Instant::now());
     }
 }
