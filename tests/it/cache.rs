@@ -7,6 +7,7 @@ mod answers;
 mod ask;
 mod site;
 mod table;
+mod writes;
 
 use std::time::Instant;
 
@@ -147,10 +148,11 @@ fn told(answer: &Answer) -> String {
     let text = answer.text();
     let what = match number(&text) {
         Some(number) => format!("#{number}"),
-        None => match &answer.last_json()["error"]["code"] {
-            Value::Null => panic!("neither a number nor an error: {answer:?}"),
-            code => format!("error {code}"),
-        },
+        None => {
+            let code = answer.last_json()["error"]["code"].as_i64();
+            let code = code.unwrap_or_else(|| panic!("neither number nor error: {answer:?}"));
+            format!("error {code}")
+        }
     };
     format!("{status} {what}")
 }

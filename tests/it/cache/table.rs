@@ -5,8 +5,10 @@
 //! has a server of its own.
 
 mod calls;
+mod keys;
 mod protocol;
 mod times;
+mod writes;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -127,8 +129,10 @@ impl Row {
 
 fn rows() -> Vec<Row> {
     let mut rows = calls::rows();
+    rows.extend(keys::rows());
     rows.extend(protocol::rows());
     rows.extend(times::rows());
+    rows.extend(writes::rows());
     rows
 }
 
