@@ -5,6 +5,7 @@
 
 mod answers;
 mod ask;
+mod collapse;
 mod site;
 mod table;
 mod writes;
