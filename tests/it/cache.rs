@@ -6,6 +6,7 @@
 mod answers;
 mod ask;
 mod collapse;
+mod control;
 mod site;
 mod table;
 mod writes;
