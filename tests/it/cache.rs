@@ -7,6 +7,7 @@ mod answers;
 mod ask;
 mod collapse;
 mod control;
+mod instances;
 mod site;
 mod table;
 mod writes;
