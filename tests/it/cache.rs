@@ -42,7 +42,9 @@ struct Bed {
 impl Bed {
     /// A gateway with this `cache` section.
     async fn start(tier: Tier, cache: Value, mut places: Vec<Place>) -> Self {
-        places.push(probe());
+        if tier == Tier::Redis {
+            places.push(probe());
+        }
         let site = Site::start(places).await;
         let redis = match tier {
             Tier::Memory => None,

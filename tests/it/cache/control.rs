@@ -97,7 +97,7 @@ async fn the_answers_of_the_admin_api_have_their_documented_shapes() {
         let stats = admin(gateway, "stats").await;
         assert!(stats["l2"][name].is_u64(), "{name}: {stats}");
     }
-    let plain = Bed::plain(vec![]).await;
+    let plain = Bed::plain(vec![place("s")]).await;
     let flushed = forget(&plain.gateway, "/l2/flush").await;
     assert_eq!(
         flushed,
@@ -292,9 +292,4 @@ async fn no_more_bytes_are_held_than_allowed() {
         "{stats}"
     );
     assert!(stats["l1"]["entries"].as_u64() >= Some(5), "{stats}");
-    assert!(
-        bed.tells("s", &call("read", r#"{"n":99}"#))
-            .await
-            .starts_with("HIT")
-    );
 }
