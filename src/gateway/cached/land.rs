@@ -64,6 +64,15 @@ impl Flight {
     }
 
     async fn fetch(&mut self) -> Landed {
+        // Whoever looked before another flight landed may have begun this one after it.
+        let cache = &self.live.cache;
+        if let Some((entry, Freshness::Fresh { .. })) = cache.find(self.read.keys(), Instant::now())
+        {
+            return Landed::Result {
+                entry,
+                fate: Fate::Found,
+            };
+        }
         let second = self.look_up().await;
         let old = match second.found {
             Some((entry, true)) => {
@@ -217,11 +226,6 @@ impl Flight {
             };
         };
         let entry = self.entry(era, text, &hints, lifetime);
-        if self.read.lifetime.is_none() {
-            let is_public = entry.share == Share::Public;
-            server.cache.hints.note(method, is_public);
-            ear::attend(server, method);
-        }
         if let (Some(redis), Some(versions)) = (&self.live.cache.redis, &self.versions) {
             redis.store(Arc::clone(&entry), versions);
         }
@@ -229,6 +233,13 @@ impl Flight {
             Ok(()) => Fate::Stored,
             Err(_) => Fate::Unstored,
         };
+        // Not before it is stored: whoever goes by this finds the result, and does not fetch it under
+        // another key.
+        if self.read.lifetime.is_none() {
+            let is_public = entry.share == Share::Public;
+            server.cache.hints.note(method, is_public);
+            ear::attend(server, method);
+        }
         Landed::Result { entry, fate }
     }
 
