@@ -242,7 +242,7 @@ fn board(
                 order: Order::of(dispatch),
                 aside: sender,
                 delay,
-                user: user.clone(),
+                _user: user.clone(),
                 is_refresh: !delay.is_zero(),
                 versions: None,
                 _place: place,

@@ -249,7 +249,8 @@ async fn one(
         (errand, server, client, upstream)
     };
     let _used = client.as_ref().map(|client| client.hold());
-    let carried = relay::carry(session, exchange, &server, errand).await;
+    // Boxed: a hit does not pay for the room that this takes.
+    let carried = Box::pin(relay::carry(session, exchange, &server, errand)).await;
     if let Some(write) = told {
         write.settle().await;
     }

@@ -42,7 +42,7 @@ pub(super) struct Flight {
     /// Bounds how many there are.
     pub(super) _place: OwnedSemaphorePermit,
     /// Keeps the server's parts until it is over.
-    pub(super) user: Option<User>,
+    pub(super) _user: Option<User>,
     /// What the second tier stores a result with.
     pub(super) versions: Option<Versions>,
 }
@@ -74,6 +74,15 @@ impl Flight {
     }
 
     async fn fetch(&mut self) -> Landed {
+        // Whoever looked before another flight landed may have begun this one after it.
+        let cache = &self.live.cache;
+        if let Some((entry, Freshness::Fresh { .. })) = cache.find(self.read.keys(), Instant::now())
+        {
+            return Landed::Result {
+                entry,
+                fate: Fate::Found,
+            };
+        }
         let second = self.look_up().await;
         let old = match second.found {
             Some((entry, true)) => {
@@ -233,18 +242,11 @@ impl Flight {
             };
         };
         let entry = self.entry(era, text, &hints, lifetime);
-        if self.read.lifetime.is_none() {
-            let is_public = entry.share == Share::Public;
-            if !is_public {
-                // What everybody had is nobody's any more.
-                let public = Reach::Key(self.read.key(Share::Public));
-                self.live
-                    .cache
-                    .memory
-                    .invalidate(&self.read.origin.server, &public);
-            }
-            server.cache.hints.note(method, is_public);
-            ear::attend(server, method);
+        if self.read.lifetime.is_none() && entry.share != Share::Public {
+            // What everybody had is nobody's any more.
+            let public = Reach::Key(self.read.key(Share::Public));
+            let memory = &self.live.cache.memory;
+            memory.invalidate(&self.read.origin.server, &public);
         }
         if let (Some(redis), Some(versions)) = (&self.live.cache.redis, &self.versions) {
             redis.store(Arc::clone(&entry), versions);
@@ -253,6 +255,13 @@ impl Flight {
             Ok(()) => Fate::Stored,
             Err(_) => Fate::Unstored,
         };
+        // Not before it is stored: whoever goes by this finds the result, and does not fetch it under
+        // another key.
+        if self.read.lifetime.is_none() {
+            let is_public = entry.share == Share::Public;
+            server.cache.hints.note(method, is_public);
+            ear::attend(server, method);
+        }
         Landed::Result { entry, fate }
     }
 

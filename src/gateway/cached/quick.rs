@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use filters::cache::freshness::Freshness;
-use filters::json::object::Object;
 use filters::mcp::call::Call;
 use filters::mcp::revision::Era;
 use http::HeaderMap;
@@ -51,7 +50,6 @@ pub(in crate::gateway) fn look(
         }
         return Quick::Onward;
     }
-    let message = Object::read(call.message.text).unwrap_or_default();
     let capabilities = match (call.era, client) {
         (Era::Modern, _) => call.capabilities.unwrap_or("{}"),
         (Era::Legacy, Some(client)) => &client.opening.capabilities,
@@ -62,7 +60,7 @@ pub(in crate::gateway) fn look(
     let asked = Asked {
         method: call.method,
         target: call.target.as_ref().map(|target| target.name()),
-        params: message.get("params"),
+        params: call.message.params_text,
         agreed: client.map(|client| client.opening.revision),
         capabilities,
         group: group.as_deref(),
