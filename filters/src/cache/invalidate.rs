@@ -120,8 +120,10 @@ fn read_method<'de, D: Deserializer<'de>>(from: D) -> Result<Method, D::Error> {
 pub struct Ledger {
     /// How many there were, ever.
     noted: u64,
-    /// The last of them, oldest first.
-    notes: VecDeque<Reach>,
+    /// The last of them, oldest first, each with its number: what was noted again counts as of then.
+    notes: VecDeque<(u64, Reach)>,
+    /// The number of the latest that was forgotten.
+    forgotten: u64,
 }
 
 // === impl Ledger ===
@@ -133,13 +135,18 @@ impl Ledger {
         self.noted
     }
 
-    /// Remembers an invalidation; the moment after it.
+    /// Remembers an invalidation; the moment after it. One that stands there already moves to the
+    /// end: whoever tells the same a thousand times takes the place of no other.
     pub fn note(&mut self, reach: Reach) -> u64 {
-        if self.notes.len() >= NOTES_MAX {
-            self.notes.pop_front();
-        }
-        self.notes.push_back(reach);
         self.noted = self.noted.saturating_add(1);
+        if let Some(earlier) = self.notes.iter().rposition(|(_, note)| *note == reach) {
+            self.notes.remove(earlier);
+        } else if self.notes.len() >= NOTES_MAX
+            && let Some((number, _)) = self.notes.pop_front()
+        {
+            self.forgotten = number;
+        }
+        self.notes.push_back((self.noted, reach));
         self.noted
     }
 
@@ -147,13 +154,13 @@ impl Ledger {
     /// since covers it.
     #[must_use]
     pub fn allows(&self, stamp: u64, method: Method, target: Option<&str>, key: &Key) -> bool {
-        // A stamp that is not of this ledger allows nothing.
-        let since = self.noted.checked_sub(stamp);
-        let Some(since) = since.and_then(|since| usize::try_from(since).ok()) else {
+        // A stamp that is not of this ledger allows nothing, nor does one from before what is known.
+        if !(self.forgotten..=self.noted).contains(&stamp) {
             return false;
-        };
-        let mut latest = self.notes.iter().rev().take(since);
-        since <= self.notes.len() && !latest.any(|note| note.covers(method, target, key))
+        }
+        let since = self.notes.iter().rev();
+        let mut since = since.take_while(|(number, _)| *number > stamp);
+        !since.any(|(_, note)| note.covers(method, target, key))
     }
 }
 

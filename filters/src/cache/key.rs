@@ -181,9 +181,21 @@ fn push_some(text: &mut Vec<u8>, field: Field, value: Option<&str>) {
     }
 }
 
-/// Writes the params that count. `_meta` does not: what of it may change an answer is a field of its
-/// own. Nor does the member that the target was read from. Absent params are an empty object, and so
-/// are absent arguments.
+/// What of `_meta` says nothing about the answer, or is a field of its own. All else goes to the
+/// server and may change what it says, as a vendor's word on who its user is does.
+const META_IGNORED: [&[u8]; 8] = [
+    b"progressToken",
+    b"traceparent",
+    b"tracestate",
+    b"baggage",
+    b"io.modelcontextprotocol/protocolVersion",
+    b"io.modelcontextprotocol/clientInfo",
+    b"io.modelcontextprotocol/clientCapabilities",
+    b"io.modelcontextprotocol/logLevel",
+];
+
+/// Writes the params that count. The member that the target was read from does not. Absent params
+/// are an empty object, and so are absent arguments and absent `_meta`.
 fn push_params(text: &mut Vec<u8>, material: &Material<'_>) -> Result<(), Ambiguous> {
     let named = material
         .target
@@ -198,7 +210,7 @@ fn push_params(text: &mut Vec<u8>, material: &Material<'_>) -> Result<(), Ambigu
         Ok(())
     };
     canonical::members(material.params.unwrap_or("{}"), text, |name| match name {
-        b"_meta" => once(0).map(|()| Treatment::Drop),
+        b"_meta" => once(0).map(|()| Treatment::Without(&META_IGNORED)),
         b"arguments" => once(1).map(|()| Treatment::Prune(material.ignored)),
         name if !named.is_empty() && name == named => once(2).map(|()| Treatment::Drop),
         _ => Ok(Treatment::Keep),

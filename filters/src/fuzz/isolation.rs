@@ -58,7 +58,7 @@ const VALUES: [&str; 16] = [
 /// What comes first decides; where it ends, everything is zero.
 struct Choices<'d>(&'d [u8]);
 
-/// A question and its params.
+/// A question, and its params but for the subject.
 type Asked = (Question, String);
 
 impl<'d> Choices<'d> {
@@ -99,6 +99,8 @@ struct Question {
     target: Option<&'static str>,
     group: Option<&'static str>,
     capabilities: &'static str,
+    /// What a member of `_meta` that is no standard's says.
+    subject: Option<&'static str>,
 }
 
 /// An answer that is kept.
@@ -121,14 +123,15 @@ pub(super) fn run(data: &[u8]) -> Served {
             tenant: choices.maybe(),
             credential: choices.maybe(),
         };
-        let (question, params) = asked(&mut choices, last.take());
+        let (question, rest) = asked(&mut choices, last.take());
+        let params = with_subject(question.subject, &rest);
         let operator = choices.of(&[Share::Private, Share::Tenant, Share::Public]);
         let operator = operator.unwrap_or_default();
         let (scope, result) = result(&mut choices);
         let Ok(prepared) = Prepared::new(&material(&question, &params), &mut scratch) else {
             continue;
         };
-        last = Some((question, params.clone()));
+        last = Some((question, rest));
         let found = audiences(caller).find_map(|(_, audience)| kept.get(&prepared.key(audience)));
         if let Some(entry) = found {
             check(entry, caller, question, &mut served);
@@ -210,11 +213,26 @@ fn audiences(caller: Caller) -> impl Iterator<Item = (Share, Audience<'static>)>
     .flatten()
 }
 
-/// What is asked: mostly the same again, so that callers meet.
+/// What is asked: mostly the same again, so that callers meet; at times about another subject.
 fn asked(choices: &mut Choices<'_>, last: Option<Asked>) -> Asked {
-    let is_new = choices.next().is_multiple_of(4);
-    last.filter(|_| !is_new)
-        .unwrap_or_else(|| (question(choices), params(choices)))
+    let kind = choices.next() % 4;
+    let (mut question, rest) = last
+        .filter(|_| kind != 0)
+        .unwrap_or_else(|| (question(choices), params(choices)));
+    if kind < 2 {
+        question.subject = choices.maybe().filter(|_| rest.starts_with("{\""));
+    }
+    (question, rest)
+}
+
+/// Params as they are sent: the subject is in their `_meta`, next to what does not count.
+fn with_subject(subject: Option<&str>, rest: &str) -> String {
+    let members = rest.strip_prefix('{');
+    let Some((subject, members)) = subject.zip(members) else {
+        return rest.to_owned();
+    };
+    let subject = object::quoted(subject);
+    format!(r#"{{"_meta":{{"v/subject":{subject},"progressToken":{subject}}},{members}"#)
 }
 
 fn question(choices: &mut Choices<'_>) -> Question {
@@ -233,6 +251,7 @@ fn question(choices: &mut Choices<'_>) -> Question {
         target: is_named.then(|| choices.name()),
         group: choices.maybe(),
         capabilities: choices.name(),
+        subject: None,
     }
 }
 

@@ -34,6 +34,9 @@ pub enum Treatment<'i> {
     Keep,
     /// It is written without what is ignored in it, and left out where it is an empty object then.
     Prune(&'i Ignored),
+    /// It is written without its members of these names, which may have dots in them, and left out
+    /// where it is an empty object then.
+    Without(&'i [&'i [u8]]),
 }
 
 /// Appends the canonical text of a JSON value, without what is ignored.
@@ -62,10 +65,10 @@ pub fn members<'i>(
                 Treatment::Drop => writer.plain_value(1).map(|()| Fate::LeftOut),
                 Treatment::Keep => writer.plain_value(1).map(|()| Fate::Kept),
                 Treatment::Prune(ignored) => {
-                    let start = writer.out.len();
-                    writer.value_without(ignored, 1)?;
-                    let is_empty = writer.out.get(start..) == Some(b"{}");
-                    Ok(if is_empty { Fate::LeftOut } else { Fate::Kept })
+                    writer.unless_empty(|writer| writer.value_without(ignored, 1))
+                }
+                Treatment::Without(names) => {
+                    writer.unless_empty(|writer| writer.value_but(names, 1))
                 }
             },
         )
@@ -135,6 +138,35 @@ impl<'t> Writer<'t, '_> {
         let outcome = self.value(depth, ignored, 0..1);
         self.states.clear();
         outcome
+    }
+
+    /// One value; where it is an object, without its members of these names.
+    fn value_but(&mut self, names: &[&[u8]], depth: usize) -> Result<(), Ambiguous> {
+        self.skip_space();
+        if !self.rest.starts_with('{') {
+            return self.plain_value(depth);
+        }
+        let inside = self.deeper(depth)?;
+        self.object(|writer, name| {
+            let is_dropped = names.contains(&writer.out.get(name).unwrap_or_default());
+            writer.plain_value(inside)?;
+            Ok(if is_dropped {
+                Fate::LeftOut
+            } else {
+                Fate::Kept
+            })
+        })
+    }
+
+    /// Has a value written, which stays unless it is an empty object.
+    fn unless_empty(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), Ambiguous>,
+    ) -> Result<Fate, Ambiguous> {
+        let start = self.out.len();
+        write(self)?;
+        let is_empty = self.out.get(start..) == Some(b"{}");
+        Ok(if is_empty { Fate::LeftOut } else { Fate::Kept })
     }
 
     fn plain_value(&mut self, depth: usize) -> Result<(), Ambiguous> {

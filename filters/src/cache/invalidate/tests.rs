@@ -148,14 +148,64 @@ fn what_a_ledger_forgot_covered_everything() {
     let mut ledger = Ledger::default();
     let allows = |ledger: &Ledger, stamp| ledger.allows(stamp, Method::ToolsList, None, &key(1));
     let before = ledger.stamp();
-    for _ in 0..NOTES_MAX {
-        ledger.note(tool("x"));
+    for number in 0..NOTES_MAX {
+        ledger.note(tool(&number.to_string()));
     }
     assert!(allows(&ledger, before));
-    ledger.note(tool("x"));
+    ledger.note(tool("one more"));
     assert!(!allows(&ledger, before));
     assert!(allows(&ledger, before + 1));
     assert_eq!(ledger.notes.len(), NOTES_MAX);
+}
+
+#[test]
+fn what_is_told_again_and_again_makes_nothing_be_forgotten() {
+    let mut ledger = Ledger::default();
+    let list = |ledger: &Ledger, stamp| ledger.allows(stamp, Method::ToolsList, None, &key(1));
+    let before = ledger.stamp();
+    let told = ledger.note(tool("other"));
+    for _ in 0..2 * NOTES_MAX {
+        ledger.note(tool("x"));
+        ledger.note(tool("y"));
+    }
+    assert!(list(&ledger, before));
+    assert_eq!(ledger.notes.len(), 3);
+    let call = |name, stamp| ledger.allows(stamp, Method::ToolsCall, Some(name), &key(1));
+    assert!(!call("other", before) && call("other", told));
+    let last = ledger.stamp();
+    assert!(!call("x", last - 2) && call("x", last - 1));
+    assert!(!call("y", last - 1) && call("y", last));
+}
+
+#[test]
+fn a_write_that_is_noted_again_covers_what_began_between() {
+    let mut ledger = Ledger::default();
+    ledger.note(tool("x"));
+    let between = ledger.note(tool("y"));
+    let call =
+        |ledger: &Ledger, name| ledger.allows(between, Method::ToolsCall, Some(name), &key(1));
+    assert!(call(&ledger, "x"));
+    assert_eq!(ledger.note(tool("x")), between + 1);
+    assert!(!call(&ledger, "x"));
+    assert!(call(&ledger, "y"));
+}
+
+#[test]
+fn the_oldest_note_by_its_latest_number_is_forgotten_first() {
+    let mut ledger = Ledger::default();
+    let first = ledger.note(tool("x"));
+    for number in 1..NOTES_MAX {
+        ledger.note(tool(&number.to_string()));
+    }
+    ledger.note(tool("x"));
+    let allows = |ledger: &Ledger, stamp| ledger.allows(stamp, Method::ToolsList, None, &key(1));
+    assert!(allows(&ledger, first));
+    // "1" goes, not "x".
+    ledger.note(tool("one more"));
+    assert!(!allows(&ledger, first));
+    assert!(allows(&ledger, first + 1));
+    let call = |stamp| ledger.allows(stamp, Method::ToolsCall, Some("x"), &key(1));
+    assert!(!call(first + 1));
 }
 
 #[test]

@@ -151,13 +151,69 @@ fn order_space_escapes_and_number_spelling_do_not_split_the_cache() {
     ));
 }
 
+/// The params of a call with a member of `_meta`.
+fn with_meta(name: &str, value: &str) -> String {
+    format!(r#"{{"_meta":{{"{name}":{value}}},"arguments":{{"a":1}}}}"#)
+}
+
+fn of(params: &str) -> Option<Key> {
+    let base = material(None);
+    key(&Material {
+        params: Some(params),
+        ..base
+    })
+}
+
 #[test]
-fn meta_does_not_count() {
-    assert!(same(
-        r#"{"_meta":{"progressToken":7},"arguments":{"a":1}}"#,
-        r#"{"arguments":{"a":1}}"#
-    ));
-    assert!(!same(r#"{"arguments":{"_meta":1}}"#, r#"{"arguments":{}}"#));
+fn what_goes_to_the_server_in_meta_splits_the_cache() {
+    let plain = of(r#"{"arguments":{"a":1}}"#).unwrap();
+    for name in [
+        "openai/subject",
+        "x/y",
+        "",
+        "progressTokens",
+        "x.traceparent",
+        "io.modelcontextprotocol",
+        "io.modelcontextprotocol/related-task",
+    ] {
+        let (one, other) = (with_meta(name, "\"alice\""), with_meta(name, "\"bob\""));
+        assert_ne!(of(&one), of(&other), "{name}");
+        assert_ne!(of(&one).unwrap(), plain, "{name}");
+    }
+    // What is no object is somebody's word all the same.
+    assert_ne!(of(r#"{"_meta":3,"arguments":{"a":1}}"#).unwrap(), plain);
+    // What does not count of `_meta` counts inside one of its members.
+    let nested = |token| with_meta("x/y", &format!(r#"{{"progressToken":{token}}}"#));
+    assert_ne!(of(&nested(1)), of(&nested(2)));
+}
+
+#[test]
+fn what_says_nothing_about_the_answer_in_meta_does_not_split_the_cache() {
+    let plain = of(r#"{"arguments":{"a":1}}"#).unwrap();
+    assert_eq!(of(r#"{"_meta":{},"arguments":{"a":1}}"#), Some(plain));
+    for name in [
+        "progressToken",
+        "progress\\u0054oken",
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "io.modelcontextprotocol/protocolVersion",
+        r"io.modelcontextprotocol\/clientInfo",
+        "io.modelcontextprotocol/clientCapabilities",
+        "io.modelcontextprotocol/logLevel",
+    ] {
+        for value in ["7", r#"{"b":[1.0],"a":"\u0061"}"#] {
+            assert_eq!(of(&with_meta(name, value)), Some(plain), "{name}");
+        }
+    }
+    let mixed = r#"{"_meta":{"x":1,"progressToken":7,"a":2},"arguments":{"a":1}}"#;
+    let same = r#"{"arguments":{"a":1},"_meta":{"a":2,"x":1.0,"traceparent":"00-a"}}"#;
+    assert_eq!(of(mixed), of(same));
+    // Below the arguments it is an argument.
+    assert_ne!(
+        of(r#"{"arguments":{"_meta":{"progressToken":1}}}"#),
+        of(r#"{"arguments":{}}"#)
+    );
 }
 
 #[test]

@@ -256,6 +256,7 @@ fn members_are_treated_by_name() {
         let treat = |name: &[u8]| match name {
             b"drop" => Ok(Treatment::Drop),
             b"prune" => Ok(Treatment::Prune(&ignored)),
+            b"without" => Ok(Treatment::Without(&[b"x.y/z", b"w"])),
             b"bad" => Err(Ambiguous),
             _ => Ok(Treatment::Keep),
         };
@@ -280,6 +281,16 @@ fn members_are_treated_by_name() {
         ),
         (r#"{"prune":null}"#, Some(r#"{"prune":null}"#)),
         (r#"{"prune":[{"t":1}]}"#, Some(r#"{"prune":[{}]}"#)),
+        (r#"{"without":{"w":{"a":1,"a":2}}}"#, None),
+        (r#"{"without":{"a":1,"a":1}}"#, None),
+        (r#"{"without":{ } }"#, Some("{}")),
+        (r#"{"without":{"x.y\/z":1,"\u0077":2}}"#, Some("{}")),
+        (
+            r#"{"without":{"x":{"y/z":1,"w":2},"w":3,"a":4}}"#,
+            Some(r#"{"without":{"a":4,"x":{"w":2,"y/z":1}}}"#),
+        ),
+        (r#"{"without":[{"w":1}]}"#, Some(r#"{"without":[{"w":1}]}"#)),
+        (r#"{"without": null}"#, Some(r#"{"without":null}"#)),
     ] {
         assert_eq!(treated(text).as_deref(), expected, "{text}");
     }
