@@ -173,7 +173,7 @@ async fn at(
 ) -> Result<(), Ended> {
     match scope {
         Scope::Server(id) => one(session, exchange, id, message, body.clone()).await,
-        Scope::Profile(id) => aggregated(session, exchange, id, message, body).await,
+        Scope::Profile(id) => Box::pin(aggregated(session, exchange, id, message, body)).await,
     }
 }
 
