@@ -143,7 +143,7 @@ pub fn is_first_try(request_params: Option<&str>) -> bool {
     // Most say nothing of the kind, in no spelling: a name may be escaped.
     let may_go_on = ["inputResponses", "requestState", "\\u"];
     if !may_go_on.iter().any(|name| params.contains(name)) {
-        return params.starts_with('{');
+        return params.starts_with('{') && params.ends_with('}');
     }
     read(params).is_ok_and(|asked: Asked<'_>| {
         asked.input_responses.is_none() && asked.request_state.is_none()

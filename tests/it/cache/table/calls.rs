@@ -117,25 +117,25 @@ fn callers() -> Vec<Row> {
     vec![
         forward(row("credentials that the server sees share nothing"))
             .asks(three())
-            .becomes("MISS #1, MISS #2, HIT #1, HIT #2, SKIP #3"),
+            .becomes("MISS #1, MISS #2, HIT #1, HIT #2, MISS #3"),
         row("credentials that the server does not see make no difference")
             .asks(three())
             .becomes("MISS #1, HIT #1, HIT #1, HIT #1, HIT #1"),
         forward(row("what the operator calls public is everybody's"))
             .cache(json!({ "default_ttl": 60, "share": "public" }))
             .asks(three())
-            .becomes("MISS #1, HIT #1, HIT #1, HIT #1, SKIP #2"),
+            .becomes("MISS #1, HIT #1, HIT #1, HIT #1, HIT #1"),
         forward(row("who is of no tenant shares with none"))
             .cache(json!({ "default_ttl": 60, "share": "tenant" }))
             .asks(three())
-            .becomes("MISS #1, MISS #2, HIT #1, HIT #2, SKIP #3"),
+            .becomes("MISS #1, MISS #2, HIT #1, HIT #2, MISS #3"),
         forward(row("a server cannot call the result of a call public"))
             .says(|asked| match asked.method {
                 "tools/call" => Say::With(json!({ "ttlMs": 60_000, "cacheScope": "public" })),
                 _ => Say::Usual,
             })
             .asks(three())
-            .becomes("MISS #1, MISS #2, HIT #1, HIT #2, SKIP #3"),
+            .becomes("MISS #1, MISS #2, HIT #1, HIT #2, MISS #3"),
         forward(row(
             "what a server calls private stays so, whatever the operator says",
         ))
@@ -174,7 +174,7 @@ fn never() -> Vec<Row> {
                 _ => Say::Usual,
             })
             .twice(call("read", "{}"))
-            .becomes("MISS #1, SKIP #2"),
+            .becomes("MISS #1, MISS #2"),
         row("what is too large is given and not stored")
             .says(|asked| match asked.method {
                 "tools/call" => Say::With(json!({ "structuredContent": {
@@ -231,7 +231,7 @@ fn unfinished() -> Vec<Row> {
             .twice(
                 call("read", "{}").able(r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#),
             )
-            .becomes("MISS #1, SKIP #2"),
+            .becomes("MISS #1, MISS #2"),
     ]
 }
 
