@@ -11,7 +11,7 @@ pub mod memory;
 pub mod redis;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use filters::cache::freshness::Freshness;
@@ -35,6 +35,29 @@ pub struct Server {
     pub policy: Policy,
     /// What its answers were like lately.
     pub hints: Hints,
+    is_used: AtomicBool,
+}
+
+impl Server {
+    /// A server of which nothing is stored yet.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            ..Self::default()
+        }
+    }
+
+    /// Notes that something of it may be stored from now on.
+    pub fn note_use(&self) {
+        self.is_used.store(true, Ordering::Release);
+    }
+
+    /// Whether anything of it was ever to be stored here.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Acquire)
+    }
 }
 
 /// Both tiers, and what is being fetched.
@@ -142,14 +165,24 @@ impl Cache {
         }
     }
 
-    /// The first of `keys` that there is an entry for.
+    /// The first fresh entry of `keys`, or else the first that is good for anything.
     #[must_use]
     pub fn find(
         &self,
         keys: impl IntoIterator<Item = Key>,
         now: Instant,
     ) -> Option<(Arc<Entry>, Freshness)> {
-        keys.into_iter().find_map(|key| self.memory.find(&key, now))
+        let mut stale = None;
+        for key in keys {
+            match self.memory.find(&key, now) {
+                Some((entry, freshness @ Freshness::Fresh { .. })) => {
+                    return Some((entry, freshness));
+                }
+                Some(found) => stale = stale.or(Some(found)),
+                None => {}
+            }
+        }
+        stale
     }
 
     /// Drops all that `reach` covers of a server. Whoever asks after this gets nothing older.
@@ -166,17 +199,22 @@ impl Cache {
         dropped
     }
 
-    /// Drops the result of one key.
-    pub async fn remove(&self, key: &Key) -> bool {
-        let is_removed = self.memory.remove(key);
+    /// Drops the result of one key, whichever of these servers it is of.
+    pub async fn remove(&self, key: &Key, servers: &[Arc<str>]) -> bool {
+        let is_here = self.memory.remove(key, servers.iter());
         let Some(redis) = &self.redis else {
-            return is_removed;
+            return is_here;
         };
-        let is_removed_there = redis.remove(key).await.unwrap_or_else(|error| {
+        let is_there = redis.remove(key).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "Result could not be removed from Redis");
             false
         });
-        self.memory.remove(key) || is_removed || is_removed_there
+        let mut is_again = false;
+        for server in servers {
+            // Other instances may have it in memory alone.
+            is_again |= self.invalidate(server, &Reach::Key(*key)).await > 0;
+        }
+        is_here || is_there || is_again
     }
 
     /// As [`Self::invalidate`], at once as far as this instance goes. What is left to be done is for
@@ -192,12 +230,6 @@ impl Cache {
         Some(async move {
             cache.invalidate(&server, &reach).await;
         })
-    }
-
-    /// Whether there is anything of a server, or something may soon be.
-    #[must_use]
-    pub fn has(&self, server: &Arc<str>) -> bool {
-        self.memory.has(server) || self.flights.any(server)
     }
 
     /// Whether nothing that concerns `origin` was invalidated since `stamp`.

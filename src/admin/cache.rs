@@ -209,7 +209,13 @@ pub(super) async fn key(State(shared): State<Arc<Shared>>, Path(key): Path<Strin
     let Some(parsed) = Key::parse(&key) else {
         return bad("a key has 64 hexadecimal digits");
     };
-    let is_deleted = shared.live.cache.remove(&parsed).await;
+    let snapshot = shared.snapshot.load_full();
+    let servers: Vec<Arc<str>> = snapshot
+        .servers
+        .values()
+        .map(|server| Arc::clone(&server.id))
+        .collect();
+    let is_deleted = shared.live.cache.remove(&parsed, &servers).await;
     let answer = json!({ "deleted": is_deleted, "key": key });
     (StatusCode::OK, Json(answer))
 }

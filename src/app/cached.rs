@@ -11,7 +11,7 @@ use filters::mcp::method::Method;
 
 use crate::cache::Cache;
 use crate::cache::memory::Limits;
-use crate::cache::redis::{self, Redis};
+use crate::cache::redis::{Redis, Spec};
 use crate::config::choice;
 use crate::config::model::cache::Cache as CacheConfig;
 use crate::config::model::server::{Cache as ServerCache, ToolCache};
@@ -30,7 +30,7 @@ pub(super) fn cache(config: &CacheConfig) -> anyhow::Result<Cache> {
     };
     let l2 = config.l2.as_ref().filter(|_| config.enabled);
     let redis = l2.map(|l2| {
-        Redis::new(&redis::Spec {
+        Redis::new(&Spec {
             url: l2.redis_url.expose(),
             key_prefix: &l2.key_prefix,
             multiplier: l2.ttl_multiplier,

@@ -135,18 +135,6 @@ impl<T: Clone> Flights<T> {
             .collect()
     }
 
-    /// Whether anything of a server is being fetched.
-    #[must_use]
-    pub fn any(&self, server: &Arc<str>) -> bool {
-        // Mostly there is none at all, and every call asks.
-        let is_any = self.n.load(Ordering::Relaxed) > 0;
-        is_any
-            && self.parts.iter().any(|part| {
-                let part = part.lock();
-                part.values().any(|flight| flight.origin.server == *server)
-            })
-    }
-
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -173,10 +161,9 @@ impl<T> Pilot<T> {
         self.flight.n_joined.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody waits any more.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.flight.landed.receiver_count() == 0
+    /// Resolves when nobody waits any more. Cancel-safe.
+    pub async fn deserted(&self) {
+        self.flight.landed.closed().await;
     }
 
     /// Whoever comes from here on begins a flight of their own.

@@ -5,23 +5,21 @@
 //! fetch of what will.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use filters::cache::key::Key;
 use filters::mcp::method::Method;
 use lru::LruCache;
 use parking_lot::Mutex;
 
 /// How long it is believed that something is never stored.
 const NEVER_FOR: Duration = Duration::from_secs(10);
-/// Most targets that this is known of.
+/// Most keys that this is known of.
 const NEVER_MAX: usize = 4096;
-
-type What = (Method, Option<Arc<str>>);
 
 /// The hints of one server.
 pub struct Hints {
-    never: Mutex<LruCache<What, Instant>>,
+    never: Mutex<LruCache<Key, Instant>>,
     public: Mutex<Vec<Method>>,
 }
 
@@ -36,24 +34,19 @@ impl Default for Hints {
 }
 
 impl Hints {
-    /// Notes that what came could not be shared.
-    pub fn note_never(&self, method: Method, target: Option<&Arc<str>>, now: Instant) {
-        let what = (method, target.map(Arc::clone));
-        self.never.lock().put(what, now + NEVER_FOR);
+    /// Notes that what came for one caller, by the key that is its alone, could not be stored.
+    pub fn note_never(&self, key: Key, now: Instant) {
+        self.never.lock().put(key, now + NEVER_FOR);
     }
 
-    /// Whether what comes can hardly be shared.
+    /// Whether what comes can hardly be stored.
     #[must_use]
-    pub fn is_never(&self, method: Method, target: Option<&str>, now: Instant) -> bool {
+    pub fn is_never(&self, key: &Key, now: Instant) -> bool {
         let mut never = self.never.lock();
-        if never.is_empty() {
-            return false;
-        }
-        let what = (method, target.map(Arc::from));
-        match never.get(&what) {
+        match never.get(key) {
             Some(until) if now < *until => true,
             Some(_) => {
-                never.pop(&what);
+                never.pop(key);
                 false
             }
             None => false,

@@ -195,25 +195,56 @@ impl Memory {
         let book = self.book(server);
         let mut book = book.lock();
         book.ledger.note(reach.clone());
-        let mut dropped = 0;
-        book.pages.retain(|(method, target), page| {
-            page.retain(|key| {
-                let is_covered = reach.covers(*method, target.as_deref(), key);
-                if is_covered {
-                    dropped += usize::from(self.forget(key).is_some());
-                }
-                !is_covered
-            })
-        });
-        dropped
+        self.drop_all(&mut book, reach)
     }
 
-    /// Drops the entry of a key.
-    pub fn remove(&self, key: &Key) -> bool {
-        self.peek(key).is_some_and(|entry| {
-            let reach = Reach::Key(*key);
-            self.invalidate(&entry.origin.server, &reach) > 0
-        })
+    /// Drops all that `reach` covers. What it names is found without looking through the rest.
+    fn drop_all(&self, book: &mut Book, reach: &Reach) -> usize {
+        match reach {
+            Reach::Key(key) => self.drop_key(book, key),
+            Reach::Tool(name) => self.drop_page(book, Method::ToolsCall, name),
+            Reach::Resource(uri) => self.drop_page(book, Method::ResourcesRead, uri),
+            Reach::Union(parts) => parts.iter().map(|part| self.drop_all(book, part)).sum(),
+            Reach::Server | Reach::Method(_) | Reach::Tools(_) | Reach::Resources(_) => {
+                let mut dropped = 0;
+                book.pages.retain(|(method, target), page| {
+                    page.retain(|key| {
+                        let is_covered = reach.covers(*method, target.as_deref(), key);
+                        dropped += usize::from(is_covered && self.forget(key).is_some());
+                        !is_covered
+                    })
+                });
+                dropped
+            }
+        }
+    }
+
+    fn drop_key(&self, book: &mut Book, key: &Key) -> usize {
+        let Some(entry) = self.peek(key) else {
+            return 0;
+        };
+        book.remove(&entry.origin, key);
+        usize::from(self.forget(key).is_some())
+    }
+
+    fn drop_page(&self, book: &mut Book, method: Method, target: &str) -> usize {
+        let page = book.pages.remove(&(method, Some(Arc::from(target))));
+        match page {
+            None => 0,
+            Some(Page::One(key)) => usize::from(self.forget(&key).is_some()),
+            Some(Page::Many(keys)) => {
+                let dropped = keys.iter().filter(|key| self.forget(key).is_some());
+                dropped.count()
+            }
+        }
+    }
+
+    /// Drops the entry of a key, and keeps what is being fetched of these servers from being stored
+    /// there.
+    pub fn remove<'s>(&self, key: &Key, servers: impl Iterator<Item = &'s Arc<str>>) -> bool {
+        let reach = Reach::Key(*key);
+        let dropped: usize = servers.map(|server| self.invalidate(server, &reach)).sum();
+        dropped > 0
     }
 
     /// Drops everything, and keeps whatever is being fetched from being stored.

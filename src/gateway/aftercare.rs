@@ -13,6 +13,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
+use crate::gateway::cached::write::Write;
 use crate::gateway::relay::Kind;
 use crate::state::live::Live;
 use crate::state::users::User;
@@ -34,6 +35,8 @@ pub(super) struct Aftercare {
     pub(super) session: Option<String>,
     /// Keeps the server from being ended before the call.
     pub(super) user: Option<User>,
+    /// What the call may make stale.
+    pub(super) write: Option<Write>,
     /// Cancelled when a reload took the server out.
     pub(super) retired: CancellationToken,
 }

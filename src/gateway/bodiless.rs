@@ -178,5 +178,6 @@ fn errand(
         era: Era::Legacy,
         id: None,
         permit,
+        write: None,
     })
 }

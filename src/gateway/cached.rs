@@ -94,6 +94,11 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
         credential: credential.as_deref(),
         principal: &inbound.principal,
     };
+    let found = role::find(&live, &way.server, &asked);
+    let mut role = match reply.wait(found).await? {
+        Wake::Done(role) => role,
+        Wake::Gone => return Err(Ended::ClientGone),
+    };
     let header = |name: &str| {
         let mut given = inbound.mirrored.iter();
         given
@@ -101,20 +106,16 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
             .map(|(_, value)| value.as_str())
     };
     if inbound.era == Era::Modern && !role::is_mirrored(&way.server, &asked, header) {
-        return Ok(Served::Onward);
+        // Its server says what is wrong.
+        role = role.without_reading();
     }
-    let found = role::find(&live, &way.server, &asked);
-    let role = match reply.wait(found).await? {
-        Wake::Done(role) => role,
-        Wake::Gone => return Err(Ended::ClientGone),
-    };
     match role {
         Role::None => Ok(Served::Onward),
         Role::Skip => {
             live.cache.count(Found::Skip);
             Ok(Served::Onward)
         }
-        Role::Write(reach) => {
+        Role::Write(reach) | Role::Guess(reach) => {
             live.cache.count(Found::Skip);
             reply.write = Some(Write::new(&live, &way.server.id, reach));
             Ok(Served::Onward)
@@ -130,6 +131,7 @@ async fn read_through(
     read: &Read,
 ) -> Result<Served, Ended> {
     let now = Instant::now();
+    let hints = &dispatch.way.server.cache.hints;
     let stale = match live.cache.find(read.keys(), now) {
         Some((entry, Freshness::Fresh { .. })) => {
             return give::entry(reply, dispatch, &entry, Given::Hit).await;
@@ -137,58 +139,78 @@ async fn read_through(
         Some((entry, Freshness::WhileRevalidate)) => {
             let jitter = JITTER_MAX.mul_f64(fastrand::f64());
             // Whoever refreshes it already does so for this caller, too.
-            board(
-                live,
-                &reply.exchange.user,
-                dispatch,
-                read,
-                entry.key,
-                jitter,
-            );
+            if !hints.is_never(&read.private(), now) {
+                board(
+                    live,
+                    &reply.exchange.user,
+                    dispatch,
+                    read,
+                    entry.key,
+                    jitter,
+                );
+            }
             return give::entry(reply, dispatch, &entry, Given::Stale).await;
         }
         Some((entry, Freshness::IfError)) => Some(entry),
         Some((_, Freshness::Gone)) | None => None,
     };
+    if hints.is_never(&read.private(), now) {
+        return Ok(alone(reply, dispatch, read));
+    }
     // Its stream may begin before its answer is there.
     reply.exchange.outcome.cache_status = Some(CacheStatus::Miss);
-    let hints = &dispatch.way.server.cache.hints;
+    let registered = dispatch
+        .inbound
+        .id()
+        .zip(dispatch.client)
+        .map(|(id, client)| client.wait(id, &dispatch.way.server.id));
     // What everybody had last time is fetched for everybody; where that is over, each for itself.
     for key in read.common(hints.is_public(read.origin.method)) {
         let user = &reply.exchange.user;
-        let wait = board(live, user, dispatch, read, key, Duration::ZERO);
-        if wait.aside.is_none() {
-            live.cache.count_joined();
-        }
+        let Some(wait) = board(live, user, dispatch, read, key, Duration::ZERO) else {
+            break;
+        };
         let is_first = wait.aside.is_some();
-        reply.exchange.outcome.is_collapsed |= !is_first;
-        let Some(landed) = await_landing(reply, dispatch, wait).await? else {
+        if !is_first {
+            live.cache.count_joined();
+            reply.exchange.outcome.is_collapsed = true;
+        }
+        let landed = await_landing(reply, dispatch, wait, registered.as_ref()).await?;
+        let Some(landed) = landed else {
             return Ok(Served::Home);
         };
-        let is_ours = |entry: &Entry| read.keys().any(|key| key == entry.key);
+        // In a flight for everybody only what everybody may have is for those who joined it.
+        let is_for_all = is_first || key == read.private();
         match landed {
-            Landed::Result { entry, .. } if !is_first && !is_ours(&entry) => {}
             Landed::Result {
                 fate: Fate::Unshared,
                 ..
             } if !is_first => break,
+            Landed::Result { entry, fate }
+                if !is_for_all
+                    && (fate == Fate::ToolError || !read.keys().any(|key| key == entry.key)) => {}
+            Landed::Error { .. } | Landed::Failed { .. } if !is_for_all => {}
             landed @ (Landed::Result { .. }
             | Landed::Error { .. }
             | Landed::Failed { .. }
-            | Landed::Alone) => return land(reply, dispatch, landed, is_first, stale).await,
+            | Landed::Alone) => return land(reply, dispatch, read, landed, is_first, stale).await,
         }
     }
-    Ok(alone(reply))
+    Ok(alone(reply, dispatch, read))
 }
 
 /// What cannot be shared is asked for by each caller.
-fn alone(reply: &mut Reply<'_>) -> Served {
-    reply.exchange.live.cache.count(Found::Miss);
+fn alone(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>, read: &Read) -> Served {
+    let live = &reply.exchange.live;
+    live.cache.count(Found::Miss);
+    if let Some(reach) = &read.effects {
+        reply.write = Some(Write::new(live, &dispatch.way.server.id, reach.clone()));
+    }
     reply.exchange.outcome.cache_status = Some(CacheStatus::Miss);
     Served::Onward
 }
 
-/// Joins the fetch of `key`, or begins it.
+/// Joins the fetch of `key`, or begins it; nothing where there are too many.
 fn board(
     live: &Arc<Live>,
     user: &Option<User>,
@@ -196,7 +218,8 @@ fn board(
     read: &Read,
     key: Key,
     delay: Duration,
-) -> Wait {
+) -> Option<Wait> {
+    dispatch.way.server.cache.note_use();
     let memory = &live.cache.memory;
     let stamp = memory.stamp(&read.origin.server);
     let is_current = |since| memory.is_current(&read.origin, &key, since);
@@ -205,8 +228,12 @@ fn board(
         .flights
         .join(key, &read.origin, stamp, is_current)
     {
-        Place::Seat(seat) => Wait { seat, aside: None },
+        Place::Seat(seat) => Some(Wait { seat, aside: None }),
         Place::First(pilot, seat) => {
+            let Ok(place) = Arc::clone(&live.fetches).try_acquire_owned() else {
+                tracing::warn!(server.id = %read.origin.server, "Too many fetches at once; one is not shared");
+                return None;
+            };
             let (sender, aside) = mpsc::channel(ASIDE_MAX);
             let flight = land::Flight {
                 live: Arc::clone(live),
@@ -215,14 +242,16 @@ fn board(
                 order: Order::of(dispatch),
                 aside: sender,
                 delay,
-                user: user.clone(),
+                _user: user.clone(),
+                is_refresh: !delay.is_zero(),
                 versions: None,
+                _place: place,
             };
             live.detached.spawn(flight.run(pilot));
-            Wait {
+            Some(Wait {
                 seat,
                 aside: Some(aside),
-            }
+            })
         }
     }
 }
@@ -233,14 +262,11 @@ async fn await_landing(
     reply: &mut Reply<'_>,
     dispatch: &Dispatch<'_>,
     mut wait: Wait,
+    registered: Option<&Registered>,
 ) -> Result<Option<Landed>, Ended> {
     let remote = &dispatch.way.server.remote;
     let late = pingora_timeout::sleep(remote.cluster.limits.total);
     tokio::pin!(late);
-    let id = dispatch.inbound.id();
-    let registered = id
-        .zip(dispatch.client)
-        .map(|(id, client)| client.register(id, &dispatch.way.server.id));
     loop {
         let next = async {
             tokio::select! {
@@ -248,16 +274,18 @@ async fn await_landing(
                 Some(told) = hear(&mut wait.aside) => News::Told(told),
                 landed = wait.seat.landed() => News::Landed(landed),
                 () = &mut late => News::Late,
-                () = cancelled(registered.as_ref()) => News::Cancelled,
+                () = cancelled(registered) => News::Cancelled,
             }
         };
         match reply.wait(next).await? {
             Wake::Done(News::Landed(landed)) => return Ok(Some(landed.unwrap_or(Landed::Alone))),
             Wake::Done(News::Told(told)) => reply.event(&told).await?,
             Wake::Done(News::Late) => {
-                let refusal = Error::Timeout(Phase::Total).to_refusal(remote.id());
-                reply.refuse(refusal, id, None).await?;
-                return Ok(None);
+                let error = Error::Timeout(Phase::Total);
+                return Ok(Some(Landed::Failed {
+                    refusal: error.to_refusal(remote.id()),
+                    error: error.to_string().into(),
+                }));
             }
             Wake::Done(News::Cancelled) => {
                 reply.finish().await?;
@@ -284,6 +312,7 @@ async fn cancelled(registered: Option<&Registered>) {
 async fn land(
     reply: &mut Reply<'_>,
     dispatch: &Dispatch<'_>,
+    read: &Read,
     landed: Landed,
     is_first: bool,
     stale: Option<Arc<Entry>>,
@@ -299,6 +328,9 @@ async fn land(
                 Fate::Unstored | Fate::Unshared => Given::Unstored { is_first },
             };
             give::entry(reply, dispatch, &entry, given).await
+        }
+        (Landed::Error { status, .. }, Some(entry)) if status >= 500 => {
+            give::entry(reply, dispatch, &entry, Given::Stale).await
         }
         (Landed::Error { era, status, error }, _) => {
             give::error(reply, dispatch, era, status, &error).await?;
@@ -316,6 +348,6 @@ async fn land(
                 .await?;
             Ok(Served::Home)
         }
-        (Landed::Alone, _) => Ok(alone(reply)),
+        (Landed::Alone, _) => Ok(alone(reply, dispatch, read)),
     }
 }

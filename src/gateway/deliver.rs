@@ -90,6 +90,10 @@ async fn cancel(client: &Arc<Session>, inbound: &Inbound) {
     let Some(running) = params.get("requestId").and_then(|id| client.running(id)) else {
         return;
     };
+    if running.is_wait {
+        running.cancel.cancel();
+        return;
+    }
     match client.link(&running.server) {
         Some(Link::Legacy(upstream)) => {
             let text = String::from_utf8_lossy(&inbound.text).into_owned();

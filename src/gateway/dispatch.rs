@@ -46,7 +46,9 @@ impl Dispatch<'_> {
             return Ok(());
         }
         let sent = self.send(reply).await;
-        if let Some(write) = reply.write.take() {
+        let was_sent =
+            !matches!(&sent, Err(Ended::Refused { refusal, .. }) if !refusal.may_have_been_sent());
+        if let Some(write) = reply.write.take().filter(|_| was_sent) {
             // Nobody hears how it ended; it may have been sent all the same.
             write.settle_later();
         }

@@ -3,6 +3,8 @@
 //! **Invariant:** an allow-list. A client's header reaches an upstream because this file names it,
 //! never because nobody thought of it (E14, E15).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use filters::bounds::SESSION_ID_BYTES_MAX;
 use filters::mcp::header::{self, Headers};
@@ -17,6 +19,21 @@ use crate::upstream::fields::{Caller, push};
 
 /// The header by which clients share what is stored with others of their group only.
 pub(super) const GROUP: &str = "x-conduit-group";
+
+/// The group that a client says it shares with, as far as keys go: what is no plain text, or stands
+/// more than once, is a group of its own.
+pub(super) fn group(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let mut values = headers.get_all(GROUP).iter();
+    let first = values.next()?;
+    match (first.to_str(), values.next()) {
+        (Ok(text), None) => Some(Cow::Borrowed(text)),
+        _ => {
+            let all = headers.get_all(GROUP).iter();
+            let spelled = all.map(|value| format!("\0{:02x?}", value.as_bytes()));
+            Some(Cow::Owned(spelled.collect()))
+        }
+    }
+}
 
 /// What is read from a client's request head.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,5 +1,6 @@
 //! Messages that do not simply pass: taken apart, and served by whatever they need.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,11 +46,8 @@ pub(super) fn inbound(
     };
     let caller = fields::caller(headers, exchange);
     let principal = Arc::clone(&exchange.principal.client);
-    let group = headers.get(fields::GROUP);
     let mut inbound = Inbound::of(call, text, caller, mirrored, principal);
-    inbound.group = group
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
+    inbound.group = fields::group(headers).map(Cow::into_owned);
     inbound
 }
 
@@ -74,7 +72,7 @@ pub(super) fn remember(
                 .and_then(|message| message.get("params"))
                 .and_then(Object::read);
             let level = params.as_ref().and_then(|params| params.text("level"));
-            client.set_log_level(level.map(std::borrow::Cow::into_owned));
+            client.set_log_level(level.map(Cow::into_owned));
         }
         _ => return,
     }

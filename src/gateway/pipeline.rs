@@ -173,7 +173,7 @@ async fn at(
 ) -> Result<(), Ended> {
     match scope {
         Scope::Server(id) => one(session, exchange, id, message, body.clone()).await,
-        Scope::Profile(id) => aggregated(session, exchange, id, message, body).await,
+        Scope::Profile(id) => Box::pin(aggregated(session, exchange, id, message, body)).await,
     }
 }
 
@@ -218,7 +218,7 @@ async fn one(
                 told = Some(write);
                 false
             }
-            Quick::Onward => false,
+            Quick::Onward => is_cancelled_wait(&call, client.as_ref()),
         };
         if call.era == Era::Modern {
             passage::settle(exchange, headers, &server).await;
@@ -244,10 +244,13 @@ async fn one(
             is_repeatable: call.method.is_safe_to_repeat(),
             session: named,
         };
-        (errand(&call, request, permit), server, client, upstream)
+        let mut errand = errand(&call, request, permit);
+        errand.write.clone_from(&told);
+        (errand, server, client, upstream)
     };
     let _used = client.as_ref().map(|client| client.hold());
-    let carried = relay::carry(session, exchange, &server, errand).await;
+    // Boxed: a hit does not pay for the room that this takes.
+    let carried = Box::pin(relay::carry(session, exchange, &server, errand)).await;
     if let Some(write) = told {
         write.settle().await;
     }
@@ -258,6 +261,17 @@ async fn one(
         (Carried::SessionLost, None) | (Carried::WrongEra, _) => server.remote.eras.doubt(),
     }
     Box::pin(again(session, exchange, &server, client, &body)).await
+}
+
+/// Whether a message takes back a call that its server knows nothing of: it waits for what is fetched
+/// for several.
+fn is_cancelled_wait(call: &Call<'_>, client: Option<&Arc<ClientSession>>) -> bool {
+    let (Mcp::Cancelled, Some(client)) = (call.method, client) else {
+        return false;
+    };
+    let named = call.message.params().and_then(|params| params.request_id);
+    let running = named.and_then(|id| client.running(id.get()));
+    running.is_some_and(|running| running.is_wait)
 }
 
 fn errand(call: &Call<'_>, request: Request, permit: Permit) -> Errand {
@@ -272,6 +286,7 @@ fn errand(call: &Call<'_>, request: Request, permit: Permit) -> Errand {
         era: call.era,
         id: call.id().map(|id| id.as_json().to_owned()),
         permit,
+        write: None,
     }
 }
 

@@ -18,6 +18,7 @@ use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use crate::gateway::aftercare::Aftercare;
+use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::pass::is_wrong_era;
 use crate::gateway::{Ended, answer, stream};
@@ -42,6 +43,8 @@ pub(super) struct Errand {
     pub(super) id: Option<String>,
     /// That the caller may.
     pub(super) permit: Permit,
+    /// What it may make stale.
+    pub(super) write: Option<Write>,
 }
 
 /// How an errand ended.
@@ -86,6 +89,7 @@ pub(super) async fn carry(
         era,
         id,
         permit,
+        write,
     } = errand;
     let care = Aftercare {
         live: Arc::clone(&exchange.live),
@@ -104,6 +108,7 @@ pub(super) async fn carry(
         session: request.session.clone(),
         user: exchange.user.clone().filter(|_| kind != Kind::Listen),
         retired: server.retired.clone(),
+        write,
     };
     let _active = exchange.live.metrics.track(&server.id);
     let mut flight = Flight::new(Arc::clone(&server.cluster), request, permit);
@@ -206,6 +211,10 @@ async fn respond(
         .filter(|_| content != Content::EventStream);
     let header = client_header(session, exchange, server, head, length)
         .map_err(|_| care.fail(&Error::NotHttp("an answer that cannot be passed on")))?;
+    if let Some(write) = &care.write {
+        // Mostly what it did is done when it begins to answer.
+        write.settle_so_far();
+    }
     let is_ok = header.status.is_success();
     exchange.outcome.status = if is_ok {
         Status::Success

@@ -21,6 +21,9 @@ use crate::upstream::remote::Background;
 /// Most legacy calls that go on after their client left.
 const ABANDONED_MAX: usize = 1024;
 
+/// Most fetches at once that several callers may wait for.
+const FETCHES_MAX: usize = 4096;
+
 /// Changes that a slow listener may be behind.
 const CHANGES_MAX: usize = 1024;
 
@@ -52,6 +55,8 @@ pub struct Live {
     pub detached: TaskTracker,
     /// Bounds the legacy calls that go on after their client left.
     pub abandoned: Arc<Semaphore>,
+    /// Bounds the fetches that several callers may wait for.
+    pub fetches: Arc<Semaphore>,
     /// The sessions of legacy clients.
     pub sessions: Sessions,
     /// Calls that wait for their clients.
@@ -83,6 +88,7 @@ impl Live {
             draining: CancellationToken::new(),
             detached: TaskTracker::new(),
             abandoned: Arc::new(Semaphore::new(ABANDONED_MAX)),
+            fetches: Arc::new(Semaphore::new(FETCHES_MAX)),
             sessions: Sessions::new(spec.sessions),
             parking: Parking::new(spec.parking),
             store: spec.store,

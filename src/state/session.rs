@@ -100,6 +100,8 @@ pub struct Running {
     pub server: Arc<str>,
     /// Ends it.
     pub cancel: CancellationToken,
+    /// Whether its server knows nothing of it.
+    pub is_wait: bool,
     number: u64,
 }
 
@@ -292,11 +294,23 @@ impl Session {
     /// Notes a call, so that the client can cancel it.
     #[must_use]
     pub fn register(self: &Arc<Self>, id: &str, server: &Arc<str>) -> Registered {
+        self.note_call(id, server, false)
+    }
+
+    /// Notes a call that waits for what is fetched for several: its server knows it under no id, so
+    /// that only the wait can be cancelled.
+    #[must_use]
+    pub fn wait(self: &Arc<Self>, id: &str, server: &Arc<str>) -> Registered {
+        self.note_call(id, server, true)
+    }
+
+    fn note_call(self: &Arc<Self>, id: &str, server: &Arc<str>, is_wait: bool) -> Registered {
         let cancelled = CancellationToken::new();
         let number = self.serial.fetch_add(1, Ordering::Relaxed);
         let running = Running {
             server: Arc::clone(server),
             cancel: cancelled.clone(),
+            is_wait,
             number,
         };
         self.state.lock().calls.insert(id.to_owned(), running);

@@ -5,8 +5,12 @@
 
 mod answers;
 mod ask;
+mod collapse;
+mod control;
+mod instances;
 mod site;
 mod table;
+mod writes;
 
 use std::time::Instant;
 
@@ -38,7 +42,9 @@ struct Bed {
 impl Bed {
     /// A gateway with this `cache` section.
     async fn start(tier: Tier, cache: Value, mut places: Vec<Place>) -> Self {
-        places.push(probe());
+        if tier == Tier::Redis {
+            places.push(probe());
+        }
         let site = Site::start(places).await;
         let redis = match tier {
             Tier::Memory => None,
@@ -147,10 +153,11 @@ fn told(answer: &Answer) -> String {
     let text = answer.text();
     let what = match number(&text) {
         Some(number) => format!("#{number}"),
-        None => match &answer.last_json()["error"]["code"] {
-            Value::Null => panic!("neither a number nor an error: {answer:?}"),
-            code => format!("error {code}"),
-        },
+        None => {
+            let code = answer.last_json()["error"]["code"].as_i64();
+            let code = code.unwrap_or_else(|| panic!("neither number nor error: {answer:?}"));
+            format!("error {code}")
+        }
     };
     format!("{status} {what}")
 }

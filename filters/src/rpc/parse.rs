@@ -18,6 +18,8 @@ use crate::json::scan;
 pub struct Message<'a> {
     /// The whole message as it came, without surrounding white space.
     pub text: &'a str,
+    /// The text of `params`, for a request or notification that has them.
+    pub params_text: Option<&'a str>,
     /// What kind of message it is, with what only that kind has.
     pub body: Body<'a>,
 }
@@ -190,6 +192,7 @@ pub fn message(text: &str) -> Result<Message<'_>, Invalid> {
     envelope.into_message(text)
 }
 
+const MISSHAPEN: &str = "a member of the JSON-RPC message is duplicated or has the wrong type";
 const AMBIGUOUS: &str = "a message has either `method` or `result` or `error`";
 const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
@@ -198,7 +201,7 @@ fn diagnose(text: &str, error: &serde_json::Error) -> Invalid {
     if !error.is_data() || serde_json::from_str::<IgnoredAny>(text).is_err() {
         return Invalid::Syntax;
     }
-    Invalid::Shape("a member of the JSON-RPC message is duplicated or has the wrong type")
+    Invalid::Shape(MISSHAPEN)
 }
 
 fn not_an_object(text: &str) -> Invalid {
@@ -217,7 +220,7 @@ struct Envelope<'a> {
     #[serde(borrow, default)]
     method: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    params: Option<Params<'a>>,
+    params: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -240,7 +243,12 @@ impl<'a> Envelope<'a> {
             (None, None) => None,
             (Some(_), Some(_)) => return Err(Invalid::Shape(AMBIGUOUS)),
         };
-        let params = self.params.unwrap_or_default();
+        let params_text = self.params.map(RawValue::get);
+        let params = match params_text {
+            None => Params::default(),
+            // What is no object is refused as anything else of the wrong type.
+            Some(text) => serde_json::from_str(text).map_err(|_| Invalid::Shape(MISSHAPEN))?,
+        };
         let body = match (self.method, self.id, answer) {
             (Some(method), Some(id), None) => Body::Request {
                 id: known(id)?,
@@ -263,7 +271,11 @@ impl<'a> Envelope<'a> {
                 ));
             }
         };
-        Ok(Message { text, body })
+        Ok(Message {
+            text,
+            params_text,
+            body,
+        })
     }
 }
 

@@ -54,7 +54,7 @@ impl Author {
             principal: &self.principal,
         };
         let reach = match role::find(&self.live, server, &asked).await {
-            Role::Write(reach) => Some(reach),
+            Role::Write(reach) | Role::Guess(reach) => Some(reach),
             Role::Read(read) => read.effects,
             Role::None | Role::Skip => None,
         };

@@ -28,6 +28,7 @@ use crate::gateway::pass::voice::go_on;
 use crate::gateway::pass::{Passed, fail, is_wrong_era};
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::session::{Registered, Session};
+use crate::state::snapshot::Server;
 use crate::upstream::CLIENT_INFO;
 use crate::upstream::era::MODERN;
 use crate::upstream::error::Error;
@@ -340,7 +341,7 @@ impl<'a> Round<'a> {
                     rewrite::result(namespace, self.inbound.method, result.get())
                 });
                 let result = respelled.as_deref().unwrap_or_else(|| result.get());
-                let screened = screen(way, self.inbound.method, result);
+                let screened = screen(&way.server, self.inbound.method, result);
                 let result = screened.as_deref().unwrap_or(result);
                 let result = down::legacy_result(self.inbound.method, result);
                 reply.answer(200, write::result(id, &result)).await?;
@@ -380,14 +381,14 @@ impl<'a> Round<'a> {
 }
 
 /// An HTTP client must leave out tools whose `x-mcp-header` is invalid (E64).
-fn screen(way: &Way, method: Method, result: &str) -> Option<String> {
-    if method != Method::ToolsList || way.server.remote.transport == Transport::Pipe {
+pub(in crate::gateway) fn screen(server: &Server, method: Method, result: &str) -> Option<String> {
+    if method != Method::ToolsList || server.remote.transport == Transport::Pipe {
         return None;
     }
     let (kept, invalid) = mirror::keep_valid(result)?;
     for (tool, error) in invalid {
         tracing::warn!(
-            server.id = %way.server.id,
+            server.id = %server.id,
             tool.name = %tool,
             %error,
             "Tool left out: its x-mcp-header is invalid"

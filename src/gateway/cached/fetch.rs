@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use filters::json::object::Object;
+use filters::mcp::input;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
 use filters::mcp::rewrite;
@@ -17,7 +18,7 @@ use filters::rpc::parse::{self, Answer, Body};
 use tokio::sync::mpsc;
 
 use crate::gateway::Ended;
-use crate::gateway::bridge::legacy_server::relay::notification;
+use crate::gateway::bridge::legacy_server::relay::{answer_at_once, notification, question};
 use crate::gateway::bridge::{legacy_server, modern_server};
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::inbound::{Context, Inbound};
@@ -34,6 +35,8 @@ use crate::upstream::fields::{Caller, Mcp};
 use crate::upstream::group::Group;
 use crate::upstream::remote::Post;
 use crate::upstream::session::Session as Upstream;
+use crate::upstream::session::open::OpenError;
+use crate::upstream::session::stream::answer_ping;
 use crate::upstream::talk::{Patience, Talk};
 
 /// The code of a header that does not mirror the body (2026-07-28).
@@ -111,7 +114,8 @@ pub(super) enum Fetched {
 }
 
 impl Errand {
-    /// What is needed to ask. `aside` hears what comes before the answer.
+    /// What is needed to ask; nothing where the server is not asked this at all. `aside` hears what
+    /// comes before the answer.
     ///
     /// # Errors
     /// Why the server cannot be asked.
@@ -119,7 +123,7 @@ impl Errand {
         live: &Arc<Live>,
         order: &Order,
         aside: mpsc::Sender<String>,
-    ) -> Result<Self, Ended> {
+    ) -> Result<Option<Self>, Ended> {
         let Order {
             way,
             client,
@@ -136,6 +140,8 @@ impl Errand {
                     Via::Modern(inbound.mirrored.clone()),
                     respell(inbound, inner)?,
                 ),
+                // A legacy server said it all when its session was opened.
+                Era::Legacy if inbound.method == Method::ServerDiscover => return Ok(None),
                 Era::Legacy => {
                     let context = inbound.context();
                     let group = legacy_server::group(way, inbound, &context.capabilities)
@@ -165,7 +171,7 @@ impl Errand {
                 (Via::Modern(mirrored), body)
             }
         };
-        Ok(Self {
+        Ok(Some(Self {
             way: way.clone(),
             method: inbound.method,
             name: inbound.name.clone(),
@@ -175,7 +181,7 @@ impl Errand {
             body,
             via,
             aside,
-        })
+        }))
     }
 
     /// Asks the server, and reads up to its answer.
@@ -208,6 +214,7 @@ impl Errand {
                 Ok(Body::Response { answer, .. }) => return self.conclude(era, ear.talk(), answer),
                 Ok(Body::Notification { method, .. }) => self.tell(&ear, &method, text),
                 Ok(Body::Request { .. }) if era == Era::Modern => {}
+                Ok(Body::Request { .. }) if self.answer_at_once(&ear, &message).await => {}
                 Ok(Body::Request { .. }) => {
                     // What it asks is for one caller to answer.
                     self.cancel(&ear, "asked for what several callers cannot be asked");
@@ -261,7 +268,10 @@ impl Errand {
                     group.share().await
                 };
                 // Why no session can be opened is told to whoever asks alone.
-                let lease = lease.map_err(|_| Fault::Alone)?;
+                let lease = lease.map_err(|error| match error {
+                    OpenError::Upstream(error) => Fault::Upstream(error),
+                    OpenError::Refused { .. } | OpenError::Disagreed { .. } => Fault::Alone,
+                })?;
                 let notices = lease.session.notices();
                 if let Some(level) = &context.log_level {
                     lease.session.set_log_level(level).await?;
@@ -282,6 +292,25 @@ impl Errand {
         })
     }
 
+    /// Answers what is not for a client to answer; `false` where it is.
+    async fn answer_at_once(&self, ear: &Ear, message: &Bytes) -> bool {
+        match (ear, &self.via) {
+            (Ear::Call(call), Via::Group(_, context)) => {
+                let question = std::str::from_utf8(message).ok().and_then(question);
+                let Some(answer) = question.and_then(|question| answer_at_once(&question, context))
+                else {
+                    return false;
+                };
+                if let Err(error) = call.lease.session.tell(answer).await {
+                    tracing::debug!(%error, "A server could not be answered");
+                }
+                true
+            }
+            (Ear::Voice(_), Via::Session(session)) => answer_ping(session, message).await,
+            _ => false,
+        }
+    }
+
     /// What an answer says.
     fn conclude(&self, era: Era, talk: &Talk, answer: Answer<'_>) -> Fetched {
         match answer {
@@ -294,6 +323,9 @@ impl Errand {
                     || is_wrong_era(era, talk.status, &text);
                 if is_refused {
                     return Fetched::Alone;
+                }
+                if era == Era::Legacy && input::url_required(error.get()).is_some() {
+                    return Fetched::Asks;
                 }
                 Fetched::Error(era, talk.status, error.get().to_owned())
             }

@@ -15,10 +15,12 @@ use filters::rpc::parse::Id;
 use crate::cache::Found;
 use crate::cache::entry::Entry;
 use crate::gateway::Ended;
+use crate::gateway::bridge::modern_server;
 use crate::gateway::cached::Served;
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::reply::Reply;
+use crate::state::snapshot::Server;
 
 /// How a caller comes by its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +69,8 @@ pub(super) async fn entry(
         | Given::Unstored { is_first: false }
         | Given::ToolError => now,
     };
-    let text = text(id, entry, inbound.era, namespace, asked);
+    let server = &dispatch.way.server;
+    let text = text(id, entry, inbound.era, server, namespace, asked);
     reply.document(200, text.into()).await?;
     Ok(Served::Home)
 }
@@ -77,10 +80,18 @@ pub(in crate::gateway) fn text(
     id: Id<'_>,
     entry: &Entry,
     era: Era,
+    server: &Server,
     namespace: Option<Namespace<'_>>,
     now: Instant,
 ) -> Vec<u8> {
     let (result, span) = entry.in_era(era);
+    let screened = (era == Era::Legacy && entry.era == Era::Modern)
+        .then(|| modern_server::screen(server, entry.origin.method, result))
+        .flatten();
+    let (result, span) = match &screened {
+        Some(screened) => (screened.as_str(), None),
+        None => (result, span),
+    };
     let left = u64::try_from(entry.ttl_left(now).as_millis()).unwrap_or(u64::MAX);
     let namespace = namespace.filter(|namespace| rewrite::may_change(*namespace, result));
     let method = entry.origin.method;

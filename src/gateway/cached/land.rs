@@ -12,7 +12,7 @@ use filters::cache::policy::Share;
 use filters::json::object::Object;
 use filters::mcp::list::Kind;
 use filters::mcp::revision::Era;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::cache::entry::{Entry, Fresh, Origin};
 use crate::cache::flight::Pilot;
@@ -42,8 +42,12 @@ pub(super) struct Flight {
     pub(super) aside: mpsc::Sender<String>,
     /// How long it waits before it begins.
     pub(super) delay: Duration,
+    /// Whether it is for nobody who waits.
+    pub(super) is_refresh: bool,
+    /// Bounds how many there are.
+    pub(super) _place: OwnedSemaphorePermit,
     /// Keeps the server's parts until it is over.
-    pub(super) user: Option<User>,
+    pub(super) _user: Option<User>,
     /// What the second tier stores a result with.
     pub(super) versions: Option<Versions>,
 }
@@ -64,12 +68,26 @@ impl Flight {
         if !self.delay.is_zero() {
             pingora_timeout::sleep(self.delay).await;
         }
-        let landed = self.fetch().await;
+        // A call whose callers have all left has no more use than any that its client gave up.
+        let ends = !self.is_refresh && self.order.inbound().era == Era::Modern;
+        let landed = tokio::select! {
+            biased;
+            landed = self.fetch() => landed,
+            () = pilot.deserted(), if ends => return,
+        };
         pilot.land(landed);
-        drop(self.user);
     }
 
     async fn fetch(&mut self) -> Landed {
+        // Whoever looked before another flight landed may have begun this one after it.
+        let cache = &self.live.cache;
+        if let Some((entry, Freshness::Fresh { .. })) = cache.find(self.read.keys(), Instant::now())
+        {
+            return Landed::Result {
+                entry,
+                fate: Fate::Found,
+            };
+        }
         let second = self.look_up().await;
         let old = match second.found {
             Some((entry, true)) => {
@@ -130,7 +148,10 @@ impl Flight {
     fn promote(&self, entry: Entry) -> (Arc<Entry>, bool) {
         let entry = Arc::new(entry);
         let is_fresh = matches!(entry.freshness(Instant::now()), Freshness::Fresh { .. });
-        if is_fresh {
+        let redis = self.live.cache.redis.as_ref();
+        // What others invalidate is not heard: it is good for this once.
+        let is_blind = redis.is_some_and(|redis| redis.is_blind());
+        if is_fresh && !is_blind {
             // Where it cannot be stored it is given all the same: it was there when it was looked for.
             let stored = self.live.cache.memory.store(Arc::clone(&entry), self.stamp);
             tracing::trace!(?stored, "Result comes from the second tier");
@@ -148,6 +169,9 @@ impl Flight {
                 return Landed::Failed { refusal, error };
             }
             Err(Ended::ClientGone | Ended::Broken { .. }) => return Landed::Alone,
+        };
+        let Some(errand) = errand else {
+            return Landed::Alone;
         };
         let fetched = errand.run().await;
         let is_sent = !matches!(&fetched, Fetched::Failed(error) if error.is_before_sending());
@@ -246,10 +270,11 @@ impl Flight {
             };
         };
         let entry = self.entry(era, text, &hints, lifetime);
-        if self.read.lifetime.is_none() {
-            let is_public = entry.share == Share::Public;
-            server.cache.hints.note(method, is_public);
-            ear::attend(server, method);
+        if self.read.lifetime.is_none() && entry.share != Share::Public {
+            // What everybody had is nobody's any more.
+            let public = Reach::Key(self.read.key(Share::Public));
+            let memory = &self.live.cache.memory;
+            memory.invalidate(&self.read.origin.server, &public);
         }
         if let (Some(redis), Some(versions)) = (&self.live.cache.redis, &self.versions) {
             redis.store(Arc::clone(&entry), versions);
@@ -258,6 +283,13 @@ impl Flight {
             Ok(()) => Fate::Stored,
             Err(_) => Fate::Unstored,
         };
+        // Not before it is stored: whoever goes by this finds the result, and does not fetch it under
+        // another key.
+        if self.read.lifetime.is_none() {
+            let is_public = entry.share == Share::Public;
+            server.cache.hints.note(method, is_public);
+            ear::attend(server, method);
+        }
         Landed::Result { entry, fate }
     }
 
@@ -289,8 +321,7 @@ impl Flight {
 
     /// Whoever asks for the same in a while does not wait for others first.
     fn note_never(&self) {
-        let origin = &self.read.origin;
         let hints = &self.order.server().cache.hints;
-        hints.note_never(origin.method, origin.target.as_ref(), Instant::now());
+        hints.note_never(self.read.private(), Instant::now());
     }
 }

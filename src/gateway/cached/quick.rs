@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use filters::cache::freshness::Freshness;
-use filters::json::object::Object;
 use filters::mcp::call::Call;
 use filters::mcp::revision::Era;
 use http::HeaderMap;
@@ -51,53 +50,55 @@ pub(in crate::gateway) fn look(
         }
         return Quick::Onward;
     }
-    let message = Object::read(call.message.text).unwrap_or_default();
     let capabilities = match (call.era, client) {
         (Era::Modern, _) => call.capabilities.unwrap_or("{}"),
         (Era::Legacy, Some(client)) => &client.opening.capabilities,
         (Era::Legacy, None) => "{}",
     };
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let group = fields::group(headers);
     let asked = Asked {
         method: call.method,
         target: call.target.as_ref().map(|target| target.name()),
-        params: message.get("params"),
+        params: call.message.params_text,
         agreed: client.map(|client| client.opening.revision),
         capabilities,
-        group: text(fields::GROUP),
+        group: group.as_deref(),
         credential: text("authorization").filter(|_| server.forwards_authorization),
         principal: &exchange.principal.client,
     };
+    let live = Arc::clone(&exchange.live);
+    let mut role = role::at_once(&live, server, &asked);
     if call.era == Era::Modern && !role::is_mirrored(server, &asked, text) {
         // Its server says what is wrong.
-        return Quick::Onward;
+        role = role.map(Role::without_reading);
     }
-    let live = Arc::clone(&exchange.live);
-    match role::at_once(&live, server, &asked) {
-        Some(Role::None) => Quick::Onward,
-        Some(Role::Skip) => {
+    let told = |reach| Quick::Told(Write::new(&live, &server.id, reach));
+    match (role, call.id()) {
+        (Some(Role::None), _) => Quick::Onward,
+        (Some(Role::Skip), _) => {
             live.cache.count(Found::Skip);
             Quick::Onward
         }
-        None | Some(Role::Write(_)) if call.id().is_some() => Quick::Long,
-        Some(Role::Write(reach)) => Quick::Told(Write::new(&live, &server.id, reach)),
-        None => Quick::Onward,
-        Some(Role::Read(read)) => {
-            let Some(id) = call.id() else {
-                return match read.effects {
-                    Some(reach) => Quick::Told(Write::new(&live, &server.id, reach)),
-                    None => Quick::Onward,
-                };
-            };
+        (Some(Role::Guess(reach)), _) => {
+            live.cache.count(Found::Skip);
+            told(reach)
+        }
+        (Some(Role::Read(read)), Some(id)) => {
             let now = Instant::now();
             match live.cache.find(read.keys(), now) {
                 Some((entry, Freshness::Fresh { .. })) => {
                     give::note(exchange, &entry, Given::Hit, now);
-                    Quick::Hit(give::text(id, &entry, call.era, None, now).into())
+                    Quick::Hit(give::text(id, &entry, call.era, server, None, now).into())
                 }
                 Some(_) | None => Quick::Long,
             }
         }
+        (None | Some(Role::Write(_)), Some(_)) => Quick::Long,
+        // It wants no answer: it goes as it is.
+        (Some(Role::Write(reach)), None) => told(reach),
+        (Some(Role::Read(read)), None) => read.effects.map_or(Quick::Onward, told),
+        (None, None) => Quick::Onward,
     }
 }
 

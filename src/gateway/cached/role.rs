@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use filters::cache::admit::{self, Class};
 use filters::cache::freshness::Lifetime;
@@ -57,6 +56,8 @@ pub(in crate::gateway) enum Role {
     Skip,
     /// It makes stored results stale.
     Write(Reach),
+    /// It may make stored results stale.
+    Guess(Reach),
     /// It can be answered from the cache.
     Read(Box<Read>),
 }
@@ -78,6 +79,20 @@ pub(in crate::gateway) struct Read {
     pub(in crate::gateway) effects: Option<Reach>,
 }
 
+impl Role {
+    /// What is left of it where the message must not be answered from the cache.
+    pub(in crate::gateway) fn without_reading(self) -> Self {
+        match self {
+            Self::Read(read) => match (read.effects, read.lifetime) {
+                (Some(reach), _) => Self::Write(reach),
+                (None, Some(_)) => Self::Skip,
+                (None, None) => Self::None,
+            },
+            other @ (Self::None | Self::Skip | Self::Write(_) | Self::Guess(_)) => other,
+        }
+    }
+}
+
 impl Read {
     /// All that it may be stored under, as far as this caller may have it.
     pub(in crate::gateway) fn keys(&self) -> impl Iterator<Item = Key> + use<> {
@@ -93,10 +108,14 @@ impl Read {
     /// is what answers were lately.
     pub(in crate::gateway) fn common(&self, is_public: bool) -> impl Iterator<Item = Key> + use<> {
         let is_public = self.share == Share::Public || (is_public && self.lifetime.is_none());
-        let is_surely = is_public && self.lifetime.is_some();
+        // What fails for one of them may well succeed for another: each can still ask for itself.
         let public = is_public.then_some(self.public);
-        let private = (!is_surely).then_some(self.private);
-        [public, private].into_iter().flatten()
+        [public, Some(self.private)].into_iter().flatten()
+    }
+
+    /// What it is stored under for this caller alone.
+    pub(in crate::gateway) fn private(&self) -> Key {
+        self.private
     }
 
     /// What it is stored under if it is given to these.
@@ -118,9 +137,12 @@ pub(in crate::gateway) fn concerns(method: Method) -> bool {
 /// counts as one that could have.
 pub(in crate::gateway) fn is_apart(live: &Live, server: &Server, method: Method) -> Option<bool> {
     let is_call = method == Method::ToolsCall;
-    // Without a word of the operator's no call is stored; one may still make something else stale.
-    let is_apart = !live.cache.is_enabled
-        || (is_call && !server.cache.policy.is_written && !live.cache.has(&server.id));
+    // Without a word of the operator's no call is stored; one may still make something else stale,
+    // where the server itself says how long its answers are good.
+    let is_silent = || {
+        !server.cache.policy.is_written && server.remote.eras.serves(Era::Modern) != Standing::Yes
+    };
+    let is_apart = !live.cache.is_enabled || (is_call && is_silent());
     is_apart.then_some(is_call)
 }
 
@@ -148,8 +170,16 @@ pub(in crate::gateway) fn at_once(live: &Live, server: &Server, asked: &Asked<'_
     let Some(tool) = asked.target else {
         return Some(Role::Skip);
     };
-    let known = of(server.catalogs.plain(), tool)?;
-    Some(call(server, asked, tool, Some(known)))
+    match of(server.catalogs.plain(), tool) {
+        Some(known) => Some(call(server, asked, tool, Some(known))),
+        None if server.cache.policy.is_written => None,
+        // Nobody waits for a list where no call is stored anyway: it may be any.
+        None => Some(Role::Guess(Reach::Union(
+            [Method::ToolsCall, Method::ResourcesRead]
+                .map(Reach::Method)
+                .into(),
+        ))),
+    }
 }
 
 fn call(server: &Server, asked: &Asked<'_>, tool: &str, annotations: Option<Annotations>) -> Role {
@@ -161,13 +191,9 @@ fn call(server: &Server, asked: &Asked<'_>, tool: &str, annotations: Option<Anno
         }
         CallPlan::Use { .. } | CallPlan::Skip => None,
     };
-    let is_never = || {
-        let hints = &server.cache.hints;
-        hints.is_never(asked.method, asked.target, Instant::now())
-    };
     match read {
-        Some(read) if !is_never() => Role::Read(Box::new(read)),
-        Some(_) | None => effects.map_or(Role::Skip, Role::Write),
+        Some(read) => Role::Read(Box::new(read)),
+        None => effects.map_or(Role::Skip, Role::Write),
     }
 }
 
@@ -175,11 +201,7 @@ fn protocol(server: &Server, asked: &Asked<'_>) -> Role {
     let policy = &server.cache.policy;
     let may_be_stored = server.remote.eras.serves(Era::Modern) != Standing::No
         || (policy.list_ttl.is_some() && asked.method != Method::ResourcesRead);
-    let is_never = || {
-        let hints = &server.cache.hints;
-        hints.is_never(asked.method, asked.target, Instant::now())
-    };
-    if !may_be_stored || is_never() || !admit::is_first_try(asked.params) {
+    if !may_be_stored || !admit::is_first_try(asked.params) {
         return Role::None;
     }
     match read(server, asked, None, Ignored::NONE, None) {

@@ -10,6 +10,7 @@ use filters::cache::invalidate::Reach;
 use crate::state::live::Live;
 
 /// What a call in flight makes stale once it is over.
+#[derive(Clone)]
 pub(in crate::gateway) struct Write {
     live: Arc<Live>,
     server: Arc<str>,
@@ -24,6 +25,11 @@ impl Write {
             server: Arc::clone(server),
             reach,
         }
+    }
+
+    /// The call may be over, or not yet: what it made stale goes for now.
+    pub(in crate::gateway) fn settle_so_far(&self) {
+        self.live.cache.memory.invalidate(&self.server, &self.reach);
     }
 
     /// The call is over, one way or another: what it made stale goes, here and on other instances.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::support::message::{MODERN, result};
 use crate::support::upstream::{
     self, Recorded, Step, Upstream, accepted, end, event, friendly, sse_head,
 };
+use crate::support::within;
 
 /// What is asked of a place.
 pub(super) struct Asked<'a> {
@@ -45,6 +47,27 @@ pub(super) enum Say {
     Error(Value),
     /// These bytes.
     Steps(Vec<Step>),
+    /// The usual, once the gate is open.
+    Held(Gate),
+}
+
+/// Where an answer waits until the test lets it go.
+#[derive(Clone, Default)]
+pub(super) struct Gate {
+    reached: Arc<Notify>,
+    open: Arc<Notify>,
+}
+
+impl Gate {
+    /// Waits until a request has reached it.
+    pub(super) async fn reached(&self) {
+        within("a request to reach the server", self.reached.notified()).await;
+    }
+
+    /// Lets one answer go.
+    pub(super) fn open(&self) {
+        self.open.notify_one();
+    }
 }
 
 /// How a place speaks.
@@ -115,9 +138,15 @@ impl Place {
     fn answer(&self, asked: &Asked<'_>) -> Vec<Step> {
         let id = &asked.message["id"];
         let usual = || usual(asked, self.speech);
-        let message = match (self.script)(asked) {
+        let mut before = Vec::new();
+        let mut say = (self.script)(asked);
+        if let Say::Held(gate) = say {
+            before.extend([Step::Signal(gate.reached), Step::Await(gate.open)]);
+            say = Say::Usual;
+        }
+        let message = match say {
             Say::Steps(steps) => return steps,
-            Say::Usual => match usual() {
+            Say::Usual | Say::Held(_) => match usual() {
                 Some(usual) => result(id, usual),
                 None => return friendly(asked.request),
             },
@@ -132,9 +161,11 @@ impl Place {
             Say::Error(error) => json!({ "jsonrpc": "2.0", "id": id, "error": error }),
         };
         if self.speech.is_sse() {
-            return vec![sse_head(), event(&message), end()];
+            before.extend([sse_head(), event(&message), end()]);
+        } else {
+            before.extend(upstream::json(&message));
         }
-        upstream::json(&message)
+        before
     }
 }
 
@@ -275,5 +306,10 @@ impl Site {
     pub(super) fn count(&self, place: &str, method: &str, target: &str) -> usize {
         let what = format!("{place} {method} {target}");
         self.counts.lock().get(&what).copied().unwrap_or_default()
+    }
+
+    /// The fake server itself.
+    pub(super) fn upstream(&self) -> &Upstream {
+        &self.upstream
     }
 }

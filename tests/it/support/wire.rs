@@ -158,6 +158,11 @@ impl Connection {
     /// Sends a request and reads the whole answer; the connection can be used again if the peer kept it open.
     pub(crate) async fn ask(&mut self, request: &Request) -> io::Result<Answer> {
         self.send(request).await?;
+        self.receive().await
+    }
+
+    /// Reads the whole answer to what was sent.
+    pub(crate) async fn receive(&mut self) -> io::Result<Answer> {
         let (status, headers) = self.reader.response_head().await?;
         self.finish(status, headers).await
     }

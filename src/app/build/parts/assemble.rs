@@ -13,7 +13,6 @@ use crate::app::build::Workshop;
 use crate::app::cached;
 use crate::app::carrier::HttpSse;
 use crate::cache;
-use crate::cache::hints::Hints;
 use crate::config::choice::{self, LoadBalancing};
 use crate::config::edition;
 use crate::config::model::router;
@@ -109,10 +108,7 @@ impl Assembly<'_> {
             groups,
             watches,
             catalogs,
-            cache: cache::Server {
-                policy: cached::policy(self.basis.is_cached, &server.cache),
-                hints: Hints::default(),
-            },
+            cache: cache::Server::new(cached::policy(self.basis.is_cached, &server.cache)),
             retired: CancellationToken::new(),
         };
         Ok((built, self.chores))

@@ -92,7 +92,7 @@ fn is_failure(answer: &Answer<'_>) -> bool {
 }
 
 /// The question that a message is; nothing where it is none.
-pub(in crate::gateway::bridge) fn question(text: &str) -> Option<Question> {
+pub(in crate::gateway) fn question(text: &str) -> Option<Question> {
     let Body::Request { id, method, .. } = parse::message(text).ok()?.body else {
         return None;
     };
@@ -113,10 +113,7 @@ fn leave(way: &Way, call: &Call) -> Ended {
 }
 
 /// What is answered without asking the client: pings, and what it did not say it can do.
-pub(in crate::gateway::bridge) fn answer_at_once(
-    question: &Question,
-    context: &Context,
-) -> Option<String> {
+pub(in crate::gateway) fn answer_at_once(question: &Question, context: &Context) -> Option<String> {
     let id = Id::from_json(&question.id)?;
     if question.method == "ping" {
         return Some(write::result(id, "{}"));
