@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use filters::acl;
-use filters::json::object::Object;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
@@ -24,21 +23,31 @@ use pingora::proxy::Session;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use crate::gateway::cached::role::{self, Asked, Role};
-use crate::gateway::cached::write::Write;
+use crate::gateway::batch::author::Author;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::client_gone;
 use crate::gateway::reply::stream_header;
 use crate::gateway::{Ended, answer};
+use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
 use crate::upstream::relay::{Flight, Request};
 
+mod author;
 mod entry;
 
 /// Messages that wait for a slow client before the entries have to.
 const WAITING_MAX: usize = 64;
+
+/// Where a batch goes, and for whom.
+pub(super) struct Way<'a> {
+    pub(super) server: &'a Arc<Server>,
+    /// The session that the client is in.
+    pub(super) client: Option<&'a Arc<ClientSession>>,
+    /// The id of the session with the server.
+    pub(super) upstream: Option<&'a str>,
+}
 
 /// A message from one entry's server.
 pub(super) enum News {
@@ -52,18 +61,18 @@ pub(super) enum News {
 pub(super) async fn serve(
     session: &mut Session,
     exchange: &mut Exchange,
-    server: &Arc<Server>,
-    upstream: Option<String>,
+    way: &Way<'_>,
     entries: &[&RawValue],
 ) -> Result<(), Ended> {
     exchange.outcome.era = Some(Era::Legacy);
     let (sender, mut news) = mpsc::channel(WAITING_MAX);
     let mut answers: Vec<Option<Bytes>> = vec![None; entries.len()];
     let mut n_owed = 0;
+    let author = Author::of(&session.req_header().headers, exchange, way);
+    let author = Arc::new(author);
     for (index, entry) in entries.iter().enumerate() {
-        match prepare(session, exchange, server, upstream.as_deref(), entry.get()) {
-            Ok(mut prepared) => {
-                prepared.write = write(exchange, server, entry.get()).await;
+        match prepare(session, exchange, way, &author, entry.get()) {
+            Ok(prepared) => {
                 n_owed += usize::from(prepared.id.is_some());
                 // A legacy client that leaves cancels nothing (E22).
                 let (flight, user) = (
@@ -118,22 +127,28 @@ pub(super) async fn serve(
 }
 
 /// An entry that may go.
-pub(super) struct Prepared {
-    pub(super) flight: Flight,
-    pub(super) server: Arc<Server>,
-    pub(super) id: Option<String>,
-    /// What it makes stale.
-    pub(super) write: Option<Write>,
+struct Prepared {
+    flight: Flight,
+    server: Arc<Server>,
+    id: Option<String>,
+    /// The tool that it calls.
+    tool: Option<String>,
+    /// The message.
+    text: Bytes,
+    author: Arc<Author>,
 }
 
 /// Classifies and permits one entry; a bad one gets its error.
 fn prepare(
     session: &Session,
     exchange: &Exchange,
-    server: &Arc<Server>,
-    upstream: Option<&str>,
+    way: &Way<'_>,
+    author: &Arc<Author>,
     text: &str,
 ) -> Result<Prepared, Bytes> {
+    let Way {
+        server, upstream, ..
+    } = *way;
     let refuse = |refusal: Refusal, id| Bytes::from(refusal.to_json(id));
     let message = parse::message(text).map_err(|invalid| refuse(invalid.into(), None))?;
     let id = message.request_id();
@@ -151,48 +166,26 @@ fn prepare(
         Some(&call),
     )
     .map_err(|refusal| refuse(refusal, id))?;
+    let body = Bytes::copy_from_slice(text.as_bytes());
     let request = Request {
         verb: "POST",
         target: None,
         fields: fields::write(headers, exchange, server, call.era, upstream, true),
-        body: Bytes::copy_from_slice(text.as_bytes()),
+        body: body.clone(),
         is_repeatable: call.method.is_safe_to_repeat(),
         session: upstream.map(str::to_owned),
     };
     let is_request = matches!(call.message.body, Rpc::Request { .. });
+    let is_call = call.method == Method::ToolsCall;
+    let tool = call.target.as_ref().filter(|_| is_call);
     Ok(Prepared {
         flight: Flight::new(Arc::clone(&server.cluster), request, permit),
         server: Arc::clone(server),
         id: id.filter(|_| is_request).map(|id| id.as_json().to_owned()),
-        write: None,
+        tool: tool.map(|tool| tool.name().to_owned()),
+        text: body,
+        author: Arc::clone(author),
     })
-}
-
-/// What an entry makes stale.
-async fn write(exchange: &Exchange, server: &Server, text: &str) -> Option<Write> {
-    let message = Object::read(text)?;
-    let method = Method::parse(&message.text("method")?);
-    if method != Method::ToolsCall {
-        return None;
-    }
-    let params = message.get("params");
-    let target = params.and_then(Object::read)?.text("name")?.into_owned();
-    let asked = Asked {
-        method,
-        target: Some(&target),
-        params,
-        agreed: None,
-        capabilities: "{}",
-        group: None,
-        credential: None,
-        principal: &exchange.principal.client,
-    };
-    let reach = match role::find(&exchange.live, server, &asked).await {
-        Role::Write(reach) | Role::Guess(reach) => Some(reach),
-        Role::Read(read) => read.effects,
-        Role::None | Role::Skip => None,
-    };
-    reach.map(|reach| Write::new(&exchange.live, &server.id, reach))
 }
 
 /// The next message of any entry, while the client is there.

@@ -385,11 +385,20 @@ async fn several(
                 .map(|client| link::standing(client, &server));
             match link {
                 None if server.remote.eras.serves(Era::Legacy) != Standing::No => {
-                    batch::serve(session, exchange, &server, None, entries).await
+                    let way = batch::Way {
+                        server: &server,
+                        client: None,
+                        upstream: None,
+                    };
+                    batch::serve(session, exchange, &way, entries).await
                 }
                 Some(Some(Link::Legacy(upstream))) => {
-                    let upstream = upstream.id.clone();
-                    batch::serve(session, exchange, &server, upstream, entries).await
+                    let way = batch::Way {
+                        server: &server,
+                        client: client.as_ref(),
+                        upstream: upstream.id.as_deref(),
+                    };
+                    batch::serve(session, exchange, &way, entries).await
                 }
                 None | Some(None | Some(Link::Modern)) => {
                     front::batch(session, exchange, scope, client, entries).await

@@ -1,4 +1,10 @@
 //! One entry of a batch on its way.
+//!
+//! **Invariant:** what it makes stale is gone before its answer is reported, and what its server
+//! tells of changes is taken note of before it is passed on.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use filters::refusal::{Phase, Refusal};
@@ -9,6 +15,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::gateway::batch::{News, Prepared};
 use crate::gateway::cached::write::Write;
+use crate::state::snapshot::Server;
 use crate::upstream::error::Error;
 use crate::upstream::head::Content;
 use crate::upstream::relay::Body;
@@ -18,36 +25,34 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Carries one entry, and reports everything its server says.
 pub(super) async fn fly(index: usize, prepared: Prepared, news: Sender<News>) {
-    let Prepared {
-        flight,
-        server,
-        id,
-        write,
-    } = prepared;
-    let limits = server.cluster.limits;
+    let limits = prepared.server.cluster.limits;
     let mut entry = Entry {
         index,
-        id,
-        write,
+        id: prepared.id.clone(),
+        server: Arc::clone(&prepared.server),
+        write: None,
         news,
     };
-    let outcome = fast_timeout(limits.total, entry.run(flight, limits.header, limits.idle)).await;
-    let failure = match outcome {
-        Ok(Ok(())) => return,
+    let run = entry.run(prepared, limits.header, limits.idle);
+    let failure = match fast_timeout(limits.total, run).await {
+        Ok(Ok(())) => return entry.settle().await,
         Ok(Err(error)) => error,
         Err(_) => Error::Timeout(Phase::Total),
     };
     if failure.is_before_sending() {
         entry.write = None;
     }
-    tracing::debug!(error = %failure, server.id = %server.id, "Batch entry failed");
-    entry.answer_with(&failure.to_refusal(&server.id)).await;
+    let server = Arc::clone(&entry.server.id);
+    tracing::debug!(error = %failure, server.id = %server, "Batch entry failed");
+    entry.answer_with(&failure.to_refusal(&server)).await;
 }
 
 struct Entry {
     index: usize,
     /// The JSON text of the id, while its answer is owed.
     id: Option<String>,
+    server: Arc<Server>,
+    /// What it makes stale, until that is gone.
     write: Option<Write>,
     news: Sender<News>,
 }
@@ -55,10 +60,15 @@ struct Entry {
 impl Entry {
     async fn run(
         &mut self,
-        mut flight: crate::upstream::relay::Flight,
-        header: std::time::Duration,
-        idle: std::time::Duration,
+        prepared: Prepared,
+        header: Duration,
+        idle: Duration,
     ) -> Result<(), Error> {
+        if let Some(tool) = &prepared.tool {
+            let Prepared { author, text, .. } = &prepared;
+            self.write = author.write(&self.server, tool, text).await;
+        }
+        let mut flight = prepared.flight;
         let head = fast_timeout(header, flight.head()).await;
         let mut head = head.map_err(|_| Error::Timeout(Phase::Header))??;
         let body = flight.into_body(&mut head)?;
@@ -76,7 +86,7 @@ impl Entry {
         Ok(())
     }
 
-    async fn stream(&mut self, mut body: Body, idle: std::time::Duration) -> Result<(), Error> {
+    async fn stream(&mut self, mut body: Body, idle: Duration) -> Result<(), Error> {
         let mut decoder = Decoder::new(ANSWER_BYTES_MAX);
         while let Some(bytes) = next(&mut body, idle).await? {
             decoder.feed(&bytes);
@@ -85,6 +95,7 @@ impl Entry {
                 if is_answer(text.as_bytes()) {
                     self.answer(text.into()).await;
                 } else if !text.is_empty() {
+                    self.server.remote.hear(&text);
                     self.say(News::Interim(text.into())).await;
                 }
             }
@@ -93,15 +104,21 @@ impl Entry {
     }
 
     async fn answer(&mut self, text: Bytes) {
-        if let Some(write) = self.write.take() {
-            write.settle().await;
-        }
+        self.settle().await;
         if self.id.take().is_some() {
             self.say(News::Answer(self.index, text)).await;
         }
     }
 
+    /// The call is over, as far as its effects go.
+    async fn settle(&mut self) {
+        if let Some(write) = self.write.take() {
+            write.settle().await;
+        }
+    }
+
     async fn answer_with(&mut self, refusal: &Refusal) {
+        self.settle().await;
         if let Some(id) = self.id.clone() {
             self.answer(refusal.to_json(Id::from_json(&id)).into())
                 .await;
@@ -123,7 +140,7 @@ fn is_answer(text: &[u8]) -> bool {
     message.is_some_and(|message| matches!(message.body, Rpc::Response { .. }))
 }
 
-async fn collect(mut body: Body, idle: std::time::Duration) -> Result<Bytes, Error> {
+async fn collect(mut body: Body, idle: Duration) -> Result<Bytes, Error> {
     let mut text = BytesMut::new();
     while let Some(bytes) = next(&mut body, idle).await? {
         if text.len() + bytes.len() > ANSWER_BYTES_MAX {
@@ -134,7 +151,7 @@ async fn collect(mut body: Body, idle: std::time::Duration) -> Result<Bytes, Err
     Ok(text.freeze())
 }
 
-async fn next(body: &mut Body, idle: std::time::Duration) -> Result<Option<Bytes>, Error> {
+async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Error> {
     fast_timeout(idle, body.next())
         .await
         .map_err(|_| Error::Timeout(Phase::Idle))?

@@ -9,10 +9,12 @@ use filters::cache::freshness::{self, Freshness, Lifetime, Staleness};
 use filters::cache::invalidate::Reach;
 use filters::cache::key::Key;
 use filters::cache::policy::Share;
+use filters::json::object::Object;
+use filters::mcp::list::Kind;
 use filters::mcp::revision::Era;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::cache::entry::{Entry, Fresh};
+use crate::cache::entry::{Entry, Fresh, Origin};
 use crate::cache::flight::Pilot;
 use crate::cache::memory::Stamp;
 use crate::cache::redis::look_up::{Looked, Turn};
@@ -25,6 +27,9 @@ use crate::gateway::cached::role::Read;
 use crate::gateway::cached::write::Write;
 use crate::state::live::Live;
 use crate::state::users::User;
+
+/// The code of the error that a cursor nobody knows any more is answered with.
+const INVALID_PARAMS: &str = "-32602";
 
 /// One fetch.
 pub(super) struct Flight {
@@ -183,11 +188,14 @@ impl Flight {
         let server = self.order.server();
         match fetched {
             Fetched::Result(era, text) => self.admit(era, text),
-            Fetched::Error(era, status, error) => Landed::Error {
-                era,
-                status,
-                error: error.into(),
-            },
+            Fetched::Error(era, status, error) => {
+                self.drop_pages(&error);
+                Landed::Error {
+                    era,
+                    status,
+                    error: error.into(),
+                }
+            }
             Fetched::Failed(error) => Landed::Failed {
                 refusal: error.to_refusal(&server.id),
                 error: error.to_string().into(),
@@ -197,6 +205,26 @@ impl Flight {
                 Landed::Alone
             }
             Fetched::Alone => Landed::Alone,
+        }
+    }
+
+    /// A cursor that is good for nothing any more is of a list that is another by now: its pages go,
+    /// before whoever is told begins with the first one again.
+    fn drop_pages(&self, error: &str) {
+        let Origin { server, method, .. } = &self.read.origin;
+        let error = Object::read(error);
+        let is_invalid = error.is_some_and(|error| error.get("code") == Some(INVALID_PARAMS));
+        if !is_invalid || Kind::of(*method).is_none() {
+            return;
+        }
+        let params = self.order.inbound().params.as_deref();
+        let params = params.and_then(Object::read).unwrap_or_default();
+        if params.get("cursor").is_none() {
+            return;
+        }
+        let reach = Reach::Method(*method);
+        if let Some(rest) = self.live.cache.invalidate_here(server, reach) {
+            self.live.detached.spawn(rest);
         }
     }
 

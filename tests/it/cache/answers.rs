@@ -259,6 +259,57 @@ async fn entries_of_a_batch_at_all_servers_are_answered_from_the_cache() {
     assert_eq!(bed.site.count("s", "tools/call", "read"), 2);
 }
 
+/// A batch of one call of a tool without arguments.
+fn batch_of(tool: &str) -> wire::Request {
+    let call = format!(
+        r#"[{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}"}}}}]"#
+    );
+    post("/mcp/s", call).header("mcp-protocol-version", "2025-03-26")
+}
+
+#[tokio::test]
+async fn a_batch_makes_stale_what_tools_of_its_caller_alone_destroy() {
+    let place = cached("s").speaks(Speech::LegacyJson).says(|asked| {
+        let is_known = asked.request.headers.get("authorization").is_some();
+        match asked.method {
+            "tools/list" if !is_known => {
+                Say::Error(json!({ "code": -32000, "message": "whose tools?" }))
+            }
+            _ => Say::Usual,
+        }
+    });
+    let bed = Bed::plain(vec![place.config("forward_authorization", json!(true))]).await;
+    let read = call("read", "{}").legacy().by("alice");
+    assert_eq!(bed.tells("s", &read).await, "MISS #1");
+    assert_eq!(bed.tells("s", &read).await, "HIT #1");
+    let batch = batch_of("destroy").header("authorization", "Bearer alice");
+    let answers = wire::ask(bed.gateway.address, &batch).await.json();
+    assert_eq!(answers[0]["result"]["content"][0]["text"], "#1.");
+    assert_eq!(bed.tells("s", &read).await, "MISS #2");
+}
+
+#[tokio::test]
+async fn a_change_that_is_told_before_the_answer_of_a_batch_makes_a_list_stale() {
+    let place = Place::new("s").speaks(Speech::LegacyJson).says(|asked| {
+        if asked.method != "tools/call" {
+            return Say::Usual;
+        }
+        let change = json!({ "jsonrpc": "2.0", "method": "notifications/prompts/list_changed" });
+        let answer = json!({ "jsonrpc": "2.0", "id": asked.message["id"],
+            "result": { "content": [] } });
+        Say::Steps(vec![sse_head(), event(&change), event(&answer), end()])
+    });
+    let bed = Bed::plain(vec![place.cache(json!({ "list_ttl": 3600 }))]).await;
+    let list = Ask::new("prompts/list").legacy();
+    assert_eq!(bed.tells("s", &list).await, "MISS #1");
+    assert_eq!(bed.tells("s", &list).await, "HIT #1");
+    let text = wire::ask(bed.gateway.address, &batch_of("plain"))
+        .await
+        .text();
+    assert!(text.contains("list_changed"), "{text}");
+    assert_eq!(bed.tells("s", &list).await, "MISS #2");
+}
+
 #[tokio::test]
 async fn refusals_say_nothing_of_the_cache() {
     let bed = Bed::plain(vec![cached("s")]).await;

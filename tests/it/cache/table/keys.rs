@@ -75,6 +75,23 @@ fn around() -> Vec<Row> {
                 call("read", "{}").header("x-conduit-group", "a"),
             ])
             .becomes("MISS #1, MISS #2, MISS #3, HIT #1"),
+        row("what a vendor has in _meta goes to the server, and is part of the question")
+            .asks([
+                call("read", "{}").meta(r#""openai/subject":"alice""#),
+                call("read", "{}").meta(r#""openai/subject":"bob""#),
+                call("read", "{}"),
+                call("read", "{}")
+                    .meta(r#""openai/subject":"alice""#)
+                    .legacy(),
+            ])
+            .becomes("MISS #1, MISS #2, MISS #3, HIT #1"),
+        row("a progress token and a trace are no part of the question")
+            .asks([
+                call("read", "{}").meta(r#""progressToken":1"#),
+                call("read", "{}").meta(r#""traceparent":"00-a","progressToken":"b""#),
+                call("read", "{}").legacy(),
+            ])
+            .becomes("MISS #1, HIT #1, HIT #1"),
         row("both eras share")
             .asks([
                 call("read", "{}"),

@@ -129,13 +129,20 @@ fn pages() -> Vec<Row> {
             })
             .asks([list(), list().page("two"), list()])
             .becomes("MISS #1, MISS #2, HIT #1"),
-        row("a page that is refused is not kept")
+        row("a page that is refused is not kept, nor is what it was the next page of")
             .says(|asked| match asked.params()["cursor"].as_str() {
                 None => good(asked),
                 Some(_) => Say::Error(json!({ "code": -32602, "message": "no such page" })),
             })
             .asks([list(), list().page("x"), list().page("x"), list()])
-            .becomes("MISS #1, SKIP_ERROR error -32602, SKIP_ERROR error -32602, HIT #1"),
+            .becomes("MISS #1, SKIP_ERROR error -32602, SKIP_ERROR error -32602, MISS #4"),
+        row("another error to a page leaves the others")
+            .says(|asked| match asked.params()["cursor"].as_str() {
+                None => good(asked),
+                Some(_) => Say::Error(json!({ "code": -32603, "message": "not now" })),
+            })
+            .asks([list(), list().page("x"), list()])
+            .becomes("MISS #1, SKIP_ERROR error -32603, HIT #1"),
     ]
 }
 
