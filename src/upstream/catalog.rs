@@ -237,7 +237,7 @@ impl Catalogs {
             .get_or_init(|| self.find(&View::plain(), &Caller::default()))
     }
 
-    /// Notes that a server told somebody of a change.
+    /// Notes that a server told somebody of a change, which [`Remote::hear`] took first.
     pub fn nudge(&self, kind: Kind) {
         let mut is_read = false;
         for (_, catalog) in self.views.lock().iter() {
