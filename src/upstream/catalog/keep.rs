@@ -57,7 +57,9 @@ pub(super) async fn run(catalog: Weak<Catalog>) {
         };
         let now = Instant::now();
         if now >= due {
-            this.age(now);
+            this.state
+                .lock()
+                .age(now, this.settings.refresh.mul_f64(REFRESH_PART));
             if !this.is_needed(now) {
                 // Nobody is told of what it would hear.
                 this.close(&mut ear);
@@ -136,29 +138,6 @@ fn jittered(period: Duration) -> Duration {
 impl Catalog {
     fn is_failing(&self) -> bool {
         self.state.lock().failure.is_some()
-    }
-
-    /// Marks what is due to be read again.
-    fn age(&self, now: Instant) {
-        let mut state = self.state.lock();
-        if !state.is_used(now) {
-            return;
-        }
-        if state.failure.is_some() {
-            // It is time to try again.
-            state.is_reading = false;
-            state.retry = true;
-            return;
-        }
-        let old = self.settings.refresh.mul_f64(REFRESH_PART);
-        for list in state.lists.values_mut() {
-            let is_old = list
-                .last
-                .as_ref()
-                .is_some_and(|last| now.saturating_duration_since(last.read) >= old);
-            list.is_dirty |= is_old || list.failure.is_some();
-        }
-        state.profile_due = true;
     }
 
     /// Whether anybody uses the view, or hears of changes at all.
