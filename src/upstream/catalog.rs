@@ -11,6 +11,7 @@ mod fetch;
 mod keep;
 mod listing;
 mod public;
+mod pulse;
 mod state;
 
 pub use listing::{Listed, Listing};
@@ -28,6 +29,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::upstream::catalog::public::Public;
+use crate::upstream::catalog::pulse::Pulse;
 use crate::upstream::catalog::state::State;
 use crate::upstream::fields::Caller;
 use crate::upstream::group::Groups;
@@ -118,6 +120,8 @@ pub struct Catalog {
     version: watch::Sender<u64>,
     /// Wakes the keeper.
     wake: Notify,
+    /// Who relies on changes being heard.
+    pulse: Pulse,
 }
 
 /// What a server says of itself.
@@ -181,6 +185,7 @@ impl Catalogs {
             state: Mutex::default(),
             version: watch::channel(0).0,
             wake: Notify::new(),
+            pulse: Pulse::new(Instant::now()),
         });
         views.put(view, Arc::clone(&catalog));
         self.remote
@@ -260,11 +265,19 @@ impl Catalog {
         self.state.lock().profile.clone()
     }
 
-    /// Has changes of the lists heard, where the server tells of them, without reading any.
+    /// Has changes of the lists heard, where the server tells of them, without reading any. Costs next
+    /// to nothing: it is called for whatever of the lists is stored, and whenever that is used.
     pub fn attend(&self) {
+        let now = Instant::now();
+        if !self.pulse.beat(now) {
+            return;
+        }
         let mut state = self.state.lock();
-        self.note_use(&mut state, Instant::now());
-        if state.profile.is_none() && state.failure.is_none() {
+        self.note_use(&mut state, now);
+        let is_idle = std::mem::take(&mut state.is_idle);
+        // The keeper listens again where it asks again what the server tells of.
+        state.profile_due |= is_idle;
+        if is_idle || (state.profile.is_none() && state.failure.is_none()) {
             self.wake.notify_one();
         }
     }

@@ -62,7 +62,7 @@ pub(super) async fn run(catalog: Weak<Catalog>) {
                 .age(now, this.settings.refresh.mul_f64(REFRESH_PART));
             if !this.is_needed(now) {
                 // Nobody is told of what it would hear.
-                this.close(&mut ear);
+                this.rest(&mut ear);
             }
         }
         let mut is_resting = false;
@@ -140,9 +140,13 @@ impl Catalog {
         self.state.lock().failure.is_some()
     }
 
-    /// Whether anybody uses the view, or hears of changes at all.
+    /// Whether anybody uses the view, or hears of changes at all, or something may be stored that a
+    /// change would make stale.
     fn is_needed(&self, now: Instant) -> bool {
-        self.changes.receiver_count() > 0 || self.state.lock().is_used(now)
+        let stored = self.settings.list_ttl.unwrap_or_default();
+        self.changes.receiver_count() > 0
+            || self.state.lock().is_used(now)
+            || self.pulse.is_within(now, stored)
     }
 
     /// Whether a list cannot be read though the server answers.
@@ -155,6 +159,21 @@ impl Catalog {
     fn close(&self, ear: &mut Ear) {
         *ear = Ear::Deaf;
         self.state.lock().hearing = None;
+    }
+
+    /// Stops hearing of changes until somebody uses the view again. What is stored because they were
+    /// heard goes now.
+    fn rest(&self, ear: &mut Ear) {
+        if matches!(ear, Ear::Deaf) {
+            return;
+        }
+        self.close(ear);
+        self.state.lock().is_idle = true;
+        if self.pulse.stop() {
+            Kind::ALL
+                .into_iter()
+                .for_each(|kind| self.remote.changed(kind));
+        }
     }
 
     fn has_work(&self) -> bool {
@@ -188,6 +207,7 @@ impl Catalog {
             self.close(ear);
         }
         if matches!(ear, Ear::Deaf) {
+            self.state.lock().is_idle = false;
             *ear = self.listen(&source, &profile).await;
         }
         let mut is_whole = true;

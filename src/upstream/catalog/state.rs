@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) retry: bool,
     /// The profile is due to be read again.
     pub(super) profile_due: bool,
+    /// Nothing is heard, for nobody used the view: changes may be missed.
+    pub(super) is_idle: bool,
     /// How changes are heard of, where the server promised to tell of them.
     pub(super) hearing: Option<Hearing>,
     pub(super) used: Option<Instant>,
