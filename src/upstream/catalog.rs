@@ -7,6 +7,7 @@
 //! **Invariant:** who asks waits for a server at most once: while it fails, its last good lists are
 //! served at once and it is tried again in the background.
 
+mod absent;
 mod fetch;
 mod keep;
 mod listing;
@@ -20,6 +21,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use filters::cache::policy::Annotations;
 use filters::mcp::capability;
 use filters::mcp::list::Kind;
 use filters::mcp::mirror::Mirrors;
@@ -298,12 +300,34 @@ impl Catalog {
     /// Which arguments of a tool stand in headers, too; nothing where none do, or the tool is not
     /// known.
     pub async fn mirrors(self: &Arc<Self>, tool: &str) -> Option<Arc<Mirrors>> {
-        let known = self.state.lock().listed(Kind::Tools, &self.settings);
-        let listing = match known.listing {
-            Some(listing) if listing.find(tool).is_some() => listing,
-            Some(_) | None => self.list(Kind::Tools).await.listing?,
+        self.search(tool).await?.mirrors(tool)
+    }
+
+    /// What a tool does, as its server says; nothing where the tool is not known.
+    pub async fn annotations(self: &Arc<Self>, tool: &str) -> Option<Annotations> {
+        self.search(tool).await?.annotations(tool)
+    }
+
+    /// The tools, read again where one is missing; calls of one that stays missing wait for that only
+    /// now and then.
+    async fn search(self: &Arc<Self>, tool: &str) -> Option<Arc<Listing>> {
+        let now = Instant::now();
+        let (known, is_absent) = {
+            let mut state = self.state.lock();
+            self.note_use(&mut state, now);
+            let known = state.listed(Kind::Tools, &self.settings).listing;
+            (known, state.is_absent(tool, now))
         };
-        listing.mirrors(tool)
+        if let Some(listing) = known
+            && (is_absent || listing.find(tool).is_some())
+        {
+            return Some(listing);
+        }
+        let listing = self.list(Kind::Tools).await.listing?;
+        if listing.find(tool).is_none() {
+            self.state.lock().absent.note(tool, now);
+        }
+        Some(listing)
     }
 
     /// Notes that the server told of a change. What was read is read again, and then told on;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use filters::mcp::list::Kind;
 
+use super::absent::Absent;
 use super::{Listed, Listing, Profile, Settings};
 use crate::upstream::watch::Hearing;
 
@@ -33,6 +34,8 @@ pub(super) struct State {
     /// How changes are heard of, where the server promised to tell of them.
     pub(super) hearing: Option<Hearing>,
     pub(super) used: Option<Instant>,
+    /// Tools that were looked for in vain.
+    pub(super) absent: Absent,
 }
 
 /// What is known of one list.
@@ -63,6 +66,13 @@ impl State {
     pub(super) fn is_used(&self, now: Instant) -> bool {
         self.used
             .is_some_and(|used| now.saturating_duration_since(used) < USED_WITHIN)
+    }
+
+    /// Whether it is known that the list lacks a tool.
+    pub(super) fn is_absent(&self, tool: &str, now: Instant) -> bool {
+        let tools = self.lists.get(&Kind::Tools);
+        // A change may have brought it.
+        tools.is_some_and(|tools| !tools.is_told) && self.absent.has(tool, now)
     }
 
     /// A list as it is given.

@@ -79,3 +79,13 @@ fn nobody_waits_for_a_server_that_fails() {
     assert_eq!(state.patience(Kind::Tools, now + 2 * HOUR, &settings), None);
     assert_eq!(state.patience(Kind::Prompts, now, &settings), None);
 }
+
+#[test]
+fn a_missing_tool_is_looked_for_again_once_a_change_was_told() {
+    let (settings, now) = (settings(None), Instant::now());
+    let mut state = state(&settings, None, now);
+    state.absent.note("new", now);
+    assert!(state.is_absent("new", now));
+    state.lists.entry(Kind::Tools).or_default().is_told = true;
+    assert!(!state.is_absent("new", now));
+}
