@@ -61,8 +61,8 @@ pub struct Settings {
 impl Settings {
     /// How long a list is good that its server gave `ttl`.
     fn promise(&self, ttl: Option<Duration>) -> Duration {
-        let ttl = ttl.unwrap_or_default().min(TTL_MAX);
-        ttl.max(self.list_ttl.unwrap_or_default())
+        let own = self.list_ttl.unwrap_or_default();
+        ttl.map_or(own, |ttl| ttl.min(TTL_MAX).max(own))
     }
 }
 
@@ -221,9 +221,11 @@ impl Catalog {
     /// A list: a good one, if there is one in time.
     pub async fn list(self: &Arc<Self>, kind: Kind) -> Listed {
         let now = Instant::now();
+        let changed = self.public.changed(kind);
         let wait = {
             let mut state = self.state.lock();
             self.note_use(&mut state, now);
+            state.outdate(kind, changed);
             state.patience(kind, now, &self.settings)
         };
         if let Some(wait) = wait {
@@ -308,8 +310,7 @@ impl Catalog {
         self.search(tool).await?.annotations(tool)
     }
 
-    /// The tools, read again where one is missing; calls of one that stays missing wait for that only
-    /// now and then.
+    /// The tools, read again where one is missing; one that stays missing is waited for now and then.
     async fn search(self: &Arc<Self>, tool: &str) -> Option<Arc<Listing>> {
         let now = Instant::now();
         let (known, is_absent) = {

@@ -272,25 +272,30 @@ impl Catalog {
     }
 
     fn store(&self, kind: Kind, listing: Arc<Listing>) {
-        let (is_changed, is_found) = {
+        let read = listing.read;
+        let (is_told, is_missed, other) = {
             let mut state = self.state.lock();
             let list = state.lists.entry(kind).or_default();
             let is_told = std::mem::take(&mut list.is_told);
             let is_missed = std::mem::take(&mut list.is_missed) && !listing.items.is_empty();
             let last = list.last.as_ref();
-            let is_found = is_missed || last.is_some_and(|last| last.items != listing.items);
+            let other = last.filter(|last| last.items != listing.items);
+            let other = other.map(|last| last.read);
             list.last = Some(listing);
             list.came = Some(Instant::now());
             list.failure = None;
             state.failure = None;
-            (is_told || is_found, is_found)
+            (is_told, is_missed, other)
         };
-        if is_found {
+        if let Some(before) = other {
+            self.public.outdate(kind, before, read);
+        }
+        if other.is_some() || is_missed {
             // The server may have told nobody; who is told below must not be given the old list.
             self.remote.changed(kind);
         }
         self.version.send_modify(|version| *version += 1);
-        if is_changed {
+        if other.is_some() || is_missed || is_told {
             self.tell(kind);
         }
     }

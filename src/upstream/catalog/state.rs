@@ -114,6 +114,16 @@ impl State {
         self.profile_due = true;
     }
 
+    /// Has a list read again that was read before another view found it `changed`: whoever heard of
+    /// that must not be given it.
+    pub(super) fn outdate(&mut self, kind: Kind, changed: Option<Instant>) {
+        let Some(list) = self.lists.get_mut(&kind) else {
+            return;
+        };
+        let read = list.last.as_ref().map(|last| last.read);
+        list.is_dirty |= read < changed && read.is_some();
+    }
+
     /// How long to wait for a list; nothing where what is there will do.
     pub(super) fn patience(
         &mut self,

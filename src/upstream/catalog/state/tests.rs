@@ -89,3 +89,18 @@ fn a_missing_tool_is_looked_for_again_once_a_change_was_told() {
     state.lists.entry(Kind::Tools).or_default().is_told = true;
     assert!(!state.is_absent("new", now));
 }
+
+#[test]
+fn a_list_is_read_again_only_if_it_is_older_than_the_change_another_view_found() {
+    let (settings, read) = (settings(Some(HOUR)), Instant::now());
+    let moment = Duration::from_millis(1);
+    for (changed, wait) in [
+        (None, None),
+        (Some(read), None),
+        (Some(read + moment), Some(TIMEOUT)),
+    ] {
+        let mut state = state(&settings, None, read);
+        state.outdate(Kind::Tools, changed);
+        assert_eq!(state.patience(Kind::Tools, read, &settings), wait);
+    }
+}
