@@ -7,18 +7,21 @@
 //! **Invariant:** who asks waits for a server at most once: while it fails, its last good lists are
 //! served at once and it is tried again in the background.
 
+mod absent;
 mod fetch;
 mod keep;
 mod listing;
 mod public;
+mod pulse;
+mod state;
 
 pub use listing::{Listed, Listing};
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use filters::cache::policy::Annotations;
 use filters::mcp::capability;
 use filters::mcp::list::Kind;
 use filters::mcp::mirror::Mirrors;
@@ -28,19 +31,15 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::upstream::catalog::public::Public;
+use crate::upstream::catalog::pulse::Pulse;
+use crate::upstream::catalog::state::State;
 use crate::upstream::fields::Caller;
 use crate::upstream::group::Groups;
 use crate::upstream::remote::Remote;
-use crate::upstream::watch::{Hearing, Watches};
+use crate::upstream::watch::Watches;
 
 /// Most views of one server that are kept.
 const VIEWS_MAX: usize = 256;
-/// How long a list without any promise of the server's is taken as it is.
-const UNPROMISED: Duration = Duration::from_secs(1);
-/// How long is waited for a list again that there is a good copy of.
-const RENEWAL_MAX: Duration = Duration::from_millis(200);
-/// How long a view that nobody uses is kept fresh.
-const USED_WITHIN: Duration = Duration::from_secs(15 * 60);
 /// Longest time a server's own `ttlMs` is believed.
 const TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -55,6 +54,16 @@ pub struct Settings {
     pub refresh: Duration,
     /// How long a list that cannot be read again is served.
     pub stale_max: Duration,
+    /// How long lists are good by the operator's word, where their server gives them less.
+    pub list_ttl: Option<Duration>,
+}
+
+impl Settings {
+    /// How long a list is good that its server gave `ttl`.
+    fn promise(&self, ttl: Option<Duration>) -> Duration {
+        let own = self.list_ttl.unwrap_or_default();
+        ttl.map_or(own, |ttl| ttl.min(TTL_MAX).max(own))
+    }
 }
 
 /// What makes one caller's view of a server differ from another's.
@@ -113,52 +122,8 @@ pub struct Catalog {
     version: watch::Sender<u64>,
     /// Wakes the keeper.
     wake: Notify,
-}
-
-#[derive(Default)]
-struct State {
-    profile: Option<Arc<Profile>>,
-    lists: HashMap<Kind, List>,
-    /// Why the last attempt failed.
-    failure: Option<Arc<str>>,
-    is_reading: bool,
-    /// A failing server is due to be tried again.
-    retry: bool,
-    /// The profile is due to be read again.
-    profile_due: bool,
-    /// How changes are heard of, where the server promised to tell of them.
-    hearing: Option<Hearing>,
-    used: Option<Instant>,
-}
-
-#[derive(Default)]
-struct List {
-    last: Option<Arc<Listing>>,
-    /// When it came here: one that another view had read is older than that.
-    came: Option<Instant>,
-    /// It is to be read.
-    is_dirty: bool,
-    /// A change was told since it was read.
-    is_told: bool,
-    /// Somebody was given nothing in its place since it was read.
-    is_missed: bool,
-    /// Why the last attempt failed; the server's other lists may well be good.
-    failure: Option<Arc<str>>,
-}
-
-impl State {
-    /// Whether a list was read since `since`, or cannot be read for now.
-    fn is_tried(&self, kind: Kind, since: Instant) -> bool {
-        self.lists.get(&kind).is_some_and(|list| {
-            let has_come = list.came.is_some_and(|came| came >= since);
-            has_come || list.failure.is_some()
-        })
-    }
-
-    fn is_used(&self, now: Instant) -> bool {
-        self.used
-            .is_some_and(|used| now.saturating_duration_since(used) < USED_WITHIN)
-    }
+    /// Who relies on changes being heard.
+    pulse: Pulse,
 }
 
 /// What a server says of itself.
@@ -222,6 +187,7 @@ impl Catalogs {
             state: Mutex::default(),
             version: watch::channel(0).0,
             wake: Notify::new(),
+            pulse: Pulse::new(Instant::now()),
         });
         views.put(view, Arc::clone(&catalog));
         self.remote
@@ -237,7 +203,7 @@ impl Catalogs {
             .get_or_init(|| self.find(&View::plain(), &Caller::default()))
     }
 
-    /// Notes that a server told somebody of a change.
+    /// Notes that a server told somebody of a change, which [`Remote::hear`] took first.
     pub fn nudge(&self, kind: Kind) {
         let mut is_read = false;
         for (_, catalog) in self.views.lock().iter() {
@@ -255,7 +221,13 @@ impl Catalog {
     /// A list: a good one, if there is one in time.
     pub async fn list(self: &Arc<Self>, kind: Kind) -> Listed {
         let now = Instant::now();
-        let wait = self.patience(kind, now);
+        let changed = self.public.changed(kind);
+        let wait = {
+            let mut state = self.state.lock();
+            self.note_use(&mut state, now);
+            state.outdate(kind, changed);
+            state.patience(kind, now, &self.settings)
+        };
         if let Some(wait) = wait {
             self.wait(wait, |state| state.is_tried(kind, now)).await;
         }
@@ -266,30 +238,13 @@ impl Catalog {
     #[must_use]
     pub fn last(&self, kind: Kind) -> Listed {
         let mut state = self.state.lock();
-        let listed = self.listed(&state, kind);
+        let listed = state.listed(kind, &self.settings);
         if listed.listing.is_none()
             && let Some(list) = state.lists.get_mut(&kind)
         {
             list.is_missed = true;
         }
         listed
-    }
-
-    fn listed(&self, state: &State, kind: Kind) -> Listed {
-        let list = state.lists.get(&kind);
-        let failure = state
-            .failure
-            .as_ref()
-            .or_else(|| list.and_then(|list| list.failure.as_ref()));
-        let listing = list.and_then(|list| list.last.clone()).filter(|listing| {
-            failure.is_none() || listing.read.elapsed() < self.settings.stale_max
-        });
-        let failure = match (failure, &listing) {
-            (Some(failure), _) => Some(Arc::clone(failure)),
-            (None, None) => Some(Arc::from("did not answer in time")),
-            (None, Some(_)) => None,
-        };
-        Listed { listing, failure }
     }
 
     /// The list as it is known, without waiting for it. It is kept fresh for whoever asks.
@@ -314,11 +269,19 @@ impl Catalog {
         self.state.lock().profile.clone()
     }
 
-    /// Has changes of the lists heard, where the server tells of them, without reading any.
+    /// Has changes of the lists heard, where the server tells of them, without reading any. Costs next
+    /// to nothing: it is called for whatever of the lists is stored, and whenever that is used.
     pub fn attend(&self) {
+        let now = Instant::now();
+        if !self.pulse.beat(now) {
+            return;
+        }
         let mut state = self.state.lock();
-        self.note_use(&mut state, Instant::now());
-        if state.profile.is_none() && state.failure.is_none() {
+        self.note_use(&mut state, now);
+        let is_idle = std::mem::take(&mut state.is_idle);
+        // The keeper listens again where it asks again what the server tells of.
+        state.profile_due |= is_idle;
+        if is_idle || (state.profile.is_none() && state.failure.is_none()) {
             self.wake.notify_one();
         }
     }
@@ -339,12 +302,33 @@ impl Catalog {
     /// Which arguments of a tool stand in headers, too; nothing where none do, or the tool is not
     /// known.
     pub async fn mirrors(self: &Arc<Self>, tool: &str) -> Option<Arc<Mirrors>> {
-        let known = self.listed(&self.state.lock(), Kind::Tools).listing;
-        let listing = match known {
-            Some(listing) if listing.find(tool).is_some() => listing,
-            Some(_) | None => self.list(Kind::Tools).await.listing?,
+        self.search(tool).await?.mirrors(tool)
+    }
+
+    /// What a tool does, as its server says; nothing where the tool is not known.
+    pub async fn annotations(self: &Arc<Self>, tool: &str) -> Option<Annotations> {
+        self.search(tool).await?.annotations(tool)
+    }
+
+    /// The tools, read again where one is missing; one that stays missing is waited for now and then.
+    async fn search(self: &Arc<Self>, tool: &str) -> Option<Arc<Listing>> {
+        let now = Instant::now();
+        let (known, is_absent) = {
+            let mut state = self.state.lock();
+            self.note_use(&mut state, now);
+            let known = state.listed(Kind::Tools, &self.settings).listing;
+            (known, state.is_absent(tool, now))
         };
-        listing.mirrors(tool)
+        if let Some(listing) = known
+            && (is_absent || listing.find(tool).is_some())
+        {
+            return Some(listing);
+        }
+        let listing = self.list(Kind::Tools).await.listing?;
+        if listing.find(tool).is_none() {
+            self.state.lock().absent.note(tool, now);
+        }
+        Some(listing)
     }
 
     /// Notes that the server told of a change. What was read is read again, and then told on;
@@ -375,42 +359,6 @@ impl Catalog {
         let wait = self.settings.timeout;
         self.wait(wait, |state| state.is_tried(kind, now)).await;
         self.last(kind)
-    }
-
-    /// How long to wait for a list; nothing where what is there will do.
-    fn patience(&self, kind: Kind, now: Instant) -> Option<Duration> {
-        let mut state = self.state.lock();
-        self.note_use(&mut state, now);
-        let is_failing = state.failure.is_some();
-        let hearing = state.hearing.as_ref();
-        let is_watched = hearing.is_some_and(|hearing| hearing.hears(kind));
-        let list = state.lists.entry(kind).or_default();
-        if list.failure.is_some() {
-            return None;
-        }
-        let Some(last) = &list.last else {
-            list.is_dirty = true;
-            return (!is_failing).then_some(self.settings.timeout);
-        };
-        if is_failing {
-            return None;
-        }
-        if list.is_dirty {
-            return Some(self.settings.timeout);
-        }
-        let age = now.saturating_duration_since(last.read);
-        match last.ttl.map(|ttl| ttl.min(TTL_MAX)) {
-            Some(ttl) if !ttl.is_zero() => {
-                let is_old = age >= ttl;
-                list.is_dirty |= is_old;
-                is_old.then_some(self.settings.timeout)
-            }
-            _ if is_watched || age < UNPROMISED => None,
-            _ => {
-                list.is_dirty = true;
-                Some(RENEWAL_MAX.min(self.settings.timeout))
-            }
-        }
     }
 
     /// Notes that somebody asks; a keeper that rests tries a failing server again.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
+use filters::mcp::list::Kind;
 use filters::mcp::revision::Era;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -154,6 +155,11 @@ impl Remote {
         for change in Change::read(message) {
             (self.ear)(self.id(), &change);
         }
+    }
+
+    /// Takes a change of a list that nobody told of: whoever must know of it before clients do is told.
+    pub fn changed(&self, kind: Kind) {
+        (self.ear)(self.id(), &Change::List(kind));
     }
 
     /// A number that no other request to this server was given (E10).

@@ -144,6 +144,7 @@ impl Catalog {
             items,
             read: Instant::now(),
             ttl,
+            promise: self.settings.promise(ttl),
             is_public,
             places,
             mirrored,

@@ -57,10 +57,12 @@ pub(super) async fn run(catalog: Weak<Catalog>) {
         };
         let now = Instant::now();
         if now >= due {
-            this.age(now);
+            this.state
+                .lock()
+                .age(now, this.settings.refresh.mul_f64(REFRESH_PART));
             if !this.is_needed(now) {
                 // Nobody is told of what it would hear.
-                this.close(&mut ear);
+                this.rest(&mut ear);
             }
         }
         let mut is_resting = false;
@@ -138,32 +140,13 @@ impl Catalog {
         self.state.lock().failure.is_some()
     }
 
-    /// Marks what is due to be read again.
-    fn age(&self, now: Instant) {
-        let mut state = self.state.lock();
-        if !state.is_used(now) {
-            return;
-        }
-        if state.failure.is_some() {
-            // It is time to try again.
-            state.is_reading = false;
-            state.retry = true;
-            return;
-        }
-        let old = self.settings.refresh.mul_f64(REFRESH_PART);
-        for list in state.lists.values_mut() {
-            let is_old = list
-                .last
-                .as_ref()
-                .is_some_and(|last| now.saturating_duration_since(last.read) >= old);
-            list.is_dirty |= is_old || list.failure.is_some();
-        }
-        state.profile_due = true;
-    }
-
-    /// Whether anybody uses the view, or hears of changes at all.
+    /// Whether anybody uses the view, or hears of changes at all, or something may be stored that a
+    /// change would make stale.
     fn is_needed(&self, now: Instant) -> bool {
-        self.changes.receiver_count() > 0 || self.state.lock().is_used(now)
+        let stored = self.settings.list_ttl.unwrap_or_default();
+        self.changes.receiver_count() > 0
+            || self.state.lock().is_used(now)
+            || self.pulse.is_within(now, stored)
     }
 
     /// Whether a list cannot be read though the server answers.
@@ -176,6 +159,21 @@ impl Catalog {
     fn close(&self, ear: &mut Ear) {
         *ear = Ear::Deaf;
         self.state.lock().hearing = None;
+    }
+
+    /// Stops hearing of changes until somebody uses the view again. What is stored because they were
+    /// heard goes now.
+    fn rest(&self, ear: &mut Ear) {
+        if matches!(ear, Ear::Deaf) {
+            return;
+        }
+        self.close(ear);
+        self.state.lock().is_idle = true;
+        if self.pulse.stop() {
+            Kind::ALL
+                .into_iter()
+                .for_each(|kind| self.remote.changed(kind));
+        }
     }
 
     fn has_work(&self) -> bool {
@@ -209,6 +207,7 @@ impl Catalog {
             self.close(ear);
         }
         if matches!(ear, Ear::Deaf) {
+            self.state.lock().is_idle = false;
             *ear = self.listen(&source, &profile).await;
         }
         let mut is_whole = true;
@@ -273,22 +272,30 @@ impl Catalog {
     }
 
     fn store(&self, kind: Kind, listing: Arc<Listing>) {
-        let is_changed = {
+        let read = listing.read;
+        let (is_told, is_missed, other) = {
             let mut state = self.state.lock();
             let list = state.lists.entry(kind).or_default();
             let is_told = std::mem::take(&mut list.is_told);
             let is_missed = std::mem::take(&mut list.is_missed) && !listing.items.is_empty();
             let last = list.last.as_ref();
-            let is_changed =
-                is_told || is_missed || last.is_some_and(|last| last.items != listing.items);
+            let other = last.filter(|last| last.items != listing.items);
+            let other = other.map(|last| last.read);
             list.last = Some(listing);
             list.came = Some(Instant::now());
             list.failure = None;
             state.failure = None;
-            is_changed
+            (is_told, is_missed, other)
         };
+        if let Some(before) = other {
+            self.public.outdate(kind, before, read);
+        }
+        if other.is_some() || is_missed {
+            // The server may have told nobody; who is told below must not be given the old list.
+            self.remote.changed(kind);
+        }
         self.version.send_modify(|version| *version += 1);
-        if is_changed {
+        if other.is_some() || is_missed || is_told {
             self.tell(kind);
         }
     }

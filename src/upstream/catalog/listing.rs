@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 use filters::cache::policy::Annotations;
 use filters::mcp::mirror::Mirrors;
 
-use super::TTL_MAX;
-
 /// One list, whole.
 #[derive(Debug)]
 pub struct Listing {
@@ -18,6 +16,8 @@ pub struct Listing {
     pub read: Instant,
     /// How long it is good, as the server said.
     pub ttl: Option<Duration>,
+    /// How long it is good by anybody's word, the operator's, too.
+    pub(super) promise: Duration,
     /// Whether the server lets anybody share it.
     pub is_public: bool,
     pub(super) places: HashMap<String, usize>,
@@ -28,10 +28,9 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Whether the server's own word for how long it is good still holds.
+    /// Whether somebody's word for how long it is good still holds.
     pub(super) fn is_promised(&self) -> bool {
-        let ttl = self.ttl.unwrap_or_default().min(TTL_MAX);
-        self.read.elapsed() < ttl
+        self.read.elapsed() < self.promise
     }
 
     /// Which arguments of a tool stand in headers, too; nothing where none do.

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, call, read};
 use super::site::{Place, Say, Speech};
-use super::{Bed, forget, told};
+use super::{Bed, control, forget, told};
 use crate::support::message::post;
 use crate::support::until;
 use crate::support::upstream::{end, event, sse_head};
-use crate::support::wire::{self, Answer};
+use crate::support::wire::{self, Answer, Request};
 
 /// A server whose read-only tools are cached for an hour.
 fn cached(id: &str) -> Place {
@@ -319,4 +319,19 @@ async fn refusals_say_nothing_of_the_cache() {
     assert_eq!((answer.status, status(&answer)), (400, "-"));
     let unknown = bed.ask("t", &call("read", "{}")).await;
     assert_eq!((unknown.status, status(&unknown)), (404, "-"));
+}
+
+#[tokio::test]
+async fn a_list_that_is_found_changed_is_not_given_again() {
+    let bed = Bed::plain(vec![Place::new("s").cache(json!({ "list_ttl": 3600 }))]).await;
+    let list = Ask::new("tools/list");
+    for wanted in ["MISS #1", "HIT #1"] {
+        assert_eq!(bed.tells("s", &list).await, wanted);
+    }
+    // The server tells nobody of the change: the second reading is another than the first.
+    for _ in 0..2 {
+        let refresh = Request::post("/conduit/servers/s/refresh");
+        control(&bed.gateway, refresh).await;
+    }
+    assert_eq!(bed.tells("s", &list).await, "MISS #4");
 }

@@ -87,6 +87,7 @@ impl Assembly<'_> {
             deadline: lists.deadline,
             refresh: lists.refresh,
             stale_max: lists.stale_max,
+            list_ttl: server.cache.list_ttl.filter(|_| self.basis.is_cached),
         };
         let catalogs = Arc::new(Catalogs::new(
             Arc::clone(&remote),
