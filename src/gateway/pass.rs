@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** what needs no other spelling passes byte for byte.
 
+mod end;
 pub(super) mod voice;
 
 use std::sync::Arc;
@@ -284,10 +285,7 @@ async fn relay(
     loop {
         let message = match reply.wait(voice.next()).await {
             Ok(Wake::Done(Ok(Some(message)))) => message,
-            Ok(Wake::Done(Ok(None))) => {
-                end(reply, way, inbound, &voice).await?;
-                return Ok(Passed::Home);
-            }
+            Ok(Wake::Done(Ok(None))) => Bytes::new(),
             Ok(Wake::Done(Err(error))) => {
                 give_up(inbound, way, &voice, &error);
                 fail(reply, way, id, &error).await?;
@@ -298,20 +296,11 @@ async fn relay(
                 return Err(Ended::ClientGone);
             }
         };
-        let status = voice.talk().status;
         if !voice.talk().is_stream() {
-            if !voice.talk().is_json() {
-                end(reply, way, inbound, &voice).await?;
-                return Ok(Passed::Home);
-            }
-            let said = String::from_utf8_lossy(&message);
-            if judges && is_wrong_era(inbound.era, status, &said) {
-                return Ok(Passed::WrongEra);
-            }
-            match answer(way, inbound.method, &message) {
-                Some(text) => reply.document(status, text).await?,
-                None => end(reply, way, inbound, &voice).await?,
-            }
+            return end::document(reply, way, inbound, voice, message, judges).await;
+        }
+        if message.is_empty() {
+            end::silent(reply, way, inbound, voice.talk()).await?;
             return Ok(Passed::Home);
         }
         let Ok(text) = std::str::from_utf8(&message) else {
@@ -374,32 +363,4 @@ fn answer(way: &Way, method: Method, message: &Bytes) -> Option<Bytes> {
         }
         None => Some(message.clone()),
     }
-}
-
-/// The upstream is done and gave no answer.
-async fn end(
-    reply: &mut Reply<'_>,
-    way: &Way,
-    inbound: &Inbound,
-    voice: &Voice,
-) -> Result<(), Ended> {
-    let talk = voice.talk();
-    if inbound.id().is_none() {
-        return if talk.status < 300 {
-            reply.accept().await
-        } else {
-            fail(reply, way, None, &Error::NotHttp("no MCP answer")).await
-        };
-    }
-    let what = if talk.is_stream() {
-        "ended its stream without answering"
-    } else {
-        "answered with something that is not MCP"
-    };
-    let refusal = Refusal::UpstreamBroken {
-        server: way.server.id.to_string(),
-        what,
-    };
-    let error = format!("HTTP {}", talk.status);
-    reply.refuse(refusal, inbound.id(), Some(error)).await
 }
