@@ -39,10 +39,7 @@ pub(super) fn inbound(
     call: &Call<'_>,
     text: Bytes,
 ) -> Inbound {
-    let mirrored = match call.era {
-        Era::Modern => fields::mirrored(headers),
-        Era::Legacy => Vec::new(),
-    };
+    let mirrored = fields::mirrored(headers);
     let caller = fields::caller(headers, exchange);
     let principal = Arc::clone(&exchange.principal.client);
     let group = headers.get(fields::GROUP);
@@ -50,6 +47,9 @@ pub(super) fn inbound(
     inbound.group = group
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
+    if call.era == Era::Legacy {
+        inbound.bare = fields::bare(headers);
+    }
     inbound
 }
 

@@ -69,6 +69,7 @@ pub(super) async fn modern(
             params: &inbound.mirrored,
             session: None,
             last_event: None,
+            accept: None,
         },
         is_repeatable: inbound.method.is_safe_to_repeat(),
     };
@@ -101,15 +102,17 @@ pub(super) async fn bare(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Resu
     } = *dispatch;
     let remote = &way.server.remote;
     let post = Post {
-        mcp: Mcp::BARE,
+        mcp: bare_mcp(inbound),
         is_repeatable: inbound.method.is_safe_to_repeat(),
     };
     let patience = Patience::Call {
         deadline: remote.deadline(),
     };
     let body = respell(inbound, inner)?;
-    let (server, caller) = (Arc::clone(&way.server), inbound.caller.clone());
-    let mut sent = Box::pin(async move { server.remote.post(&caller, post, body, patience).await });
+    // Owned, as it goes on where the client leaves.
+    let request = remote.request(&inbound.caller, &post, body);
+    let cluster = Arc::clone(&remote.cluster);
+    let mut sent = Box::pin(async move { Talk::begin(&cluster, request, patience).await });
     let talk = match reply.wait(sent.as_mut()).await {
         Ok(Wake::Done(Ok(talk))) => talk,
         Ok(Wake::Done(Err(error))) => return fail(reply, way, inbound.id(), &error).await,
@@ -124,6 +127,17 @@ pub(super) async fn bare(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Resu
     };
     relay(reply, way, inbound, Voice::Plain(talk), false).await?;
     Ok(())
+}
+
+/// The headers of a legacy client's message that goes without a session: its own, so that the server
+/// knows which revision the client speaks and what else it said.
+pub(in crate::gateway) fn bare_mcp(inbound: &Inbound) -> Mcp<'_> {
+    Mcp {
+        revision: inbound.bare.version.as_deref(),
+        params: &inbound.mirrored,
+        accept: inbound.bare.accept.as_deref(),
+        ..Mcp::BARE
+    }
 }
 
 /// Compares what a modern client's call says in headers with its arguments, for a server that does

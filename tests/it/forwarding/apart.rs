@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Bed, PATH, with_session};
 use crate::support::message::{legacy_call, modern_call};
-use crate::support::upstream::{Recorded, Step, accepted, answer};
+use crate::support::upstream::{Recorded, Step, accepted, answer, friendly};
 use crate::support::wire::{Answer, Request};
 
 const CHALLENGE: &str = r#"Bearer resource_metadata="https://example.com/meta""#;
@@ -133,4 +133,36 @@ async fn a_page_that_is_not_found_does_not_end_the_clients_session() {
     let refused = bed.ask_apart(&in_session).await;
     assert_eq!(refused.status, 502, "{refused:?}");
     assert_eq!(refused.json()["id"], 1);
+}
+
+#[tokio::test]
+async fn a_legacy_call_without_a_session_keeps_its_headers() {
+    let bed = Bed::start(apart(false), friendly).await;
+    let call = || {
+        legacy_call(PATH, &json!(1), "any", json!({}))
+            .header("mcp-vendor-shard", "7")
+            .without("accept")
+            .without("mcp-protocol-version")
+    };
+    let choosy = call()
+        .header("accept", "application/json")
+        .header("mcp-protocol-version", "2025-06-18");
+    let silent = call().header("accept", "*/*");
+    for request in [&choosy, &silent] {
+        assert_eq!(bed.ask_apart(request).await.status, 200);
+    }
+    let seen = bed.upstream.recorded("tools/call");
+    let header = |n: usize, name: &str| seen[n].headers.get(name).map(str::to_owned);
+    assert_eq!(
+        header(0, "mcp-protocol-version").as_deref(),
+        Some("2025-06-18")
+    );
+    assert_eq!(header(0, "accept").as_deref(), Some("application/json"));
+    assert_eq!(header(1, "mcp-protocol-version"), None);
+    let both = Some("application/json, text/event-stream");
+    assert_eq!(header(1, "accept").as_deref(), both);
+    for n in 0..2 {
+        assert_eq!(header(n, "mcp-vendor-shard").as_deref(), Some("7"));
+        assert_eq!(header(n, "mcp-session-id"), None);
+    }
 }
