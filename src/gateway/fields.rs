@@ -10,12 +10,14 @@ use filters::bounds::SESSION_ID_BYTES_MAX;
 use filters::mcp::header::{self, Headers};
 use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
-use http::HeaderMap;
+use http::header::ACCEPT as ACCEPT_FIELD;
+use http::{HeaderMap, HeaderValue};
 
 use crate::gateway::exchange::Exchange;
+use crate::gateway::inbound::Bare;
 use crate::state::snapshot::Server;
 use crate::upstream::catalog::View;
-use crate::upstream::fields::{Caller, push};
+use crate::upstream::fields::{ACCEPT, Caller, push};
 
 /// The header by which clients share what is stored with others of their group only.
 pub(super) const GROUP: &str = "x-conduit-group";
@@ -102,23 +104,16 @@ pub(super) fn write(
     has_body: bool,
 ) -> Vec<u8> {
     let mut lines = Vec::with_capacity(512 + server.fields.lines.len());
-    let mut has_accept = false;
     for (name, value) in headers {
         let name = name.as_str();
         if server.fields.sets(name) || !is_forwarded(name, server, era) {
             continue;
         }
-        if name == "accept" {
-            // A client that takes anything takes both; one that is choosy gets what it chose.
-            if has_accept || value.as_bytes().windows(3).any(|part| part == b"*/*") {
-                continue;
-            }
-            has_accept = true;
-        }
         push(&mut lines, name, value.as_bytes());
     }
-    if !has_accept && !server.fields.sets("accept") {
-        push(&mut lines, "accept", b"application/json, text/event-stream");
+    if !server.fields.sets("accept") {
+        let chosen = accept(headers).map_or(ACCEPT.as_bytes(), HeaderValue::as_bytes);
+        push(&mut lines, "accept", chosen);
     }
     if let Some(session) = session {
         push(&mut lines, header::SESSION_ID, session.as_bytes());
@@ -143,9 +138,19 @@ pub(super) fn write(
     lines
 }
 
+/// What a client chose to accept. One that takes anything takes both forms of an answer.
+fn accept(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let takes_anything = |value: &HeaderValue| {
+        let mut parts = value.as_bytes().windows(3);
+        parts.any(|part| part == b"*/*")
+    };
+    let mut given = headers.get_all(ACCEPT_FIELD).iter();
+    given.find(|value| !takes_anything(value))
+}
+
 fn is_forwarded(name: &str, server: &Server, era: Era) -> bool {
     match name {
-        "accept" | "tracestate" | "baggage" | GROUP => true,
+        "tracestate" | "baggage" | GROUP => true,
         "authorization" => server.forwards_authorization,
         // A client's session is with the gateway; the server's own stands for it.
         header::SESSION_ID => false,
@@ -173,6 +178,15 @@ pub(super) fn caller(headers: &HeaderMap, exchange: &Exchange) -> Caller {
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned),
         lines,
+    }
+}
+
+/// What a legacy client says of itself in headers, where no session stands for it.
+pub(super) fn bare(headers: &HeaderMap) -> Bare {
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    Bare {
+        version: headers.get(header::PROTOCOL_VERSION).and_then(text),
+        accept: accept(headers).and_then(text),
     }
 }
 

@@ -40,14 +40,14 @@ pub(super) fn inbound(
     call: &Call<'_>,
     text: Bytes,
 ) -> Inbound {
-    let mirrored = match call.era {
-        Era::Modern => fields::mirrored(headers),
-        Era::Legacy => Vec::new(),
-    };
+    let mirrored = fields::mirrored(headers);
     let caller = fields::caller(headers, exchange);
     let principal = Arc::clone(&exchange.principal.client);
     let mut inbound = Inbound::of(call, text, caller, mirrored, principal);
     inbound.group = fields::group(headers).map(Cow::into_owned);
+    if call.era == Era::Legacy {
+        inbound.bare = fields::bare(headers);
+    }
     inbound
 }
 

@@ -35,12 +35,24 @@ pub(super) struct Inbound {
     pub(super) caller: Caller,
     /// The client's further `Mcp-*` headers, by name.
     pub(super) mirrored: Vec<(String, String)>,
+    /// What else a legacy client said in headers.
+    pub(super) bare: Bare,
     /// Who sent it.
     pub(super) principal: Arc<str>,
     /// `X-Conduit-Group`
     pub(super) group: Option<String>,
     /// Its server refused it once already, as not knowing the session or the era.
     pub(super) is_repeat: bool,
+}
+
+/// What a legacy client says in headers: where there is no session, it is all that its server knows of
+/// it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bare {
+    /// `MCP-Protocol-Version`, if it was there.
+    pub(super) version: Option<String>,
+    /// `Accept`, where it was choosy.
+    pub(super) accept: Option<String>,
 }
 
 /// What kind of message it is.
@@ -101,6 +113,7 @@ impl Inbound {
             kind,
             caller,
             mirrored,
+            bare: Bare::default(),
             principal,
             group: None,
             is_repeat: false,

@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** what needs no other spelling passes byte for byte.
 
+mod end;
 pub(super) mod voice;
 
 use std::sync::Arc;
@@ -68,6 +69,7 @@ pub(super) async fn modern(
             params: &inbound.mirrored,
             session: None,
             last_event: None,
+            accept: None,
         },
         is_repeatable: inbound.method.is_safe_to_repeat(),
     };
@@ -100,15 +102,17 @@ pub(super) async fn bare(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Resu
     } = *dispatch;
     let remote = &way.server.remote;
     let post = Post {
-        mcp: Mcp::BARE,
+        mcp: bare_mcp(inbound),
         is_repeatable: inbound.method.is_safe_to_repeat(),
     };
     let patience = Patience::Call {
         deadline: remote.deadline(),
     };
     let body = respell(inbound, inner)?;
-    let (server, caller) = (Arc::clone(&way.server), inbound.caller.clone());
-    let mut sent = Box::pin(async move { server.remote.post(&caller, post, body, patience).await });
+    // Owned, as it goes on where the client leaves.
+    let request = remote.request(&inbound.caller, &post, body);
+    let cluster = Arc::clone(&remote.cluster);
+    let mut sent = Box::pin(async move { Talk::begin(&cluster, request, patience).await });
     let talk = match reply.wait(sent.as_mut()).await {
         Ok(Wake::Done(Ok(talk))) => talk,
         Ok(Wake::Done(Err(error))) => return fail(reply, way, inbound.id(), &error).await,
@@ -123,6 +127,17 @@ pub(super) async fn bare(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Resu
     };
     relay(reply, way, inbound, Voice::Plain(talk), false).await?;
     Ok(())
+}
+
+/// The headers of a legacy client's message that goes without a session: its own, so that the server
+/// knows which revision the client speaks and what else it said.
+pub(in crate::gateway) fn bare_mcp(inbound: &Inbound) -> Mcp<'_> {
+    Mcp {
+        revision: inbound.bare.version.as_deref(),
+        params: &inbound.mirrored,
+        accept: inbound.bare.accept.as_deref(),
+        ..Mcp::BARE
+    }
 }
 
 /// Compares what a modern client's call says in headers with its arguments, for a server that does
@@ -284,10 +299,7 @@ async fn relay(
     loop {
         let message = match reply.wait(voice.next()).await {
             Ok(Wake::Done(Ok(Some(message)))) => message,
-            Ok(Wake::Done(Ok(None))) => {
-                end(reply, way, inbound, &voice).await?;
-                return Ok(Passed::Home);
-            }
+            Ok(Wake::Done(Ok(None))) => Bytes::new(),
             Ok(Wake::Done(Err(error))) => {
                 give_up(inbound, way, &voice, &error);
                 fail(reply, way, id, &error).await?;
@@ -298,20 +310,11 @@ async fn relay(
                 return Err(Ended::ClientGone);
             }
         };
-        let status = voice.talk().status;
         if !voice.talk().is_stream() {
-            if !voice.talk().is_json() {
-                end(reply, way, inbound, &voice).await?;
-                return Ok(Passed::Home);
-            }
-            let said = String::from_utf8_lossy(&message);
-            if judges && is_wrong_era(inbound.era, status, &said) {
-                return Ok(Passed::WrongEra);
-            }
-            match answer(way, inbound.method, &message) {
-                Some(text) => reply.document(status, text).await?,
-                None => end(reply, way, inbound, &voice).await?,
-            }
+            return end::document(reply, way, inbound, voice, message, judges).await;
+        }
+        if message.is_empty() {
+            end::silent(reply, way, inbound, voice.talk()).await?;
             return Ok(Passed::Home);
         }
         let Ok(text) = std::str::from_utf8(&message) else {
@@ -374,32 +377,4 @@ fn answer(way: &Way, method: Method, message: &Bytes) -> Option<Bytes> {
         }
         None => Some(message.clone()),
     }
-}
-
-/// The upstream is done and gave no answer.
-async fn end(
-    reply: &mut Reply<'_>,
-    way: &Way,
-    inbound: &Inbound,
-    voice: &Voice,
-) -> Result<(), Ended> {
-    let talk = voice.talk();
-    if inbound.id().is_none() {
-        return if talk.status < 300 {
-            reply.accept().await
-        } else {
-            fail(reply, way, None, &Error::NotHttp("no MCP answer")).await
-        };
-    }
-    let what = if talk.is_stream() {
-        "ended its stream without answering"
-    } else {
-        "answered with something that is not MCP"
-    };
-    let refusal = Refusal::UpstreamBroken {
-        server: way.server.id.to_string(),
-        what,
-    };
-    let error = format!("HTTP {}", talk.status);
-    reply.refuse(refusal, inbound.id(), Some(error)).await
 }

@@ -94,6 +94,11 @@ impl<'r> Reply<'r> {
         !matches!(self.out, Out::Batch(_))
     }
 
+    /// Whether the answer may still be any that HTTP has.
+    pub(super) fn is_untold(&self) -> bool {
+        !self.is_open && matches!(self.out, Out::Http(_))
+    }
+
     /// Says something before the answer.
     pub(super) async fn event(&mut self, message: &str) -> Result<(), Ended> {
         match &mut self.out {
@@ -167,6 +172,23 @@ impl<'r> Reply<'r> {
             .map_err(|_| Ended::ClientGone)
     }
 
+    /// Gives what a server said instead of an MCP answer, where [`Self::is_untold`].
+    pub(super) async fn page(
+        &mut self,
+        mut header: Box<ResponseHeader>,
+        text: Bytes,
+    ) -> Result<(), Ended> {
+        self.settle().await;
+        let Out::Http(session) = &mut self.out else {
+            return Ok(());
+        };
+        self.exchange.outcome.status = Status::Error;
+        answer::stamp(&mut header, self.exchange).map_err(|_| Ended::ClientGone)?;
+        answer::write(session, *header, text)
+            .await
+            .map_err(|_| Ended::ClientGone)
+    }
+
     /// What the call makes stale goes.
     async fn settle(&mut self) {
         if let Some(write) = self.write.take() {
@@ -211,7 +233,7 @@ impl<'r> Reply<'r> {
             self.write = None;
         }
         self.settle().await;
-        if !self.is_open && matches!(self.out, Out::Http(_)) {
+        if self.is_untold() {
             return Err(Ended::Refused {
                 refusal,
                 id: id.map(str::to_owned),

@@ -7,6 +7,9 @@ use filters::mcp::header;
 use filters::mcp::revision::Era;
 use http::{HeaderName, HeaderValue};
 
+/// `Accept` of a request whose answer may come as one document or as a stream.
+pub const ACCEPT: &str = "application/json, text/event-stream";
+
 /// Header lines that are the same for every request to a server.
 #[derive(Clone, Debug, Default)]
 pub struct StaticFields {
@@ -65,12 +68,14 @@ pub struct Mcp<'a> {
     pub method: Option<&'a str>,
     /// What `Mcp-Name` mirrors, not encoded.
     pub name: Option<&'a str>,
-    /// `Mcp-Param-…`: names and encoded values.
+    /// `Mcp-Param-…` and what else begins with `Mcp-`: names and encoded values.
     pub params: &'a [(String, String)],
     /// `Mcp-Session-Id`
     pub session: Option<&'a str>,
     /// `Last-Event-ID`
     pub last_event: Option<&'a str>,
+    /// `Accept`, where the client was choosy.
+    pub accept: Option<&'a str>,
 }
 
 impl Mcp<'_> {
@@ -83,6 +88,7 @@ impl Mcp<'_> {
         params: &[],
         session: None,
         last_event: None,
+        accept: None,
     };
 }
 
@@ -102,7 +108,7 @@ pub fn write(
             push(&mut lines, name, value.as_bytes());
         }
     };
-    put("accept", "application/json, text/event-stream");
+    put("accept", mcp.accept.unwrap_or(ACCEPT));
     put("content-type", "application/json");
     if let Some(revision) = mcp.revision {
         put(header::PROTOCOL_VERSION, revision);
@@ -116,9 +122,6 @@ pub fn write(
         if let Some(name) = mcp.name {
             put(header::NAME, &filters::mcp::mirror::encode(name));
         }
-        for (name, value) in mcp.params {
-            put(name, value);
-        }
     } else {
         if let Some(session) = mcp.session {
             put(header::SESSION_ID, session);
@@ -126,6 +129,9 @@ pub fn write(
         if let Some(id) = mcp.last_event {
             put(header::LAST_EVENT_ID, id);
         }
+    }
+    for (name, value) in mcp.params {
+        put(name, value);
     }
     if let Some(authorization) = authorization {
         put("authorization", authorization);

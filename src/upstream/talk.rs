@@ -14,6 +14,7 @@ use filters::rpc::parse::{self, Answer, Body};
 use filters::sse::decode::Decoder;
 use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
+use pingora::http::ResponseHeader;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use crate::upstream::cluster::{Cluster, Limits};
@@ -32,6 +33,8 @@ pub struct Talk {
     pub session: Option<String>,
     /// What credential the server wants (`WWW-Authenticate`).
     pub challenge: Option<HeaderValue>,
+    /// The head of a refusal (4xx, 5xx), ready for the client; nothing of any other answer.
+    pub refusal: Option<Box<ResponseHeader>>,
     /// The replica that answers.
     pub replica: usize,
     content: Content,
@@ -160,12 +163,15 @@ impl Talk {
             .map_err(|_| Error::Timeout(phase))??;
         let body = flight.into_body(&mut head)?;
         let session = head.header.headers.get(header::SESSION_ID);
+        let status = head.header.status;
+        let is_refusal = status.is_client_error() || status.is_server_error();
         Ok(Self {
-            status: head.header.status.as_u16(),
+            status: status.as_u16(),
             session: session
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned),
             challenge: head.header.headers.get(WWW_AUTHENTICATE).cloned(),
+            refusal: is_refusal.then_some(head.header),
             replica: body.replica().index,
             content: head.content,
             body,

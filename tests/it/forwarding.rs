@@ -2,6 +2,8 @@
 //!
 //! protocol.md E7, E9, E14, E15, E19, E43, E62; issue 2, item 5.
 
+mod apart;
+
 use serde_json::{Value, json};
 
 use crate::support::{

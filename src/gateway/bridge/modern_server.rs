@@ -235,6 +235,7 @@ impl<'a> Round<'a> {
                 params: &self.mirrored,
                 session: None,
                 last_event: None,
+                accept: None,
             },
             is_repeatable: self.inbound.method.is_safe_to_repeat(),
         };

@@ -243,6 +243,7 @@ impl Errand {
                     params: mirrored,
                     session: None,
                     last_event: None,
+                    accept: None,
                 };
                 let sent = remote.post(&self.caller, post(mcp), body, patience);
                 Ear::Voice(Box::new(Voice::Plain(sent.await?)))

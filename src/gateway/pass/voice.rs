@@ -50,6 +50,12 @@ impl Voice {
         }
     }
 
+    pub(super) fn talk_mut(&mut self) -> &mut Talk {
+        match self {
+            Self::Plain(talk) | Self::Session { talk, .. } => talk,
+        }
+    }
+
     /// The answer to a call in a session.
     pub(in crate::gateway) fn in_session(
         session: Arc<Upstream>,
