@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use filters::cache::freshness::Freshness;
 use filters::cache::key::Key;
 use filters::cache::status::Status as CacheStatus;
-use filters::mcp::revision::Era;
+use filters::mcp::revision::{Era, Revision};
 use filters::refusal::Phase;
 use tokio::sync::mpsc;
 
@@ -37,7 +37,7 @@ use crate::gateway::dispatch::Dispatch;
 use crate::gateway::lists;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::live::Live;
-use crate::state::session::Registered;
+use crate::state::session::{Registered, Session as Client};
 use crate::state::users::User;
 use crate::upstream::error::Error;
 
@@ -88,7 +88,7 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
         method: inbound.method,
         target: dispatch.target(),
         params: inbound.params.as_deref(),
-        agreed: client.map(|client| client.opening.revision),
+        agreed: agreed(client, inbound.bare.version.as_deref()),
         capabilities: &capabilities,
         group: inbound.group.as_deref(),
         credential: credential.as_deref(),
@@ -124,6 +124,14 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
     }
 }
 
+/// The revision that a legacy client speaks, as far as its server is told.
+pub(super) fn agreed(client: Option<&Arc<Client>>, version: Option<&str>) -> Option<Revision> {
+    match client {
+        Some(client) => Some(client.opening.revision),
+        None => version.and_then(Revision::parse),
+    }
+}
+
 async fn read_through(
     reply: &mut Reply<'_>,
     dispatch: &Dispatch<'_>,
@@ -134,6 +142,7 @@ async fn read_through(
     let hints = &dispatch.way.server.cache.hints;
     let stale = match live.cache.find(read.keys(), now) {
         Some((entry, Freshness::Fresh { .. })) => {
+            ear::attend(&dispatch.way.server, read.origin.method);
             return give::entry(reply, dispatch, &entry, Given::Hit).await;
         }
         Some((entry, Freshness::WhileRevalidate)) => {

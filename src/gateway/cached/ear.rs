@@ -1,7 +1,5 @@
 //! What servers say of their own changes: what is stored of it goes at once.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use filters::cache::admit::Class;
 use filters::mcp::method::Method;
@@ -27,7 +25,7 @@ pub(in crate::gateway) fn overhear(server: &Server, events: &Bytes) {
 
 /// Has the server's changes heard, where it tells of them, as long as something of it is stored that
 /// they would make stale.
-pub(in crate::gateway) fn attend(server: &Arc<Server>, method: Method) {
+pub(in crate::gateway) fn attend(server: &Server, method: Method) {
     let is_told_of = Class::of(method) == Some(Class::Catalog);
     // Without a credential of anybody's, a server that wants one tells nothing.
     if is_told_of && !server.forwards_authorization {

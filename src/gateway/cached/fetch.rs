@@ -95,8 +95,9 @@ enum Via {
     Session(Arc<Upstream>),
     /// In a session of those who have none.
     Group(Arc<Group>, Box<Context>),
-    /// Without a session: the server has none.
-    Bare,
+    /// Without a session: the server has none. What the first caller says it speaks, and its further
+    /// headers.
+    Bare(Option<String>, Vec<(String, String)>),
 }
 
 /// What a fetch brought.
@@ -163,7 +164,8 @@ impl Errand {
                 }
             }
             (Era::Legacy, None) if remote.eras.serves(Era::Legacy) != Standing::No => {
-                (Via::Bare, request(inbound, inner, &id))
+                let (version, mirrored) = (inbound.bare.version.clone(), inbound.mirrored.clone());
+                (Via::Bare(version, mirrored), request(inbound, inner, &id))
             }
             (Era::Legacy, None) => {
                 let (body, mirrored) =
@@ -188,7 +190,7 @@ impl Errand {
     pub(super) async fn run(self) -> Fetched {
         let era = match &self.via {
             Via::Modern(_) => Era::Modern,
-            Via::Session(_) | Via::Group(..) | Via::Bare => Era::Legacy,
+            Via::Session(_) | Via::Group(..) | Via::Bare(..) => Era::Legacy,
         };
         let mut ear = match self.send().await {
             Ok(ear) => ear,
@@ -248,8 +250,13 @@ impl Errand {
                 let sent = remote.post(&self.caller, post(mcp), body, patience);
                 Ear::Voice(Box::new(Voice::Plain(sent.await?)))
             }
-            Via::Bare => {
-                let sent = remote.post(&self.caller, post(Mcp::BARE), body, patience);
+            Via::Bare(version, mirrored) => {
+                let mcp = Mcp {
+                    revision: version.as_deref(),
+                    params: mirrored,
+                    ..Mcp::BARE
+                };
+                let sent = remote.post(&self.caller, post(mcp), body, patience);
                 Ear::Voice(Box::new(Voice::Plain(sent.await?)))
             }
             Via::Session(upstream) => {

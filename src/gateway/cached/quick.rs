@@ -12,11 +12,12 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use crate::cache::Found;
+use crate::gateway::cached::ear;
 use crate::gateway::cached::give::{self, Given};
 use crate::gateway::cached::role::{self, Asked, Role};
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
-use crate::gateway::{Ended, answer, fields};
+use crate::gateway::{Ended, answer, cached, fields};
 use crate::state::session::Session as Client;
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -61,7 +62,7 @@ pub(in crate::gateway) fn look(
         method: call.method,
         target: call.target.as_ref().map(|target| target.name()),
         params: call.message.params_text,
-        agreed: client.map(|client| client.opening.revision),
+        agreed: cached::agreed(client, text("mcp-protocol-version")),
         capabilities,
         group: group.as_deref(),
         credential: text("authorization").filter(|_| server.forwards_authorization),
@@ -89,6 +90,7 @@ pub(in crate::gateway) fn look(
             match live.cache.find(read.keys(), now) {
                 Some((entry, Freshness::Fresh { .. })) => {
                     give::note(exchange, &entry, Given::Hit, now);
+                    ear::attend(server, call.method);
                     Quick::Hit(give::text(id, &entry, call.era, server, None, now).into())
                 }
                 Some(_) | None => Quick::Long,
