@@ -260,7 +260,7 @@ async fn entries_of_a_batch_at_all_servers_are_answered_from_the_cache() {
 }
 
 /// A batch of one call of a tool without arguments.
-fn batch_of(tool: &str) -> wire::Request {
+fn batch_of(tool: &str) -> Request {
     let call = format!(
         r#"[{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}"}}}}]"#
     );
