@@ -284,17 +284,15 @@ fn known(capabilities: &str) -> Cow<'_, str> {
 /// What a server says of one of its tools.
 async fn annotations(server: &Server, asked: &Asked<'_>, tool: &str) -> Option<Annotations> {
     let plain = server.catalogs.plain();
-    if let Some(known) = of(plain, tool) {
-        return Some(known);
-    }
-    if !server.forwards_authorization || asked.credential.is_none() {
-        plain.list(Kind::Tools).await;
-        if let Some(known) = of(plain, tool) {
-            return Some(known);
-        }
-    }
-    if asked.credential.is_none() && matches!(asked.capabilities, "{}") {
-        return None;
+    // Without a credential of anybody's, a server that wants one may tell nothing.
+    let known = if !server.forwards_authorization || asked.credential.is_none() {
+        plain.annotations(tool).await
+    } else {
+        of(plain, tool)
+    };
+    let is_plain = asked.credential.is_none() && matches!(asked.capabilities, "{}");
+    if known.is_some() || is_plain {
+        return known;
     }
     // It may be there for this caller only.
     let view = View {
@@ -305,11 +303,7 @@ async fn annotations(server: &Server, asked: &Asked<'_>, tool: &str) -> Option<A
         authorization: view.authorization.clone(),
         lines: Vec::new(),
     };
-    let own = server.catalogs.find(&view, &caller);
-    if of(&own, tool).is_none() {
-        own.list(Kind::Tools).await;
-    }
-    of(&own, tool)
+    server.catalogs.find(&view, &caller).annotations(tool).await
 }
 
 fn of(catalog: &Catalog, tool: &str) -> Option<Annotations> {
