@@ -43,7 +43,8 @@ use crate::upstream::error::Error;
 
 /// Messages before the answer that the first caller may be behind.
 const ASIDE_MAX: usize = 64;
-/// Longest time that a refresh in the background waits for, so that not all begin at once.
+/// How long a refresh in the background waits, at least and besides, so that not all begin at once.
+const JITTER_MIN: Duration = Duration::from_millis(1);
 const JITTER_MAX: Duration = Duration::from_millis(250);
 
 /// What became of a message.
@@ -146,7 +147,7 @@ async fn read_through(
             return give::entry(reply, dispatch, &entry, Given::Hit).await;
         }
         Some((entry, Freshness::WhileRevalidate)) => {
-            let jitter = JITTER_MAX.mul_f64(fastrand::f64());
+            let jitter = JITTER_MIN + JITTER_MAX.mul_f64(fastrand::f64());
             // Whoever refreshes it already does so for this caller, too.
             if !hints.is_never(&read.private(), now) {
                 board(

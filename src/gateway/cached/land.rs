@@ -73,7 +73,7 @@ impl Flight {
         let landed = tokio::select! {
             biased;
             landed = self.fetch() => landed,
-            () = pilot.deserted(), if ends => return,
+            () = pilot.deserted(), if ends => return self.settle().await,
         };
         pilot.land(landed);
     }
@@ -175,13 +175,18 @@ impl Flight {
         };
         let fetched = errand.run().await;
         let is_sent = !matches!(&fetched, Fetched::Failed(error) if error.is_before_sending());
-        if let Some(reach) = self.read.effects.take()
-            && is_sent
-        {
+        if is_sent {
+            self.settle().await;
+        }
+        self.judge(fetched)
+    }
+
+    /// What asking makes stale goes.
+    async fn settle(&mut self) {
+        if let Some(reach) = self.read.effects.take() {
             let server = &self.read.origin.server;
             Write::new(&self.live, server, reach).settle().await;
         }
-        self.judge(fetched)
     }
 
     fn judge(&self, fetched: Fetched) -> Landed {
