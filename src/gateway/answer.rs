@@ -3,15 +3,22 @@
 use bytes::Bytes;
 use filters::refusal::Refusal;
 use filters::rpc::parse::Id;
-use http::HeaderValue;
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use crate::gateway::body;
 use crate::gateway::exchange::Exchange;
 use crate::telemetry::outcome::Status;
+
+// Names that are checked once, not on each answer.
+static TRACE_ID: HeaderName = HeaderName::from_static("x-conduit-trace-id");
+static SERVER_ID: HeaderName = HeaderName::from_static("x-conduit-server-id");
+static CONDUIT_CACHE_STATUS: HeaderName = HeaderName::from_static("x-conduit-cache-status");
+/// `Cache-Status` (RFC 9211)
+static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Refuses a request: status, JSON-RPC error, the caller's id.
 pub(super) async fn refuse(
@@ -65,9 +72,9 @@ pub(super) async fn write(
 
 /// Puts the gateway's own headers on an answer.
 pub(super) fn stamp(header: &mut ResponseHeader, exchange: &Exchange) -> pingora::Result<()> {
-    header.insert_header("x-conduit-trace-id", exchange.trace.id.as_str())?;
+    header.insert_header(&TRACE_ID, exchange.trace.id.as_str())?;
     if let Some(server) = &exchange.outcome.server {
-        header.insert_header("x-conduit-server-id", &**server)?;
+        header.insert_header(&SERVER_ID, &**server)?;
     }
     if let Some(session) = &exchange.opened {
         header.insert_header("mcp-session-id", &**session)?;
@@ -76,10 +83,11 @@ pub(super) fn stamp(header: &mut ResponseHeader, exchange: &Exchange) -> pingora
         header.insert_header(WWW_AUTHENTICATE, challenge)?;
     }
     if let Some(status) = exchange.outcome.cache_status {
-        header.insert_header("x-conduit-cache-status", status.label())?;
+        let label = HeaderValue::from_static(status.label());
+        header.insert_header(&CONDUIT_CACHE_STATUS, label)?;
     }
     if let Some(status) = &exchange.cache_status {
-        header.insert_header("cache-status", status.as_str())?;
+        header.insert_header(&CACHE_STATUS, status.as_str())?;
     }
     Ok(())
 }
