@@ -90,6 +90,7 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
         target: dispatch.target(),
         params: inbound.params.as_deref(),
         agreed: agreed(client, inbound.bare.version.as_deref()),
+        is_promised: role::is_promised(&way.server, inbound.era, client),
         capabilities: &capabilities,
         group: inbound.group.as_deref(),
         credential: credential.as_deref(),

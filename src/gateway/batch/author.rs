@@ -49,6 +49,7 @@ impl Author {
             // Nothing of a batch is answered from the cache: what only keys depend on is left out.
             agreed: None,
             group: None,
+            is_promised: false,
             capabilities: &self.capabilities,
             credential: self.credential.as_deref(),
             principal: &self.principal,

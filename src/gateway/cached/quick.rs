@@ -63,6 +63,7 @@ pub(in crate::gateway) fn look(
         target: call.target.as_ref().map(|target| target.name()),
         params: call.message.params_text,
         agreed: cached::agreed(client, text("mcp-protocol-version")),
+        is_promised: role::is_promised(server, call.era, client),
         capabilities,
         group: group.as_deref(),
         credential: text("authorization").filter(|_| server.forwards_authorization),

@@ -18,6 +18,7 @@ use filters::mcp::revision::{Era, Revision};
 
 use crate::cache::entry::Origin;
 use crate::state::live::Live;
+use crate::state::session::{Link, Session as Client};
 use crate::state::snapshot::Server;
 use crate::upstream::catalog::{Catalog, View};
 use crate::upstream::era::Standing;
@@ -37,6 +38,8 @@ pub(in crate::gateway) struct Asked<'a> {
     pub(in crate::gateway) params: Option<&'a str>,
     /// The revision that its session agreed on, if it is in one.
     pub(in crate::gateway) agreed: Option<Revision>,
+    /// Whether its server answers it in the modern era, in which answers say how long they are good.
+    pub(in crate::gateway) is_promised: bool,
     /// What the client can do, JSON text.
     pub(in crate::gateway) capabilities: &'a str,
     /// `X-Conduit-Group`
@@ -128,6 +131,21 @@ impl Read {
     }
 }
 
+/// Whether a server may answer a client's messages in the modern era.
+pub(in crate::gateway) fn is_promised(
+    server: &Server,
+    era: Era,
+    client: Option<&Arc<Client>>,
+) -> bool {
+    let eras = &server.remote.eras;
+    match (era, client.and_then(|client| client.link(&server.id))) {
+        (Era::Modern, _) => eras.serves(Era::Modern) != Standing::No,
+        (Era::Legacy, Some(Link::Modern)) => true,
+        (Era::Legacy, Some(Link::Legacy(_))) => false,
+        (Era::Legacy, None) => eras.serves(Era::Legacy) == Standing::No,
+    }
+}
+
 /// Whether the cache has anything to do with messages of a method.
 pub(in crate::gateway) fn concerns(method: Method) -> bool {
     Class::of(method).is_some()
@@ -199,8 +217,8 @@ fn call(server: &Server, asked: &Asked<'_>, tool: &str, annotations: Option<Anno
 
 fn protocol(server: &Server, asked: &Asked<'_>) -> Role {
     let policy = &server.cache.policy;
-    let may_be_stored = server.remote.eras.serves(Era::Modern) != Standing::No
-        || (policy.list_ttl.is_some() && asked.method != Method::ResourcesRead);
+    let may_be_stored =
+        asked.is_promised || (policy.list_ttl.is_some() && asked.method != Method::ResourcesRead);
     if !may_be_stored || !admit::is_first_try(asked.params) {
         return Role::None;
     }
