@@ -10,6 +10,12 @@ static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("anonymous"));
 pub struct Principal {
     /// The client's id: `anonymous` where nothing was proved.
     pub client: Arc<str>,
+    /// The tenant it belongs to, if that is known.
+    pub tenant: Option<Arc<str>>,
+    /// What it may act as, by its own credential's word.
+    pub roles: Arc<[Arc<str>]>,
+    /// What its token was issued for (RFC 6749 §3.3).
+    pub scopes: Arc<[Arc<str>]>,
     /// How the id was proved.
     pub proof: Proof,
 }
@@ -19,6 +25,12 @@ pub struct Principal {
 pub enum Proof {
     /// It did not: authentication is off.
     None,
+    /// By a key that the configuration names.
+    ApiKey,
+    /// By a token of an identity provider.
+    Jwt,
+    /// By a client certificate.
+    Certificate,
 }
 
 impl Principal {
@@ -27,6 +39,9 @@ impl Principal {
     pub fn anonymous() -> Self {
         Self {
             client: Arc::clone(&ANONYMOUS),
+            tenant: None,
+            roles: Arc::default(),
+            scopes: Arc::default(),
             proof: Proof::None,
         }
     }
