@@ -9,6 +9,7 @@ mod collapse;
 mod control;
 mod instances;
 mod pressure;
+mod reload;
 mod site;
 mod table;
 mod writes;
