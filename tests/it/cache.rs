@@ -8,6 +8,7 @@ mod ask;
 mod collapse;
 mod control;
 mod instances;
+mod outages;
 mod pressure;
 mod reload;
 mod site;
