@@ -8,6 +8,7 @@ mod ask;
 mod collapse;
 mod control;
 mod instances;
+mod leases;
 mod outages;
 mod pressure;
 mod reload;
