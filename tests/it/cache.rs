@@ -13,6 +13,7 @@ mod outages;
 mod pressure;
 mod reload;
 mod site;
+mod storm;
 mod table;
 mod writes;
 
