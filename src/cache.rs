@@ -9,6 +9,7 @@ pub mod flight;
 pub mod hints;
 pub mod memory;
 pub mod redis;
+pub mod unsettled;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,6 +27,7 @@ use crate::cache::flight::Flights;
 use crate::cache::hints::Hints;
 use crate::cache::memory::{Limits, Memory, Stamp};
 use crate::cache::redis::{Invalidated, Redis};
+use crate::cache::unsettled::Unsettled;
 use crate::telemetry::metrics::cache::Cache as Metrics;
 
 /// What the cache knows of one server.
@@ -70,6 +72,8 @@ pub struct Cache {
     pub redis: Option<Arc<Redis>>,
     /// What is being fetched.
     pub flights: Arc<Flights<Landed>>,
+    /// Writes that may not be over.
+    pub unsettled: Unsettled,
     counts: Counts,
     n_joined: AtomicU64,
 }
@@ -160,6 +164,7 @@ impl Cache {
             memory: Arc::new(Memory::new(limits)),
             redis,
             flights: Arc::default(),
+            unsettled: Unsettled::default(),
             counts: Counts::default(),
             n_joined: AtomicU64::new(0),
         }

@@ -43,7 +43,11 @@ pub(super) struct Aftercare {
 
 impl Aftercare {
     /// Gives up on an upstream that failed: tells it, and says what to tell the client.
-    pub(super) fn fail(&self, error: &Error) -> Ended {
+    pub(super) async fn fail(&mut self, error: &Error) -> Ended {
+        if error.is_before_sending() {
+            self.write = None;
+        }
+        self.give_up().await;
         if matches!(
             error,
             Error::Timeout(Phase::Header | Phase::Idle | Phase::Total)
@@ -54,6 +58,20 @@ impl Aftercare {
             refusal: error.to_refusal(&self.cluster.server),
             id: self.id.clone(),
             error: Some(error.to_string()),
+        }
+    }
+
+    /// The server has answered: what the call made stale goes, before the client hears of it.
+    pub(super) async fn settle(&mut self) {
+        if let Some(write) = self.write.take() {
+            write.settle().await;
+        }
+    }
+
+    /// The server will not answer any more: it may still be at it.
+    pub(super) async fn give_up(&mut self) {
+        if let Some(write) = self.write.take() {
+            write.give_up().await;
         }
     }
 
@@ -87,10 +105,10 @@ impl Aftercare {
 
     /// The client left before the answer began.
     pub(super) fn abandon_flight(self, mut flight: Flight) {
-        if !self.must_go_on() || !flight.is_sent() {
+        if !flight.is_sent() {
             return;
         }
-        self.go_on(async move {
+        self.abandon(async move {
             let mut head = flight.head().await?;
             flight.into_body(&mut head)?.discard().await
         });
@@ -98,8 +116,14 @@ impl Aftercare {
 
     /// The client left during the answer.
     pub(super) fn abandon_body(self, body: Body) {
+        self.abandon(body.discard());
+    }
+
+    fn abandon(mut self, rest: impl Future<Output = Result<(), Error>> + Send + 'static) {
         if self.must_go_on() {
-            self.go_on(body.discard());
+            self.go_on(rest);
+        } else if let Some(write) = self.write.take() {
+            write.give_up_later();
         }
     }
 
@@ -107,19 +131,30 @@ impl Aftercare {
         self.era == Era::Legacy && self.kind != Kind::Listen
     }
 
-    fn go_on(self, rest: impl Future<Output = Result<(), Error>> + Send + 'static) {
+    fn go_on(mut self, rest: impl Future<Output = Result<(), Error>> + Send + 'static) {
+        let write = self.write.take();
         let Ok(permit) = Arc::clone(&self.live.abandoned).try_acquire_owned() else {
             tracing::warn!(server.id = %self.cluster.server, "Too many abandoned calls; one is cut off");
+            if let Some(write) = write {
+                write.give_up_later();
+            }
             return;
         };
+        if let Some(write) = &write {
+            write.settle_so_far();
+        }
         let left = self.deadline.saturating_duration_since(Instant::now());
         let user = self.user.clone();
         self.live.detached.spawn(async move {
             // Nobody is left to be told how it ends.
-            if fast_timeout(left, rest).await.is_err() {
-                tracing::debug!("An abandoned call exceeded its time");
-            }
+            let ended = fast_timeout(left, rest).await;
             drop((permit, user));
+            match (ended, write) {
+                (Ok(Ok(())), Some(write)) => write.settle().await,
+                (_, Some(write)) => write.give_up().await,
+                (Ok(_), None) => {}
+                (Err(_), None) => tracing::debug!("An abandoned call exceeded its time"),
+            }
         });
     }
 

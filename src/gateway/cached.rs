@@ -119,7 +119,7 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
         }
         Role::Write(reach) | Role::Guess(reach) => {
             live.cache.count(Found::Skip);
-            reply.write = Some(Write::new(&live, &way.server.id, reach));
+            reply.write = Some(Write::new(&live, &way.server, reach));
             Ok(Served::Onward)
         }
         Role::Read(read) => Box::pin(read_through(reply, dispatch, &live, &read)).await,
@@ -215,7 +215,7 @@ fn alone(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>, read: &Read) -> Served 
     let live = &reply.exchange.live;
     live.cache.count(Found::Miss);
     if let Some(reach) = &read.effects {
-        reply.write = Some(Write::new(live, &dispatch.way.server.id, reach.clone()));
+        reply.write = Some(Write::new(live, &dispatch.way.server, reach.clone()));
     }
     reply.exchange.outcome.cache_status = Some(CacheStatus::Miss);
     Served::Onward

@@ -49,8 +49,8 @@ impl Dispatch<'_> {
         let was_sent =
             !matches!(&sent, Err(Ended::Refused { refusal, .. }) if !refusal.may_have_been_sent());
         if let Some(write) = reply.write.take().filter(|_| was_sent) {
-            // Nobody hears how it ended; it may have been sent all the same.
-            write.settle_later();
+            // Nobody hears how it ends; it may have been sent all the same.
+            write.give_up_later();
         }
         sent
     }

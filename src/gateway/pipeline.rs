@@ -245,15 +245,12 @@ async fn one(
             session: named,
         };
         let mut errand = errand(&call, request, permit);
-        errand.write.clone_from(&told);
+        errand.write = told;
         (errand, server, client, upstream)
     };
     let _used = client.as_ref().map(|client| client.hold());
     // Boxed: a hit does not pay for the room that this takes.
     let carried = Box::pin(relay::carry(session, exchange, &server, errand)).await;
-    if let Some(write) = told {
-        write.settle().await;
-    }
     match (carried?, upstream) {
         (Carried::Home, _) => return Ok(()),
         // Only this one: another request may have had a new one opened meanwhile.

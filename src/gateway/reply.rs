@@ -232,7 +232,9 @@ impl<'r> Reply<'r> {
         if !refusal.may_have_been_sent() {
             self.write = None;
         }
-        self.settle().await;
+        if let Some(write) = self.write.take() {
+            write.give_up().await;
+        }
         if self.is_untold() {
             return Err(Ended::Refused {
                 refusal,

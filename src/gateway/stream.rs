@@ -32,7 +32,7 @@ pub(super) async fn relay(
     session: &mut Session,
     exchange: &mut Exchange,
     mut body: Body,
-    care: Aftercare,
+    mut care: Aftercare,
 ) -> Result<(), Ended> {
     let mut relay = Relay::new(exchange, &care);
     loop {
@@ -45,7 +45,13 @@ pub(super) async fn relay(
             () = sleep(relay.pause()) => Event::Tick,
         };
         let step = match event {
-            Event::Upstream(Ok(Some(bytes))) => relay.pass(bytes, body.is_done()),
+            Event::Upstream(Ok(Some(bytes))) => {
+                let step = relay.pass(bytes, body.is_done());
+                if relay.observer.answer().is_some() {
+                    care.settle().await;
+                }
+                step
+            }
             Event::Upstream(Ok(None)) => relay.end(exchange, &care, &Error::ClosedEarly),
             Event::Upstream(Err(error)) => relay.end(exchange, &care, &error),
             Event::Draining => Step::Finish(NOTHING),
@@ -55,6 +61,9 @@ pub(super) async fn relay(
                 return Err(Ended::ClientGone);
             }
         };
+        if matches!(step, Step::Finish(_) | Step::Break(_)) {
+            care.give_up().await;
+        }
         let (bytes, is_over) = match step {
             Step::Write(bytes) => (bytes, false),
             Step::Finish(bytes) => (bytes, true),
@@ -80,6 +89,7 @@ pub(super) async fn relay(
         if body.is_done() {
             // Its last bytes came together with its end.
             let step = relay.end(exchange, &care, &Error::ClosedEarly);
+            care.give_up().await;
             return relay.finish(session, exchange, step).await;
         }
     }

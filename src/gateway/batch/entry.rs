@@ -118,7 +118,9 @@ impl Entry {
     }
 
     async fn answer_with(&mut self, refusal: &Refusal) {
-        self.settle().await;
+        if let Some(write) = self.write.take() {
+            write.give_up().await;
+        }
         if let Some(id) = self.id.clone() {
             self.answer(refusal.to_json(Id::from_json(&id)).into())
                 .await;

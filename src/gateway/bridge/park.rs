@@ -64,6 +64,7 @@ async fn set_aside(
         request: digest(inbound),
         call,
         questions: questions.clone(),
+        reach: reply.write.as_ref().map(|write| write.reach().clone()),
         until: until(reply),
     };
     if let Err(parked) = live.parking.park(key, parked) {

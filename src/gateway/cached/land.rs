@@ -73,7 +73,7 @@ impl Flight {
         let landed = tokio::select! {
             biased;
             landed = self.fetch() => landed,
-            () = pilot.deserted(), if ends => return self.settle().await,
+            () = pilot.deserted(), if ends => return self.give_up().await,
         };
         pilot.land(landed);
     }
@@ -174,19 +174,31 @@ impl Flight {
             return Landed::Alone;
         };
         let fetched = errand.run().await;
-        let is_sent = !matches!(&fetched, Fetched::Failed(error) if error.is_before_sending());
-        if is_sent {
-            self.settle().await;
+        match &fetched {
+            Fetched::Failed(error) if error.is_before_sending() => {}
+            Fetched::Failed(_) | Fetched::Asks => self.give_up().await,
+            Fetched::Result(..) | Fetched::Error(..) | Fetched::Alone => self.settle().await,
         }
         self.judge(fetched)
     }
 
     /// What asking makes stale goes.
     async fn settle(&mut self) {
-        if let Some(reach) = self.read.effects.take() {
-            let server = &self.read.origin.server;
-            Write::new(&self.live, server, reach).settle().await;
+        if let Some(write) = self.write() {
+            write.settle().await;
         }
+    }
+
+    /// As [`Self::settle`], where the server may still be at it.
+    async fn give_up(&mut self) {
+        if let Some(write) = self.write() {
+            write.give_up().await;
+        }
+    }
+
+    fn write(&mut self) -> Option<Write> {
+        let reach = self.read.effects.take()?;
+        Some(Write::new(&self.live, self.order.server(), reach))
     }
 
     fn judge(&self, fetched: Fetched) -> Landed {

@@ -75,7 +75,7 @@ pub(in crate::gateway) fn look(
         // Its server says what is wrong.
         role = role.map(Role::without_reading);
     }
-    let told = |reach| Quick::Told(Write::new(&live, &server.id, reach));
+    let told = |reach| Quick::Told(Write::new(&live, server, reach));
     match (role, call.id()) {
         (Some(Role::None), _) => Quick::Onward,
         (Some(Role::Skip), _) => {
