@@ -13,13 +13,14 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
+use crate::gateway::cached::heard::Heard;
 use crate::gateway::cached::write::Write;
 use crate::gateway::relay::Kind;
 use crate::state::live::Live;
 use crate::state::users::User;
 use crate::upstream::cluster::{Cluster, Limits};
 use crate::upstream::error::Error;
-use crate::upstream::head::Head;
+use crate::upstream::head::{Content, Head};
 use crate::upstream::relay::{Body, Flight, Request};
 
 /// What is needed to speak for a call once the client is out of the picture.
@@ -37,6 +38,8 @@ pub(super) struct Aftercare {
     pub(super) user: Option<User>,
     /// What the call may make stale.
     pub(super) write: Option<Write>,
+    /// What the answer to a write says.
+    pub(super) heard: Heard,
     /// Cancelled when a reload took the server out.
     pub(super) retired: CancellationToken,
 }
@@ -64,7 +67,14 @@ impl Aftercare {
     /// The server has answered: what the call made stale goes, before the client hears of it.
     pub(super) async fn settle(&mut self) {
         if let Some(write) = self.write.take() {
-            write.settle().await;
+            write.settle(self.heard.said()).await;
+        }
+    }
+
+    /// Takes a part of the answer, if it matters what that says.
+    pub(super) fn hear(&mut self, bytes: &[u8]) {
+        if self.write.is_some() {
+            self.heard.hear(bytes);
         }
     }
 
@@ -110,16 +120,21 @@ impl Aftercare {
         }
         self.abandon(async move {
             let mut head = flight.head().await?;
-            flight.into_body(&mut head)?.discard().await
+            let heard = match head.content {
+                Content::EventStream => Heard::stream(),
+                Content::Json | Content::Other => Heard::document(),
+            };
+            flight.into_body(&mut head)?.discard(heard).await
         });
     }
 
     /// The client left during the answer.
-    pub(super) fn abandon_body(self, body: Body) {
-        self.abandon(body.discard());
+    pub(super) fn abandon_body(mut self, body: Body) {
+        let heard = std::mem::replace(&mut self.heard, Heard::document());
+        self.abandon(body.discard(heard));
     }
 
-    fn abandon(mut self, rest: impl Future<Output = Result<(), Error>> + Send + 'static) {
+    fn abandon(mut self, rest: impl Future<Output = Result<Heard, Error>> + Send + 'static) {
         if self.must_go_on() {
             self.go_on(rest);
         } else if let Some(write) = self.write.take() {
@@ -131,7 +146,7 @@ impl Aftercare {
         self.era == Era::Legacy && self.kind != Kind::Listen
     }
 
-    fn go_on(mut self, rest: impl Future<Output = Result<(), Error>> + Send + 'static) {
+    fn go_on(mut self, rest: impl Future<Output = Result<Heard, Error>> + Send + 'static) {
         let write = self.write.take();
         let Ok(permit) = Arc::clone(&self.live.abandoned).try_acquire_owned() else {
             tracing::warn!(server.id = %self.cluster.server, "Too many abandoned calls; one is cut off");
@@ -150,7 +165,7 @@ impl Aftercare {
             let ended = fast_timeout(left, rest).await;
             drop((permit, user));
             match (ended, write) {
-                (Ok(Ok(())), Some(write)) => write.settle().await,
+                (Ok(Ok(heard)), Some(write)) => write.settle(heard.said()).await,
                 (_, Some(write)) => write.give_up().await,
                 (Ok(_), None) => {}
                 (Err(_), None) => tracing::debug!("An abandoned call exceeded its time"),
@@ -181,9 +196,11 @@ impl Aftercare {
 }
 
 impl Body {
-    /// Reads to the end and keeps nothing.
-    async fn discard(mut self) -> Result<(), Error> {
-        while self.next().await?.is_some() {}
-        Ok(())
+    /// Reads to the end and keeps nothing but what the answer says.
+    async fn discard(mut self, mut heard: Heard) -> Result<Heard, Error> {
+        while let Some(bytes) = self.next().await? {
+            heard.hear(&bytes);
+        }
+        Ok(heard)
     }
 }

@@ -10,6 +10,7 @@
 pub(super) mod ear;
 mod fetch;
 pub(super) mod give;
+pub(super) mod heard;
 mod land;
 pub(super) mod quick;
 pub(super) mod role;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use filters::cache::freshness::Freshness;
 use filters::cache::key::Key;
 use filters::cache::status::Status as CacheStatus;
+use filters::mcp::method::Method;
 use filters::mcp::revision::{Era, Revision};
 use filters::refusal::Phase;
 use tokio::sync::mpsc;
@@ -79,10 +81,13 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
         inbound,
         ..
     } = *dispatch;
+    let live = Arc::clone(&reply.exchange.live);
+    if inbound.method == Method::Tasks {
+        reply.write = Write::poll(&live, &way.server, &inbound.name, dispatch.target());
+    }
     if inbound.id().is_none() || !role::concerns(inbound.method) {
         return Ok(Served::Onward);
     }
-    let live = Arc::clone(&reply.exchange.live);
     let capabilities = lists::capabilities(inbound, client);
     let credential = way.server.remote.credential(&inbound.caller);
     let asked = Asked {

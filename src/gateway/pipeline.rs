@@ -24,6 +24,7 @@ use http::Method;
 use pingora::proxy::Session;
 
 use crate::gateway::cached::quick::Quick;
+use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
@@ -220,6 +221,11 @@ async fn one(
             }
             Quick::Onward => is_cancelled_wait(&call, client.as_ref()),
         };
+        if call.method == Mcp::Tasks {
+            let (name, target) = (call.message.method(), call.target.as_ref());
+            let target = target.map(|target| target.name());
+            told = Write::poll(&exchange.live, &server, name.unwrap_or_default(), target);
+        }
         if call.era == Era::Modern {
             passage::settle(exchange, headers, &server).await;
             passage::stay(&server)?;

@@ -18,6 +18,7 @@ use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use crate::gateway::aftercare::Aftercare;
+use crate::gateway::cached::heard::Heard;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::pass::is_wrong_era;
@@ -109,6 +110,7 @@ pub(super) async fn carry(
         user: exchange.user.clone().filter(|_| kind != Kind::Listen),
         retired: server.retired.clone(),
         write,
+        heard: Heard::document(),
     };
     let _active = exchange.live.metrics.track(&server.id);
     let mut flight = Flight::new(Arc::clone(&server.cluster), request, permit);
@@ -356,6 +358,7 @@ async fn whole(
         };
         if let Some(bytes) = &bytes {
             seen.observe(bytes);
+            care.hear(bytes);
         }
         let is_over = bytes.is_none() || body.is_done();
         let mut bytes = bytes.unwrap_or_default();

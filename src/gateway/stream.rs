@@ -15,6 +15,7 @@ use pingora_timeout::sleep;
 use crate::gateway::Ended;
 use crate::gateway::aftercare::Aftercare;
 use crate::gateway::cached::ear::overhear;
+use crate::gateway::cached::heard::Heard;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::relay::{Kind, NOTHING, broken, client_gone};
 use crate::telemetry::outcome::Status;
@@ -34,6 +35,9 @@ pub(super) async fn relay(
     mut body: Body,
     mut care: Aftercare,
 ) -> Result<(), Ended> {
+    if care.write.is_some() {
+        care.heard = Heard::stream();
+    }
     let mut relay = Relay::new(exchange, &care);
     loop {
         let event = tokio::select! {
@@ -46,6 +50,7 @@ pub(super) async fn relay(
         };
         let step = match event {
             Event::Upstream(Ok(Some(bytes))) => {
+                care.hear(&bytes);
                 let step = relay.pass(bytes, body.is_done());
                 if relay.observer.answer().is_some() {
                     care.settle().await;

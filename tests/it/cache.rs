@@ -10,6 +10,7 @@ mod control;
 mod instances;
 mod site;
 mod table;
+mod tasks;
 mod unsettled;
 mod writes;
 

@@ -6,6 +6,7 @@ mod ask;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use filters::cache::task::Said;
 use filters::json::object::Object;
 use filters::mcp::input;
 use filters::mcp::method::Method;
@@ -331,6 +332,7 @@ impl<'a> Round<'a> {
                     return Ok(Outcome::Input(result.get().to_owned()));
                 }
                 if !down::is_complete(result.get()) {
+                    reply.settle(Said::Result(result.get())).await;
                     let refusal = Refusal::UpstreamBroken {
                         server: way.server.id.to_string(),
                         what: "answered with a task, or what else no client of this revision takes",

@@ -9,6 +9,7 @@ use filters::cache::freshness::{self, Freshness, Lifetime, Staleness};
 use filters::cache::invalidate::Reach;
 use filters::cache::key::Key;
 use filters::cache::policy::Share;
+use filters::cache::task::Said;
 use filters::json::object::Object;
 use filters::mcp::list::Kind;
 use filters::mcp::revision::Era;
@@ -177,15 +178,16 @@ impl Flight {
         match &fetched {
             Fetched::Failed(error) if error.is_before_sending() => {}
             Fetched::Failed(_) | Fetched::Asks => self.give_up().await,
-            Fetched::Result(..) | Fetched::Error(..) | Fetched::Alone => self.settle().await,
+            Fetched::Result(_, result) => self.settle(Said::Result(result)).await,
+            Fetched::Error(..) | Fetched::Alone => self.settle(Said::Other).await,
         }
         self.judge(fetched)
     }
 
     /// What asking makes stale goes.
-    async fn settle(&mut self) {
+    async fn settle(&mut self, said: Said<'_>) {
         if let Some(write) = self.write() {
-            write.settle().await;
+            write.settle(said).await;
         }
     }
 

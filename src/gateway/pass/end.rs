@@ -34,6 +34,8 @@ pub(super) async fn document(
     if judges && is_wrong_era(inbound.era, status, &String::from_utf8_lossy(&text)) {
         return Ok(Passed::WrongEra);
     }
+    // As its server spells it.
+    reply.hear(&text).await;
     let answer = answer(way, inbound.method, &text).filter(|_| talk.is_json());
     match (page(reply, way, &mut voice), answer) {
         (Some(header), _) => reply.page(header, text).await?,
