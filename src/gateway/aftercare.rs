@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use filters::cache::task::Said;
 use filters::mcp::header;
 use filters::mcp::revision::Era;
 use filters::refusal::Phase;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
 use crate::gateway::cached::heard::Heard;
-use crate::gateway::cached::write::Write;
+use crate::gateway::cached::write::{self, Write};
 use crate::gateway::relay::Kind;
 use crate::state::live::Live;
 use crate::state::users::User;
@@ -68,6 +69,15 @@ impl Aftercare {
     pub(super) async fn settle(&mut self) {
         if let Some(write) = self.write.take() {
             write.settle(self.heard.said()).await;
+        }
+    }
+
+    /// The answer to a call comes on another stream than its own: what calls that are not known to be
+    /// over made stale goes, before the client hears of it.
+    pub(super) async fn settle_calls(&self) {
+        let server = &self.cluster.server;
+        if let Some(reach) = self.live.cache.unsettled.calls(server) {
+            write::settle(&self.live, server, &reach).await;
         }
     }
 
@@ -166,7 +176,7 @@ impl Aftercare {
             drop((permit, user));
             match (ended, write) {
                 (Ok(Ok(heard)), Some(write)) => write.settle(heard.said()).await,
-                (_, Some(write)) => write.give_up().await,
+                (_, Some(write)) => write.settle(Said::Other).await,
                 (Ok(_), None) => {}
                 (Err(_), None) => tracing::debug!("An abandoned call exceeded its time"),
             }

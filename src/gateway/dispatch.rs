@@ -45,6 +45,11 @@ impl Dispatch<'_> {
         if Box::pin(cached::serve(reply, &self)).await? == Served::Home {
             return Ok(());
         }
+        self.go_on(reply).await
+    }
+
+    /// Sends what the cache cannot answer.
+    pub(super) async fn go_on(self, reply: &mut Reply<'_>) -> Result<(), Ended> {
         let sent = self.send(reply).await;
         let was_sent =
             !matches!(&sent, Err(Ended::Refused { refusal, .. }) if !refusal.may_have_been_sent());

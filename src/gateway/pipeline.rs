@@ -211,16 +211,13 @@ async fn one(
             None => None,
         };
         let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
-        let is_long = match cached::quick::look(headers, exchange, &server, client.as_ref(), &call)
-        {
+        let (mut is_read, mut is_long) = (false, false);
+        match cached::quick::look(headers, exchange, &server, client.as_ref(), &call) {
             Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,
-            Quick::Long => true,
-            Quick::Told(write) => {
-                told = Some(write);
-                false
-            }
-            Quick::Onward => is_cancelled_wait(&call, client.as_ref()),
-        };
+            Quick::Long => is_read = true,
+            Quick::Told(write) => told = Some(write),
+            Quick::Onward => is_long = is_cancelled_wait(&call, client.as_ref()),
+        }
         if call.method == Mcp::Tasks {
             let (name, target) = (call.message.method(), call.target.as_ref());
             let target = target.map(|target| target.name());
@@ -238,6 +235,16 @@ async fn one(
             ))
             .await;
         };
+        if is_read {
+            let inbound = front::inbound(headers, exchange, &call, body.clone());
+            let client = client.as_ref();
+            let read = front::read(session, exchange, &server, client, &inbound, &call);
+            match Box::pin(read).await? {
+                Some(write) => told = write,
+                None => return Ok(()),
+            }
+        }
+        let headers = &session.req_header().headers;
         if call.era == Era::Modern && call.method == Mcp::ToolsCall {
             compare(headers, &server, &call).await?;
         }

@@ -52,7 +52,12 @@ pub(super) async fn relay(
             Event::Upstream(Ok(Some(bytes))) => {
                 care.hear(&bytes);
                 let step = relay.pass(bytes, body.is_done());
-                if relay.observer.answer().is_some() {
+                if care.kind == Kind::Listen && care.id.is_none() {
+                    // Of a call whose own stream broke.
+                    if relay.observer.take_answer().is_some() {
+                        care.settle_calls().await;
+                    }
+                } else if relay.observer.answer().is_some() {
                     care.settle().await;
                 }
                 step

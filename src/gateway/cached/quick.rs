@@ -26,9 +26,9 @@ use crate::telemetry::outcome::Status;
 pub(in crate::gateway) enum Quick {
     /// This is its answer.
     Hit(Bytes),
-    /// It is to be fetched, or it makes something stale: the long way.
+    /// It is to be fetched, or its server must be asked first what it is: the long way.
     Long,
-    /// It wants no answer and makes something stale: it is to be sent like any other, and settled then.
+    /// It makes something stale: it is to be sent like any other, and settled then.
     Told(Write),
     /// It is to be sent to its server like any other.
     Onward,
@@ -82,7 +82,7 @@ pub(in crate::gateway) fn look(
             live.cache.count(Found::Skip);
             Quick::Onward
         }
-        (Some(Role::Guess(reach)), _) => {
+        (Some(Role::Guess(reach) | Role::Write(reach)), _) => {
             live.cache.count(Found::Skip);
             told(reach)
         }
@@ -97,9 +97,8 @@ pub(in crate::gateway) fn look(
                 Some(_) | None => Quick::Long,
             }
         }
-        (None | Some(Role::Write(_)), Some(_)) => Quick::Long,
+        (None, Some(_)) => Quick::Long,
         // It wants no answer: it goes as it is.
-        (Some(Role::Write(reach)), None) => told(reach),
         (Some(Role::Read(read)), None) => read.effects.map_or(Quick::Onward, told),
         (None, None) => Quick::Onward,
     }

@@ -72,11 +72,18 @@ impl Write {
         self.poll.is_none().then_some(&self.reach)
     }
 
-    /// The call may be over, or not yet: what it made stale goes for now.
+    /// The call goes on unheard: what it made stale goes for now, and once more when it must be over.
     pub(in crate::gateway) fn settle_so_far(&self) {
         if self.poll.is_none() {
+            self.owe();
             self.live.cache.memory.invalidate(&self.server, &self.reach);
         }
+    }
+
+    fn owe(&self) {
+        let until = Instant::now() + self.patience;
+        let unsettled = &self.live.cache.unsettled;
+        unsettled.owe(&self.server, self.reach.clone(), until);
     }
 
     /// The call was answered: what it made stale goes, here and on other instances. Where a task
@@ -108,9 +115,7 @@ impl Write {
         if self.poll.is_some() {
             return;
         }
-        let until = Instant::now() + self.patience;
-        let unsettled = &self.live.cache.unsettled;
-        unsettled.owe(&self.server, self.reach.clone(), until);
+        self.owe();
         settle(&self.live, &self.server, &self.reach).await;
     }
 

@@ -9,6 +9,7 @@ use crate::upstream::session::Session as Upstream;
 use crate::upstream::session::resume;
 use crate::upstream::talk::Talk;
 use bytes::Bytes;
+use filters::cache::task::Said;
 use filters::mcp::revision::Era;
 use std::sync::Arc;
 use std::time::Instant;
@@ -131,7 +132,7 @@ pub(in crate::gateway) fn go_on(
         tokio::time::timeout(left, rest).await.ok();
         drop((place, user));
         if let Some(write) = write {
-            write.give_up().await;
+            write.settle(Said::Other).await;
         }
     });
 }
