@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 
 /// How long it is believed that something is never stored.
 const NEVER_FOR: Duration = Duration::from_secs(10);
+/// How long it is believed that something is longer than a fetch for several may be.
+const LARGE_FOR: Duration = Duration::from_secs(600);
 /// Most keys that this is known of.
 const NEVER_MAX: usize = 4096;
 
@@ -37,6 +39,14 @@ impl Hints {
     /// Notes that what came for one caller, by the key that is its alone, could not be stored.
     pub fn note_never(&self, key: Key, now: Instant) {
         self.never.lock().put(key, now + NEVER_FOR);
+    }
+
+    /// Notes that what came, for whomever, is longer than a fetch for several may be.
+    pub fn note_large(&self, keys: impl IntoIterator<Item = Key>, now: Instant) {
+        let mut never = self.never.lock();
+        for key in keys {
+            never.put(key, now + LARGE_FOR);
+        }
     }
 
     /// Whether what comes can hardly be stored.

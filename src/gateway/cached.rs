@@ -40,6 +40,7 @@ use crate::gateway::lists;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::live::Live;
 use crate::state::session::{Registered, Session as Client};
+use crate::state::snapshot::Server;
 use crate::state::users::User;
 use crate::upstream::error::Error;
 
@@ -146,7 +147,7 @@ async fn read_through(
     read: &Read,
 ) -> Result<Served, Ended> {
     let now = Instant::now();
-    let hints = &dispatch.way.server.cache.hints;
+    let is_never = || is_never(&dispatch.way.server, read, now);
     let stale = match live.cache.find(read.keys(), now) {
         Some((entry, Freshness::Fresh { .. })) => {
             ear::attend(&dispatch.way.server, read.origin.method);
@@ -155,7 +156,7 @@ async fn read_through(
         Some((entry, Freshness::WhileRevalidate)) => {
             let jitter = JITTER_MIN + JITTER_MAX.mul_f64(fastrand::f64());
             // Whoever refreshes it already does so for this caller, too.
-            if !hints.is_never(&read.private(), now) {
+            if !is_never() {
                 board(
                     live,
                     &reply.exchange.user,
@@ -170,7 +171,7 @@ async fn read_through(
         Some((entry, Freshness::IfError)) => Some(entry),
         Some((_, Freshness::Gone)) | None => None,
     };
-    if hints.is_never(&read.private(), now) {
+    if is_never() {
         return Ok(alone(reply, dispatch, read));
     }
     // Its stream may begin before its answer is there.
@@ -181,7 +182,14 @@ async fn read_through(
         .zip(dispatch.client)
         .map(|(id, client)| client.wait(id, &dispatch.way.server.id));
     // What everybody had last time is fetched for everybody; where that is over, each for itself.
-    for key in read.common(hints.is_public(read.origin.method)) {
+    for key in read.common(
+        dispatch
+            .way
+            .server
+            .cache
+            .hints
+            .is_public(read.origin.method),
+    ) {
         let user = &reply.exchange.user;
         let Some(wait) = board(live, user, dispatch, read, key, Duration::ZERO) else {
             break;
@@ -213,6 +221,12 @@ async fn read_through(
         }
     }
     Ok(alone(reply, dispatch, read))
+}
+
+/// Whether what is fetched for several could hardly be given to them.
+fn is_never(server: &Server, read: &Read, now: Instant) -> bool {
+    let hints = &server.cache.hints;
+    read.all().iter().any(|key| hints.is_never(key, now))
 }
 
 /// What cannot be shared is asked for by each caller.

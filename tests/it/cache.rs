@@ -8,6 +8,7 @@ mod ask;
 mod collapse;
 mod control;
 mod instances;
+mod passing;
 mod site;
 mod table;
 mod tasks;

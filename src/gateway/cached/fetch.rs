@@ -110,6 +110,8 @@ pub(super) enum Fetched {
     Failed(Error),
     /// A question back, which is for one caller to answer.
     Asks,
+    /// More than is held in memory: it must pass as it comes.
+    Large,
     /// Nothing that several could share.
     Alone,
 }
@@ -201,6 +203,13 @@ impl Errand {
             let message = match ear.next().await {
                 Ok(Some(message)) => message,
                 Ok(None) => return self.nothing(ear.talk()),
+                Err(Error::TooLong) => {
+                    self.cancel(
+                        &ear,
+                        "it is asked for once more, by whom it can be passed on to",
+                    );
+                    return Fetched::Large;
+                }
                 Err(error) => {
                     if matches!(error, Error::Timeout(_)) {
                         self.cancel(&ear, "timed out at the gateway");

@@ -179,7 +179,7 @@ impl Flight {
             Fetched::Failed(error) if error.is_before_sending() => {}
             Fetched::Failed(_) | Fetched::Asks => self.give_up().await,
             Fetched::Result(_, result) => self.settle(Said::Result(result)).await,
-            Fetched::Error(..) | Fetched::Alone => self.settle(Said::Other).await,
+            Fetched::Error(..) | Fetched::Large | Fetched::Alone => self.settle(Said::Other).await,
         }
         self.judge(fetched)
     }
@@ -221,6 +221,11 @@ impl Flight {
             },
             Fetched::Asks => {
                 self.note_never();
+                Landed::Alone
+            }
+            Fetched::Large => {
+                let hints = &server.cache.hints;
+                hints.note_large(self.read.all(), Instant::now());
                 Landed::Alone
             }
             Fetched::Alone => Landed::Alone,

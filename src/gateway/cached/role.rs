@@ -116,6 +116,11 @@ impl Read {
         [public, Some(self.private)].into_iter().flatten()
     }
 
+    /// All that a fetch of it may be known by.
+    pub(in crate::gateway) fn all(&self) -> [Key; 2] {
+        [self.private, self.public]
+    }
+
     /// What it is stored under for this caller alone.
     pub(in crate::gateway) fn private(&self) -> Key {
         self.private
