@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** what needs no other spelling passes byte for byte.
 
-mod end;
+pub(super) mod end;
 pub(super) mod voice;
 
 use std::sync::Arc;

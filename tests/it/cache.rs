@@ -9,6 +9,7 @@ mod collapse;
 mod control;
 mod instances;
 mod passing;
+mod refused;
 mod site;
 mod table;
 mod tasks;
@@ -149,13 +150,16 @@ async fn is_alone(gateway: &Gateway) {
     .await;
 }
 
-/// What became of a message: the cache's status, and the number of the server's answer or the code of
-/// its error.
+/// What became of a message: the cache's status, and the number of the server's answer, the code of its
+/// error, or the status of a page that is no error of MCP's.
 fn told(answer: &Answer) -> String {
     let status = answer.headers.get("x-conduit-cache-status").unwrap_or("-");
     let text = answer.text();
     let what = match number(&text) {
         Some(number) => format!("#{number}"),
+        None if answer.headers.get("content-type") == Some("text/plain") => {
+            format!("page {}", answer.status)
+        }
         None => {
             let code = answer.last_json()["error"]["code"].as_i64();
             let code = code.unwrap_or_else(|| panic!("neither number nor error: {answer:?}"));

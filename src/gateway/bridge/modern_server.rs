@@ -26,7 +26,7 @@ use crate::gateway::inbound::Inbound;
 use crate::gateway::link::{Way, outward};
 use crate::gateway::lists::catalog;
 use crate::gateway::pass::voice::go_on;
-use crate::gateway::pass::{Passed, fail, is_wrong_era};
+use crate::gateway::pass::{Passed, end, fail, is_wrong_era};
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::session::{Registered, Session};
 use crate::state::snapshot::Server;
@@ -273,7 +273,8 @@ impl<'a> Round<'a> {
             let message = match reply.wait(talk.next()).await {
                 Ok(Wake::Done(Ok(Some(message)))) => message,
                 Ok(Wake::Done(Ok(None))) => {
-                    self.no_answer(reply, way, &talk).await?;
+                    let said = Bytes::new();
+                    end::refused(reply, way, self.inbound, &mut talk, said, false).await?;
                     return Ok(Outcome::Answered);
                 }
                 Ok(Wake::Done(Err(error))) => {
@@ -309,7 +310,7 @@ impl<'a> Round<'a> {
                 Ok(Body::Request { .. }) => {}
                 Err(_) if talk.is_stream() => {}
                 Err(_) => {
-                    self.no_answer(reply, way, &talk).await?;
+                    end::refused(reply, way, self.inbound, &mut talk, message, false).await?;
                     return Ok(Outcome::Answered);
                 }
             }
@@ -367,19 +368,6 @@ impl<'a> Round<'a> {
             }
         }
         Ok(Outcome::Answered)
-    }
-
-    async fn no_answer(&self, reply: &mut Reply<'_>, way: &Way, talk: &Talk) -> Result<(), Ended> {
-        let refusal = Refusal::UpstreamBroken {
-            server: way.server.id.to_string(),
-            what: if talk.is_stream() {
-                "ended its stream without answering"
-            } else {
-                "answered with something that is not MCP"
-            },
-        };
-        let error = format!("HTTP {}", talk.status);
-        reply.refuse(refusal, self.inbound.id(), Some(error)).await
     }
 }
 

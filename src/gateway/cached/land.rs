@@ -23,7 +23,9 @@ use crate::cache::redis::versions::Versions;
 use crate::cache::{Fate, Landed};
 use crate::gateway::Ended;
 use crate::gateway::cached::ear;
-use crate::gateway::cached::fetch::{Errand, Fetched, Order};
+use crate::gateway::cached::fetch::Errand;
+use crate::gateway::cached::fetched::Fetched;
+use crate::gateway::cached::order::Order;
 use crate::gateway::cached::role::Read;
 use crate::gateway::cached::write::Write;
 use crate::state::live::Live;
@@ -105,7 +107,7 @@ impl Flight {
         // The turn is over once the result is on its way to the second tier.
         drop(second.turn);
         match (landed, old) {
-            (Landed::Failed { .. }, Some(entry)) => Landed::Result {
+            (landed, Some(entry)) if landed.is_outage() => Landed::Result {
                 entry,
                 fate: Fate::Old,
             },
@@ -160,28 +162,41 @@ impl Flight {
         (entry, is_fresh)
     }
 
-    /// Asks the server.
+    /// Asks the server. A session that it lost is opened anew, once, as for any call.
     async fn ask(&mut self) -> Landed {
         let aside = std::mem::replace(&mut self.aside, mpsc::channel(1).0);
-        let errand = match Errand::prepare(&self.live, &self.order, aside).await {
-            Ok(errand) => errand,
-            Err(Ended::Refused { refusal, error, .. }) => {
-                let error = error.unwrap_or_default().into();
-                return Landed::Failed { refusal, error };
-            }
-            Err(Ended::ClientGone | Ended::Broken { .. }) => return Landed::Alone,
+        let fetched = match self.attempt(aside.clone()).await {
+            Ok(Fetched::Lost) => self.attempt(aside).await,
+            first => first,
         };
-        let Some(errand) = errand else {
-            return Landed::Alone;
+        let fetched = match fetched {
+            Ok(fetched) => fetched,
+            Err(landed) => return landed,
         };
-        let fetched = errand.run().await;
         match &fetched {
             Fetched::Failed(error) if error.is_before_sending() => {}
             Fetched::Failed(_) | Fetched::Asks => self.give_up().await,
             Fetched::Result(_, result) => self.settle(Said::Result(result)).await,
-            Fetched::Error(..) | Fetched::Large | Fetched::Alone => self.settle(Said::Other).await,
+            Fetched::Error(..) | Fetched::Refused(_) | Fetched::Large | Fetched::Alone => {
+                self.settle(Said::Other).await;
+            }
+            // It did nothing.
+            Fetched::Lost | Fetched::Again => {}
         }
         self.judge(fetched)
+    }
+
+    async fn attempt(&self, aside: mpsc::Sender<String>) -> Result<Fetched, Landed> {
+        match Errand::prepare(&self.live, &self.order, aside).await {
+            Ok(Some(errand)) => Ok(errand.run().await),
+            Ok(None) => Err(Landed::Alone),
+            Err(_) if self.order.is_over() => Err(Landed::Again),
+            Err(Ended::Refused { refusal, error, .. }) => {
+                let error = error.unwrap_or_default().into();
+                Err(Landed::Failed { refusal, error })
+            }
+            Err(Ended::ClientGone | Ended::Broken { .. }) => Err(Landed::Alone),
+        }
     }
 
     /// What asking makes stale goes.
@@ -207,14 +222,19 @@ impl Flight {
         let server = self.order.server();
         match fetched {
             Fetched::Result(era, text) => self.admit(era, text),
-            Fetched::Error(era, status, error) => {
+            Fetched::Error(era, status, error, head) => {
                 self.drop_pages(&error);
                 Landed::Error {
                     era,
                     status,
                     error: error.into(),
+                    head: head.map(Arc::from),
                 }
             }
+            Fetched::Refused(page) => Landed::Refused(Arc::new(page)),
+            Fetched::Lost | Fetched::Again => Landed::Again,
+            // Its first caller ended its session, and the call with it.
+            Fetched::Failed(_) if self.order.is_over() => Landed::Again,
             Fetched::Failed(error) => Landed::Failed {
                 refusal: error.to_refusal(&server.id),
                 error: error.to_string().into(),
