@@ -73,6 +73,7 @@ pub(super) async fn entry(
     };
     let server = &dispatch.way.server;
     let text = text(id, entry, inbound.era, server, namespace, asked);
+    reply.exchange.live.cache.memory.weigh(entry);
     reply.document(200, text.into()).await?;
     Ok(Served::Home)
 }

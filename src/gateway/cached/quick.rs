@@ -92,7 +92,9 @@ pub(in crate::gateway) fn look(
                 Some((entry, Freshness::Fresh { .. })) => {
                     give::note(exchange, &entry, Given::Hit, now);
                     ear::attend(server, call.method);
-                    Quick::Hit(give::text(id, &entry, call.era, server, None, now).into())
+                    let text = give::text(id, &entry, call.era, server, None, now);
+                    live.cache.memory.weigh(&entry);
+                    Quick::Hit(text.into())
                 }
                 Some(_) | None => Quick::Long,
             }
