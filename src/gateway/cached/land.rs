@@ -158,6 +158,7 @@ impl Flight {
             // Where it cannot be stored it is given all the same: it was there when it was looked for.
             let stored = self.live.cache.memory.store(Arc::clone(&entry), self.stamp);
             tracing::trace!(?stored, "Result comes from the second tier");
+            self.note_cursor(&entry);
         }
         (entry, is_fresh)
     }
@@ -253,7 +254,7 @@ impl Flight {
     }
 
     /// A cursor that is good for nothing any more is of a list that is another by now: its pages go,
-    /// before whoever is told begins with the first one again.
+    /// before whoever is told begins with the first one again. One that no page gave out says nothing.
     fn drop_pages(&self, error: &str) {
         let Origin { server, method, .. } = &self.read.origin;
         let error = Object::read(error);
@@ -263,13 +264,36 @@ impl Flight {
         }
         let params = self.order.inbound().params.as_deref();
         let params = params.and_then(Object::read).unwrap_or_default();
-        if params.get("cursor").is_none() {
+        let Some(cursor) = params.text("cursor") else {
+            return;
+        };
+        let hints = &self.order.server().cache.hints;
+        if !hints.take_cursor(*method, &self.whom(), &cursor) {
             return;
         }
         let reach = Reach::Method(*method);
         if let Some(rest) = self.live.cache.invalidate_here(server, reach) {
             self.live.detached.spawn(rest);
         }
+    }
+
+    /// Notes where a page of a list that is held goes on.
+    fn note_cursor(&self, entry: &Entry) {
+        let method = entry.origin.method;
+        let page = Kind::of(method).and_then(|_| Object::read(&entry.text));
+        let Some(cursor) = page.as_ref().and_then(|page| page.text("nextCursor")) else {
+            return;
+        };
+        let whom = (entry.share != Share::Public).then(|| self.whom());
+        let hints = &self.order.server().cache.hints;
+        hints.note_cursor(method, whom.as_deref(), &cursor);
+    }
+
+    /// Who asks, as far as cursors go.
+    fn whom(&self) -> String {
+        let inbound = self.order.inbound();
+        let credential = self.order.server().remote.credential(&inbound.caller);
+        format!("{}\0{}", inbound.principal, credential.unwrap_or_default())
     }
 
     /// Stores a result where it may be.
@@ -327,6 +351,9 @@ impl Flight {
             Ok(()) => Fate::Stored,
             Err(_) => Fate::Unstored,
         };
+        if fate == Fate::Stored {
+            self.note_cursor(&entry);
+        }
         // Not before it is stored: whoever goes by this finds the result, and does not fetch it under
         // another key.
         if self.read.lifetime.is_none() {
