@@ -93,8 +93,9 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
     };
-    if inbound.era == Era::Modern && !role::is_mirrored(&way.server, &asked, header) {
-        // Its server says what is wrong.
+    let is_wrong = inbound.era == Era::Modern && !role::is_mirrored(&way.server, &asked, header);
+    if is_wrong || !role::is_explained(&way.server, &asked, &inbound.mirrored) {
+        // Its server says what is wrong, or what the headers mean.
         role = role.without_reading();
     }
     match role {

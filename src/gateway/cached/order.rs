@@ -19,10 +19,14 @@ pub(super) struct Order {
 impl Order {
     /// The question of a message.
     pub(super) fn of(dispatch: &Dispatch<'_>) -> Self {
+        let inbound = Inbound {
+            caller: dispatch.inbound.caller.shared(),
+            ..dispatch.inbound.clone()
+        };
         Self {
             way: dispatch.way.clone(),
             client: dispatch.client.map(Arc::clone),
-            inbound: dispatch.inbound.clone(),
+            inbound,
             inner: dispatch.inner.map(str::to_owned),
         }
     }

@@ -71,8 +71,9 @@ pub(in crate::gateway) fn look(
     };
     let live = Arc::clone(&exchange.live);
     let mut role = role::at_once(&live, server, &asked);
-    if call.era == Era::Modern && !role::is_mirrored(server, &asked, text) {
-        // Its server says what is wrong.
+    let is_wrong = call.era == Era::Modern && !role::is_mirrored(server, &asked, text);
+    if is_wrong || !role::is_explained(server, &asked, &fields::mirrored(headers)) {
+        // Its server says what is wrong, or what the headers mean.
         role = role.map(Role::without_reading);
     }
     let told = |reach| Quick::Told(Write::new(&live, server, reach));

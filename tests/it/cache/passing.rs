@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::ask::{call, read};
+use super::ask::{Ask, call, read};
 use super::site::{Place, Say, Speech};
 use super::{Bed, number};
 use crate::support::gateway::Gateway;
@@ -85,6 +85,47 @@ async fn an_answer_that_is_too_long_to_share_passes_to_its_caller() {
             };
             assert_eq!(bed.site.count("s", method, target), n, "{form:?}");
         }
+    }
+}
+
+// === headers ===
+
+#[tokio::test]
+async fn what_a_header_may_change_is_not_shared() {
+    let list = || Ask::new("tools/list");
+    let place = Place::new("s").cache(json!({ "default_ttl": 3600, "share": "public" }));
+    let bed = Bed::plain(vec![place.says(|asked| match asked.method {
+        "tools/list" => Say::With(json!({ "ttlMs": 3_600_000 })),
+        _ => Say::Usual,
+    })])
+    .await;
+    for (ask, method, target) in [
+        (list(), "tools/list", ""),
+        (call("read", "{}"), "tools/call", "read"),
+    ] {
+        bed.ask("s", &ask).await;
+        let before = bed.site.count("s", method, target);
+        let strange = ask.clone().header("mcp-strange", "a");
+        for n in 1..3 {
+            bed.ask("s", &strange).await;
+            assert_eq!(bed.site.count("s", method, target), before + n, "{method}");
+        }
+        let told = bed.tells("s", &ask).await;
+        assert!(told.starts_with("HIT"), "{method}: {told}");
+        let seen = bed.site.upstream().recorded(method).pop().unwrap();
+        assert_eq!(seen.headers.get("mcp-strange"), Some("a"));
+    }
+}
+
+#[tokio::test]
+async fn baggage_goes_with_what_is_asked_for_one_caller_only() {
+    let place = Place::new("s").cache(json!({ "default_ttl": 3600 }));
+    let bed = Bed::plain(vec![place]).await;
+    for (tool, seen) in [("read", None), ("destroy", Some("tenant=a"))] {
+        let ask = call(tool, "{}").header("baggage", "tenant=a");
+        assert_eq!(bed.ask("s", &ask).await.status, 200);
+        let last = bed.site.upstream().recorded("tools/call").pop().unwrap();
+        assert_eq!(last.headers.get("baggage"), seen, "{tool}");
     }
 }
 
