@@ -219,9 +219,7 @@ async fn one(
             Quick::Onward => is_long = is_cancelled_wait(&call, client.as_ref()),
         }
         if call.method == Mcp::Tasks {
-            let (name, target) = (call.message.method(), call.target.as_ref());
-            let target = target.map(|target| target.name());
-            told = Write::poll(&exchange.live, &server, name.unwrap_or_default(), target);
+            told = Write::of_task(&exchange.live, &server, &call);
         }
         if call.era == Era::Modern {
             passage::settle(exchange, headers, &server).await;
@@ -257,8 +255,7 @@ async fn one(
             is_repeatable: call.method.is_safe_to_repeat(),
             session: named,
         };
-        let mut errand = errand(&call, request, permit);
-        errand.write = told;
+        let errand = errand(&call, request, permit, told);
         (errand, server, client, upstream)
     };
     let _used = client.as_ref().map(|client| client.hold());
@@ -284,7 +281,7 @@ fn is_cancelled_wait(call: &Call<'_>, client: Option<&Arc<ClientSession>>) -> bo
     running.is_some_and(|running| running.is_wait)
 }
 
-fn errand(call: &Call<'_>, request: Request, permit: Permit) -> Errand {
+fn errand(call: &Call<'_>, request: Request, permit: Permit, write: Option<Write>) -> Errand {
     Errand {
         request,
         kind: match (&call.message.body, call.method) {
@@ -296,7 +293,7 @@ fn errand(call: &Call<'_>, request: Request, permit: Permit) -> Errand {
         era: call.era,
         id: call.id().map(|id| id.as_json().to_owned()),
         permit,
-        write: None,
+        write,
     }
 }
 

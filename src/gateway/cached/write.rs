@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use filters::cache::invalidate::Reach;
 use filters::cache::task::{self, Said};
+use filters::mcp::call::Call;
 
 use crate::state::live::Live;
 use crate::state::snapshot::Server;
@@ -65,6 +66,16 @@ impl Write {
             poll: Some(poll),
             ..Self::new(live, server, reach)
         })
+    }
+
+    /// As [`Self::poll`], of a message that was not taken apart.
+    pub(in crate::gateway) fn of_task(
+        live: &Arc<Live>,
+        server: &Server,
+        call: &Call<'_>,
+    ) -> Option<Self> {
+        let task = call.target.as_ref().map(|target| target.name());
+        Self::poll(live, server, call.message.method()?, task)
     }
 
     /// What it makes stale, unless it only asks.
