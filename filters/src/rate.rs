@@ -7,5 +7,6 @@
 //! **Invariant:** a call that one bucket refuses costs no other bucket anything ([`charge::charge`]).
 
 pub mod charge;
+pub mod fare;
 pub mod rules;
 pub mod window;

@@ -5,7 +5,8 @@
 //! 3. The body, within its bound.
 //! 4. The message: JSON-RPC, era, headers against body.
 //! 5. The server, and whether the caller may reach it.
-//! 6. The way there.
+//! 6. What it costs of the caller's limits.
+//! 7. The way there.
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, batch, bodiless, body, cached, control, events, front, link, passage,
+    Ended, aggregate, batch, bodiless, body, cached, control, events, front, limits, link, passage,
     sessions,
 };
 use crate::state::ControlPlane;
@@ -199,8 +200,7 @@ async fn one(
 ) -> Result<(), Ended> {
     let mut told = None;
     let (errand, server, client, upstream) = {
-        let headers = &session.req_header().headers;
-        let client = Client::read(headers)?;
+        let client = Client::read(&session.req_header().headers)?;
         let call = Call::classify(message, &client.mcp)?;
         note(exchange, &call);
         let server = find(exchange, id)?;
@@ -210,6 +210,8 @@ async fn one(
             None => None,
         };
         let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
+        limits::charge(session, exchange, &server.id, &call).await?;
+        let headers = &session.req_header().headers;
         let is_long = match cached::quick::look(headers, exchange, &server, client.as_ref(), &call)
         {
             Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,

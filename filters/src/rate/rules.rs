@@ -257,6 +257,19 @@ fn add(
     }
 }
 
+// === impl Bucket ===
+
+impl Bucket<'_> {
+    /// The same limit, as nobody's own.
+    #[must_use]
+    pub fn unowned(&self) -> Self {
+        Self {
+            owner: None,
+            ..*self
+        }
+    }
+}
+
 // === impl Bill ===
 
 impl<'b> Bill<'b> {
