@@ -121,7 +121,7 @@ impl Limiter {
         if bill.is_empty() {
             return Charged::Now(Verdict::Allowed);
         }
-        if policy.patience.is_some() && self.queues.ahead(&self.seeds, bill, None).is_some() {
+        if policy.patience.is_some() && self.queues.ahead(&self.seeds, bill).is_some() {
             return Charged::Later;
         }
         match &self.store {
@@ -145,7 +145,7 @@ impl Limiter {
         let Some(patience) = patience else {
             return self.ask(policy, &bill).await.into();
         };
-        let ahead = self.queues.ahead(&self.seeds, &bill, None);
+        let ahead = self.queues.ahead(&self.seeds, &bill);
         let (owner, refused) = match ahead {
             Some(owner) => (owner, None),
             None => match self.ask(policy, &bill).await {

@@ -202,6 +202,10 @@ impl Caretaker {
             Store::Memory(_) => None,
         };
         reloader.start().await;
+        if let Store::Redis(redis) = &self.shared.live.limiter.store {
+            // The first calls are to be counted, too; without Redis this is over soon.
+            redis.tried().await;
+        }
         self.stop.up.cancel();
         self.announce().await;
         reloader.run(requests).await;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use redis::{Client, FromRedisValue, Pipeline};
 use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::kv::{Connection, Error, SETUP_BUDGET};
@@ -22,6 +23,8 @@ pub struct Circuit {
     purpose: &'static str,
     /// How long a question may take.
     budget: Duration,
+    /// Cancelled once it was tried to connect.
+    tried: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -44,6 +47,7 @@ impl Circuit {
         Self {
             purpose,
             budget,
+            tried: CancellationToken::new(),
             state: Mutex::default(),
         }
     }
@@ -79,7 +83,9 @@ impl Circuit {
     pub async fn keep(&self, client: &Client, probe: &str) {
         let mut pause = Pause::default();
         loop {
-            match self.connect(client, probe).await {
+            let connected = self.connect(client, probe).await;
+            self.tried.cancel();
+            match connected {
                 Ok(connection) => {
                     let since = Instant::now();
                     self.watch(&connection).await;
@@ -89,6 +95,11 @@ impl Circuit {
             }
             pause.wait().await;
         }
+    }
+
+    /// Waits until it was tried to connect once.
+    pub async fn tried(&self) {
+        self.tried.cancelled().await;
     }
 
     /// Opens it.

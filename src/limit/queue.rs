@@ -3,7 +3,7 @@
 //! Each bucket that refuses calls has a line. Its head sleeps until the bucket has something again,
 //! tries, and lets the next one be the head. Who comes later and would have to pay from that bucket
 //! stands in line as well, whatever else it pays from. A head that another bucket refuses goes to
-//! the end of that one's line.
+//! the end of that one's line; heads of different lines do not wait for each other otherwise.
 //!
 //! **Invariant:** in one line, who came first goes first.
 //! **Invariant:** who is dropped is in no line, and who waits does so until its deadline at most.
@@ -84,19 +84,14 @@ enum Ended {
 // === impl Queues ===
 
 impl Queues {
-    /// The first line that stands before a call, but for one that it is in.
-    pub(super) fn ahead(
-        &self,
-        seeds: &Seeds,
-        bill: &Bill<'_>,
-        but: Option<Owner>,
-    ) -> Option<Owner> {
+    /// The first line that stands before a call that is in none.
+    pub(super) fn ahead(&self, seeds: &Seeds, bill: &Bill<'_>) -> Option<Owner> {
         if self.n_waiting() == 0 {
             return None;
         }
         let lines = self.lines.lock();
         let mut owners = bill.owners().map(|bucket| seeds.owner(&bucket));
-        owners.find(|owner| Some(*owner) != but && lines.contains_key(owner))
+        owners.find(|owner| lines.contains_key(owner))
     }
 
     /// How many wait.
@@ -146,9 +141,6 @@ impl Queues {
             let mut changed = std::pin::pin!(self.changed.notified());
             // Before it asks: a change between the answer and the sleep wakes it.
             changed.as_mut().enable();
-            if let Some(other) = self.ahead(turn.seeds, turn.bill, Some(owner)) {
-                return Ended::Elsewhere(other);
-            }
             let refused = match ask().await {
                 Verdict::Refused(refused) => refused,
                 verdict @ (Verdict::Allowed | Verdict::Uncounted | Verdict::Unavailable) => {

@@ -95,6 +95,11 @@ impl Redis {
         }
     }
 
+    /// Waits until it was tried to connect once.
+    pub async fn tried(&self) {
+        self.circuit.tried().await;
+    }
+
     /// Whether Redis is asked at all.
     #[must_use]
     pub fn is_used(&self) -> bool {

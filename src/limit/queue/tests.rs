@@ -7,14 +7,13 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use super::*;
-use crate::limit::memory::Memory;
 use crate::limit::{Charged, Customer, Limiter, Policy, Store};
 
 /// No test comes to the end of it.
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
 fn limiter() -> Limiter {
-    Limiter::new(Store::Memory(Box::new(Memory::default())))
+    Limiter::new(Store::Memory(Box::default()))
 }
 
 fn limit(n_calls: u32) -> Limit {
