@@ -43,6 +43,29 @@ struct Due {
     budget: Duration,
 }
 
+/// Charges a message for one server, where that takes no time; `false` where it does, and nothing was
+/// charged.
+pub(super) fn charge_at_once(
+    exchange: &mut Exchange,
+    server: &Arc<str>,
+    call: &Call<'_>,
+) -> Result<bool, Refusal> {
+    if !fare::is_charged(call) {
+        return Ok(true);
+    }
+    let want = Want {
+        server: Some(server),
+        tool: fare::tool(call),
+    };
+    match begin(exchange, want) {
+        Begun::Done(paid) => paid.map(|()| true),
+        Begun::Due(_) => {
+            exchange.has_paid = false;
+            Ok(false)
+        }
+    }
+}
+
 /// Charges a message for one server, while its client is watched.
 pub(super) async fn charge(
     session: &mut Session,
