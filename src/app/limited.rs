@@ -7,7 +7,7 @@ use filters::rate::window;
 use crate::config::choice;
 use crate::config::model::limit::{Limit, RateLimits, Store as StoreConfig};
 use crate::limit::queue::Patience;
-use crate::limit::redis::{self, Redis};
+use crate::limit::redis::{Redis, Spec, TIMEOUT};
 use crate::limit::{Limiter, OnBackendError, Policy, Store};
 
 /// A limiter that counted nothing yet.
@@ -18,10 +18,10 @@ pub(super) fn limiter(config: &RateLimits) -> anyhow::Result<Limiter> {
     let store = match &config.store {
         StoreConfig::Memory => Store::Memory(Box::default()),
         StoreConfig::Redis { url, key_prefix } => {
-            let redis = Redis::new(&redis::Spec {
+            let redis = Redis::new(&Spec {
                 url: url.expose(),
                 key_prefix,
-                timeout: redis::TIMEOUT,
+                timeout: TIMEOUT,
             });
             Store::Redis(redis.context("rate_limits.redis_url")?)
         }
