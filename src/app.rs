@@ -8,6 +8,7 @@ mod build;
 mod cached;
 mod carrier;
 mod lifecycle;
+mod limited;
 mod listen;
 pub mod rehearse;
 mod reload;

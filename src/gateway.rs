@@ -25,6 +25,7 @@ mod handshake;
 mod hear;
 mod inbound;
 pub mod keeper;
+mod limits;
 mod link;
 mod listen;
 mod lists;

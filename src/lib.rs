@@ -10,6 +10,8 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod gateway;
+pub mod kv;
+pub mod limit;
 pub mod state;
 pub mod stdio;
 pub mod telemetry;

@@ -15,6 +15,7 @@ pub mod json;
 pub mod mcp;
 pub mod origin;
 pub mod problem;
+pub mod rate;
 pub mod refusal;
 pub mod route;
 pub mod rpc;

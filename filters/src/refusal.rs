@@ -125,6 +125,17 @@ pub enum Refusal {
     },
     /// The caller may not do this.
     Forbidden,
+    /// A limit is used up, and the caller may try again later.
+    RateLimited {
+        /// The limit: `client/minute`.
+        label: Box<str>,
+        /// How many calls it allows.
+        limit: u32,
+        /// In how many seconds a call fits again.
+        retry_after: u32,
+    },
+    /// Whether a limit is used up cannot be found out, and nothing passes then.
+    LimitsUnavailable,
     /// The server turned out to be reached otherwise: it is from now on.
     UpstreamMoved {
         /// The server's id.
@@ -245,17 +256,19 @@ impl Refusal {
             Self::BodyTimeout => 408,
             Self::BodyTooLarge { .. } => 413,
             Self::HostForbidden => 421,
+            Self::RateLimited { .. } => 429,
             Self::Internal => 500,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => 502,
-            Self::UpstreamUnavailable { .. } | Self::UpstreamMoved { .. } | Self::SessionsFull => {
-                503
-            }
+            Self::UpstreamUnavailable { .. }
+            | Self::UpstreamMoved { .. }
+            | Self::LimitsUnavailable
+            | Self::SessionsFull => 503,
             Self::UpstreamTimeout { .. } => 504,
         }
     }
 
     /// The JSON-RPC code. Ours lie outside -32768…-32000, which JSON-RPC and MCP reserve (E12):
-    /// -31000 less the HTTP status.
+    /// -31000 less the HTTP status. A used-up limit keeps mcp-conduit's -32000.
     #[must_use]
     pub fn code(&self) -> i32 {
         match self {
@@ -290,9 +303,11 @@ impl Refusal {
             Self::OriginForbidden | Self::Forbidden => -31403,
             Self::HostForbidden => -31421,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => -31502,
-            Self::UpstreamUnavailable { .. } | Self::UpstreamMoved { .. } | Self::SessionsFull => {
-                -31503
-            }
+            Self::RateLimited { .. } => -32000,
+            Self::UpstreamUnavailable { .. }
+            | Self::UpstreamMoved { .. }
+            | Self::LimitsUnavailable
+            | Self::SessionsFull => -31503,
             Self::UpstreamTimeout { .. } => -31504,
         }
     }
@@ -332,6 +347,8 @@ impl Refusal {
             Self::ClientSilent => "client_silent",
             Self::RoundsExceeded { .. } => "rounds_exceeded",
             Self::Forbidden => "forbidden",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::LimitsUnavailable => "limits_unavailable",
             Self::UpstreamMoved { .. } => "upstream_moved",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamConnect { .. } => "upstream_connect",
@@ -344,6 +361,9 @@ impl Refusal {
     /// Seconds for `Retry-After`, where trying again makes sense.
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u32> {
+        if let Self::RateLimited { retry_after, .. } = self {
+            return Some(*retry_after);
+        }
         (self.status() == 503).then_some(1)
     }
 
@@ -432,6 +452,13 @@ impl Refusal {
                 format!("server {server} asked for input too many times").into()
             }
             Self::Forbidden => "forbidden".into(),
+            // The words of mcp-conduit, which clients may know.
+            Self::RateLimited {
+                label, retry_after, ..
+            } => format!("Rate limit exceeded: {label}. Retry after {retry_after} seconds").into(),
+            Self::LimitsUnavailable => {
+                "rate limits cannot be checked at the moment: try again later".into()
+            }
             Self::UpstreamMoved { server } => {
                 format!("server {server} speaks another transport than it was said to: try again")
                     .into()
@@ -502,6 +529,21 @@ mod tests {
         assert_eq!(
             refusal.to_json(Id::from_json("7")),
             r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32022,"message":"unsupported protocol version: 1999-01-01\"","data":{"supported":["2026-07-28"],"requested":"1999-01-01\""}}}"#
+        );
+    }
+
+    #[test]
+    fn a_used_up_limit_is_told_in_the_words_of_mcp_conduit() {
+        let refusal = Refusal::RateLimited {
+            label: "client/minute".into(),
+            limit: 10,
+            retry_after: 42,
+        };
+        assert_eq!(refusal.status(), 429);
+        assert_eq!(refusal.retry_after_seconds(), Some(42));
+        assert_eq!(
+            refusal.to_json(Id::from_json("7")),
+            r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32000,"message":"Rate limit exceeded: client/minute. Retry after 42 seconds"}}"#
         );
     }
 

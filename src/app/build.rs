@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::cached;
+use crate::app::limited;
 use crate::config::Config;
 use crate::config::model::Secret;
 use crate::config::model::session::Store as StoreConfig;
@@ -105,5 +106,6 @@ pub(super) fn live(config: &Config) -> anyhow::Result<live::Spec> {
         },
         store,
         cache: cached::cache(&config.cache)?,
+        limiter: limited::limiter(&config.rate_limits)?,
     })
 }

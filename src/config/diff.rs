@@ -7,6 +7,7 @@
 use crate::config::Config;
 use crate::config::model::connect::Connect;
 use crate::config::model::gateway::Gateway;
+use crate::config::model::limit::RateLimits;
 use crate::config::model::router::Router;
 use crate::config::model::server::Server;
 
@@ -60,6 +61,7 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     plan.router(&running.router, &router);
     plan.connect(&running.connect, &connect);
     plan.gateway(&running.gateway, gateway);
+    plan.rate_limits(&running.rate_limits, rate_limits);
     if plan.keep("sessions", running.sessions != sessions) {
         plan.config.sessions = running.sessions.clone();
     }
@@ -79,7 +81,6 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
         ),
         ("auth", running.auth != auth),
         ("acl", running.acl != acl),
-        ("rate_limits", running.rate_limits != rate_limits),
         ("guardrails", running.guardrails != guardrails),
         ("observability", running.observability != observability),
         ("identity", running.identity != identity),
@@ -167,6 +168,18 @@ impl Plan {
         self.leave("connect.managed_runtime", is_other, INACTIVE);
     }
 
+    fn rate_limits(&mut self, running: &RateLimits, wanted: RateLimits) {
+        // The counts are where they were at the start.
+        let is_moved = running.store != wanted.store;
+        self.leave("rate_limits.backend", is_moved, RESTART);
+        let in_force = RateLimits {
+            store: running.store.clone(),
+            ..wanted
+        };
+        self.change("rate_limits", *running != in_force);
+        self.config.rate_limits = in_force;
+    }
+
     fn gateway(&mut self, running: &Gateway, wanted: Gateway) {
         let Gateway {
             port,
@@ -228,6 +241,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::limit::Store;
     use crate::config::{self, source::Source};
 
     fn config(text: &str) -> Config {
@@ -277,6 +291,18 @@ mod tests {
         assert_eq!(first.config.gateway.port, 1);
         assert_eq!(first.config.sessions, running.sessions);
         assert_eq!(plan(&first.config, config(wanted)).left, left);
+    }
+
+    #[test]
+    fn limits_change_and_their_counts_stay_where_they_are() {
+        let plan = compare(
+            "rate_limits: {enabled: true, global: {requests_per_minute: 1}}",
+            "rate_limits: {enabled: true, backend: redis, redis_url: 'redis://h', global: {requests_per_minute: 2}}",
+        );
+        assert_eq!(plan.changed, ["rate_limits"]);
+        assert_eq!(plan.left, ["rate_limits.backend (needs a restart)"]);
+        assert_eq!(plan.config.rate_limits.store, Store::Memory);
+        assert_eq!(plan.config.rate_limits.global[0].n_calls, 2);
     }
 
     #[test]

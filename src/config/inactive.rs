@@ -64,12 +64,6 @@ fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
             "NOT enforced: this build lets every client call every tool",
         );
     }
-    if config.rate_limits.has_limits() && config.rate_limits.enabled {
-        say(
-            "rate_limits",
-            "NOT enforced: this build does not limit calls",
-        );
-    }
     if config.guardrails.enabled {
         say(
             "guardrails",

@@ -16,9 +16,10 @@ use filters::route::uri;
 use crate::gateway::Ended;
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::inbound::{self, Inbound};
+use crate::gateway::limits::Want;
 use crate::gateway::link::Way;
 use crate::gateway::reply::Reply;
-use crate::gateway::{deliver, handshake, listen, lists, local};
+use crate::gateway::{deliver, handshake, limits, listen, lists, local};
 use crate::state::session::Session;
 use crate::state::snapshot::{Profile, Server};
 
@@ -77,6 +78,12 @@ pub(super) async fn serve(
     call: &Call<'_>,
     scope: &str,
 ) -> Result<(), Ended> {
+    // What goes to one server is charged once that is known.
+    if Aim::of(inbound.method).is_none()
+        && let Some(refusal) = limits::charge_in(reply, call, Want::default()).await?
+    {
+        return reply.refuse(refusal, inbound.id(), None).await;
+    }
     match (&inbound.kind, inbound.method) {
         (inbound::Kind::Response(id, answer), _) => {
             deliver::response(reply, client, id.as_deref(), answer.clone()).await
@@ -119,7 +126,12 @@ async fn forward(
         Some(found) => found,
         None => match Box::pin(look_up(reply, profile, client, inbound, aim)).await {
             Ok(found) => found,
-            Err(refusal) => return reply.refuse(refusal, inbound.id(), None).await,
+            Err(refusal) => {
+                // Looking for what is not there is not free.
+                let limited = limits::charge_in(reply, call, Want::default()).await?;
+                let refusal = limited.unwrap_or(refusal);
+                return reply.refuse(refusal, inbound.id(), None).await;
+            }
         },
     };
     reply.exchange.outcome.server = Some(Arc::clone(&server.id));
@@ -131,7 +143,14 @@ async fn forward(
         &server.id,
         Some(call),
     )?;
-    let _active = exchange.live.metrics.track(&server.id);
+    let want = Want {
+        server: Some(&server.id),
+        tool: (aim == Aim::Tool).then_some(&*inner),
+    };
+    if let Some(refusal) = limits::charge_in(reply, call, want).await? {
+        return reply.refuse(refusal, inbound.id(), None).await;
+    }
+    let _active = reply.exchange.live.metrics.track(&server.id);
     let way = Way {
         server,
         naming: Some(Arc::clone(&profile.naming)),

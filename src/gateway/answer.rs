@@ -19,6 +19,10 @@ static SERVER_ID: HeaderName = HeaderName::from_static("x-conduit-server-id");
 static CONDUIT_CACHE_STATUS: HeaderName = HeaderName::from_static("x-conduit-cache-status");
 /// `Cache-Status` (RFC 9211)
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+// draft-ietf-httpapi-ratelimit-headers-06, the last one with a header for each value.
+static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+static RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+static RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 /// Refuses a request: status, JSON-RPC error, the caller's id.
 pub(super) async fn refuse(
@@ -36,6 +40,14 @@ pub(super) async fn refuse(
     let mut header = ResponseHeader::build_no_case(refusal.status(), Some(8))?;
     if let Some(seconds) = refusal.retry_after_seconds() {
         header.insert_header(RETRY_AFTER, seconds)?;
+    }
+    if let Refusal::RateLimited {
+        limit, retry_after, ..
+    } = refusal
+    {
+        header.insert_header(&RATE_LIMIT, *limit)?;
+        header.insert_header(&RATE_LIMIT_REMAINING, 0_u32)?;
+        header.insert_header(&RATE_LIMIT_RESET, *retry_after)?;
     }
     if let Refusal::HttpMethod { allow } = refusal {
         header.insert_header(ALLOW, *allow)?;

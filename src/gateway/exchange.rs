@@ -1,7 +1,7 @@
 //! The request in flight: Pingora's `CTX`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use filters::identity::Principal;
 use filters::trace::Trace;
@@ -35,6 +35,10 @@ pub struct Exchange {
     pub challenge: Option<HeaderValue>,
     /// `Cache-Status` (RFC 9211)
     pub cache_status: Option<String>,
+    /// Whether its message was charged: each is once.
+    pub has_paid: bool,
+    /// How long its messages waited for their turn.
+    pub waited: Duration,
     /// What will be told of it.
     pub outcome: Outcome,
     /// Whether it counts as an MCP request: the control plane's do not.
@@ -84,6 +88,8 @@ impl Exchange {
             opened: None,
             challenge: None,
             cache_status: None,
+            has_paid: false,
+            waited: Duration::ZERO,
             outcome,
             is_counted: true,
             _in_flight: InFlight::start(Arc::clone(&live)),

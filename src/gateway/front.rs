@@ -9,6 +9,7 @@ use filters::json::object::Object;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
+use filters::rate::fare;
 use filters::refusal::Refusal;
 use filters::route::Scope;
 use filters::rpc::parse;
@@ -24,10 +25,11 @@ use crate::gateway::dispatch::Dispatch;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::inbound::{self, Inbound};
+use crate::gateway::limits::Want;
 use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, answer, deliver, handshake, listen, passage, pipeline, sessions,
+    Ended, aggregate, answer, deliver, handshake, limits, listen, passage, pipeline, sessions,
 };
 use crate::state::live::Live;
 use crate::state::session::{Link, Session as ClientSession};
@@ -154,7 +156,14 @@ pub(super) async fn serve(
         &server.id,
         Some(call),
     )?;
-    let _active = exchange.live.metrics.track(&server.id);
+    let want = Want {
+        server: Some(&server.id),
+        tool: fare::tool(call),
+    };
+    if let Some(refusal) = limits::charge_in(reply, call, want).await? {
+        return reply.refuse(refusal, inbound.id(), None).await;
+    }
+    let _active = reply.exchange.live.metrics.track(&server.id);
     match (&inbound.kind, inbound.method) {
         (inbound::Kind::Response(id, answer), _) => {
             let is_ours = client
@@ -261,6 +270,7 @@ async fn one_of(
     client: Option<&Arc<ClientSession>>,
     entry: &RawValue,
 ) -> Result<(), Ended> {
+    reply.exchange.has_paid = false;
     let message = parse::message(entry.get()).map_err(Refusal::from)?;
     let call = Call::classify(message, &Client::read(headers)?.mcp)?;
     if call.era == Era::Modern || call.method == Method::Initialize {

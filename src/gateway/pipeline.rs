@@ -5,7 +5,8 @@
 //! 3. The body, within its bound.
 //! 4. The message: JSON-RPC, era, headers against body.
 //! 5. The server, and whether the caller may reach it.
-//! 6. The way there.
+//! 6. What it costs of the caller's limits.
+//! 7. The way there.
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, batch, bodiless, body, cached, control, events, front, link, passage,
+    Ended, aggregate, batch, bodiless, body, cached, control, events, front, limits, link, passage,
     sessions,
 };
 use crate::state::ControlPlane;
@@ -170,7 +171,8 @@ struct Arrived<'a> {
     call: Call<'a>,
     server: Arc<Server>,
     seat: Seat,
-    /// That its caller may, and what becomes of it; nothing where its session is yet to be found.
+    /// That its caller may, and what becomes of it; nothing where its session is yet to be found,
+    /// or its turn to be waited for.
     decided: Option<(Permit, Quick)>,
 }
 
@@ -216,34 +218,56 @@ fn open<'a>(
             return Ok(Opened::Onward(Stage::Server(Box::new(arrived))));
         }
     };
-    let (permit, quick) = decide(headers, exchange, &server, client, &call)?;
-    if let Quick::Hit(text) = quick {
-        return Ok(Opened::Hit(text));
+    let mut decided = decide(headers, exchange, &server, client, &call)?;
+    if let Some((_, Quick::Hit(text))) = &mut decided {
+        return Ok(Opened::Hit(std::mem::take(text)));
     }
     Ok(Opened::Onward(Stage::Server(Box::new(Arrived {
         call,
         server,
         seat,
-        decided: Some((permit, quick)),
+        decided,
     }))))
 }
 
-/// Step 5: whether the caller may, and whether the answer is there already.
+/// Steps 5 and 6: whether the caller may, and whether the answer is there already; nothing where it
+/// takes time to find out what it costs.
 fn decide(
     headers: &HeaderMap,
     exchange: &mut Exchange,
     server: &Arc<Server>,
     client: Option<&Arc<ClientSession>>,
     call: &Call<'_>,
-) -> Result<(Permit, Quick), Refusal> {
+) -> Result<Option<(Permit, Quick)>, Refusal> {
     let permit = acl::permit(
         &exchange.snapshot.acl,
         &exchange.principal,
         &server.id,
         Some(call),
     )?;
+    if !limits::charge_at_once(exchange, &server.id, call)? {
+        return Ok(None);
+    }
     let quick = cached::quick::look(headers, exchange, server, client, call);
-    Ok((permit, quick))
+    Ok(Some((permit, quick)))
+}
+
+/// As [`decide`], once the caller's turn has come.
+async fn conclude(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    client: Option<&Arc<ClientSession>>,
+    call: &Call<'_>,
+) -> Result<(Permit, Quick), Ended> {
+    let headers = &session.req_header().headers;
+    if let Some(decided) = decide(headers, exchange, server, client, call)? {
+        return Ok(decided);
+    }
+    limits::charge(session, exchange, &server.id, call).await?;
+    let headers = &session.req_header().headers;
+    let decided = decide(headers, exchange, server, client, call)?;
+    Ok(decided.ok_or(Refusal::Internal)?)
 }
 
 /// Step 6, and once more from step 4 where its server turned out to be reached otherwise.
@@ -334,11 +358,11 @@ async fn one(
     decided: Option<(Permit, Quick)>,
     body: &Bytes,
 ) -> Result<(), Ended> {
-    let headers = &session.req_header().headers;
     let (permit, quick) = match decided {
         Some(decided) => decided,
-        None => decide(headers, exchange, server, client.as_ref(), call)?,
+        None => conclude(session, exchange, server, client.as_ref(), call).await?,
     };
+    let headers = &session.req_header().headers;
     let mut told = None;
     let (mut is_read, mut is_long) = (false, false);
     match quick {

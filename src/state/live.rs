@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cache::Cache;
+use crate::limit::Limiter;
 use crate::state::parked::{self, Parking};
 use crate::state::sessions::{self, Sessions};
 use crate::state::store::Store;
@@ -37,6 +38,8 @@ pub struct Spec {
     pub store: Store,
     /// The cache.
     pub cache: Cache,
+    /// What callers paid of their limits.
+    pub limiter: Limiter,
 }
 
 /// The parts of a running gateway that no reload replaces.
@@ -65,6 +68,8 @@ pub struct Live {
     pub store: Store,
     /// Results of servers, and what is being fetched.
     pub cache: Arc<Cache>,
+    /// What callers paid of their limits, and who waits.
+    pub limiter: Limiter,
     /// Changes in what servers offer, as the catalogs see them.
     pub changes: broadcast::Sender<Change>,
     /// What runs beside requests and ends with the gateway.
@@ -95,6 +100,7 @@ impl Live {
             store: spec.store,
             own_key: seal::Key::derive(&random),
             cache: Arc::new(spec.cache),
+            limiter: spec.limiter,
             changes: broadcast::channel(CHANGES_MAX).0,
             background: Background::default(),
             in_flight: AtomicUsize::new(0),

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache;
+use crate::limit;
 use crate::state::users::Users;
 use crate::upstream::catalog::{Catalogs, Listing};
 use crate::upstream::cluster::Cluster;
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub origin: origin::Rules,
     /// Who may do what.
     pub acl: acl::Rules,
+    /// How often clients may call, where that is limited.
+    pub limits: Option<Arc<limit::Policy>>,
     /// Largest request body, in bytes.
     pub body_bytes_max: usize,
     /// How long a stream may be silent before a comment keeps it alive; `None` sends none.

@@ -5,6 +5,7 @@
 //! are told apart.
 
 pub mod cache;
+pub mod limit;
 mod series;
 
 use std::collections::HashSet;
@@ -16,6 +17,7 @@ use prometheus::{
 };
 
 use crate::telemetry::metrics::cache::Cache;
+use crate::telemetry::metrics::limit::Limits;
 use crate::telemetry::metrics::series::{One, Series};
 use crate::telemetry::outcome::{Outcome, Status};
 
@@ -45,6 +47,8 @@ pub struct Metrics {
     partial: IntCounterVec,
     /// What the cache did, and how full it is.
     pub cache: Cache,
+    /// What rate limits did.
+    pub limits: Limits,
     tools: Mutex<HashSet<String>>,
     series: Series,
 }
@@ -115,6 +119,7 @@ impl Metrics {
                 &["server", "list", "status"],
             )?,
             cache: Cache::new(&registry)?,
+            limits: Limits::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
             series: Series::default(),
             registry,

@@ -27,6 +27,7 @@ mod forwarding;
 mod http_sse;
 mod instances;
 mod isolation;
+mod limits;
 mod matrix;
 mod no_mcp;
 mod operations;

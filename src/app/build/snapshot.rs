@@ -8,6 +8,7 @@ use filters::route::names::{Naming, Strategy};
 use filters::{acl, origin};
 use tokio_util::sync::CancellationToken;
 
+use crate::app::limited;
 use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
 use crate::config::model::router::Router;
@@ -39,6 +40,7 @@ pub(in crate::app) fn build(
             is_loopback(&gateway.host),
         ),
         acl: acl::Rules::default(),
+        limits: limited::policy(&config.rate_limits).map(Arc::new),
         body_bytes_max: gateway.max_body_bytes,
         keep_alive: gateway.sse_keepalive,
         users: Users::default(),
