@@ -54,7 +54,7 @@ pub(super) async fn serve(
     // Each way is boxed: a stream that idles for hours holds its own future, not one with room for all.
     match (Endpoint::resolve(&path), &verb) {
         (Endpoint::Admin, _) => Box::pin(control::call(session, exchange, plane)).await,
-        (Endpoint::Unknown, _) => Err(Refusal::PathUnknown.into()),
+        (Endpoint::Metadata(_) | Endpoint::Unknown, _) => Err(Refusal::PathUnknown.into()),
         (Endpoint::Server(id), &Method::POST) => {
             Box::pin(post(session, exchange, Scope::Server(id))).await
         }
