@@ -132,11 +132,16 @@ impl Denial {
     }
 
     /// Whether it looks like a guess or a forgery: those are counted against their source. What
-    /// clients do in good order is not: to ask without a token first, or with one that just expired.
+    /// clients do in good order is not: to ask without a token first, with one that just expired, or with
+    /// one whose key was not fetched yet.
     #[must_use]
     pub fn is_suspect(self) -> bool {
         match self {
-            Self::Missing | Self::KeyExpired | Self::Expired | Self::NotYetValid => false,
+            Self::Missing
+            | Self::KeyExpired
+            | Self::KeyIdUnknown
+            | Self::Expired
+            | Self::NotYetValid => false,
             Self::Duplicate
             | Self::Conflict
             | Self::Scheme
@@ -144,7 +149,6 @@ impl Denial {
             | Self::KeyUnknown
             | Self::TokenMalformed
             | Self::Algorithm
-            | Self::KeyIdUnknown
             | Self::Signature
             | Self::Issuer
             | Self::Audience
