@@ -42,6 +42,7 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
         cache,
         tenant_isolation,
         auth,
+        compat,
         acl,
         rate_limits,
         guardrails,
@@ -60,6 +61,12 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     plan.router(&running.router, &router);
     plan.connect(&running.connect, &connect);
     plan.gateway(&running.gateway, gateway);
+    plan.change(
+        "tenant_isolation",
+        running.tenant_isolation != tenant_isolation,
+    );
+    plan.change("auth", running.auth != auth);
+    plan.change("compat", running.compat != compat);
     if plan.keep("sessions", running.sessions != sessions) {
         plan.config.sessions = running.sessions.clone();
     }
@@ -73,11 +80,6 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
         plan.config.admin = running.admin.clone();
     }
     for (path, is_other) in [
-        (
-            "tenant_isolation",
-            running.tenant_isolation != tenant_isolation,
-        ),
-        ("auth", running.auth != auth),
         ("acl", running.acl != acl),
         ("rate_limits", running.rate_limits != rate_limits),
         ("guardrails", running.guardrails != guardrails),
@@ -277,6 +279,17 @@ mod tests {
         assert_eq!(first.config.gateway.port, 1);
         assert_eq!(first.config.sessions, running.sessions);
         assert_eq!(plan(&first.config, config(wanted)).left, left);
+    }
+
+    #[test]
+    fn who_may_call_can_change_at_once() {
+        let plan = compare(
+            "auth: {method: api-key, api_keys: [a]}",
+            "auth: {method: api-key, api_keys: [b]}\ntenant_isolation: {enabled: true}\n\
+             compat: {always_200: true}",
+        );
+        assert_eq!(plan.changed, ["tenant_isolation", "auth", "compat"]);
+        assert!(plan.left.is_empty());
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, batch, bodiless, body, cached, control, events, front, link, passage,
+    Ended, admit, aggregate, batch, bodiless, body, cached, control, events, front, link, passage,
     sessions,
 };
 use crate::state::ControlPlane;
@@ -51,10 +51,15 @@ pub(super) async fn serve(
     begin(session, exchange)?;
     let path = session.req_header().uri.path().to_owned();
     let verb = session.req_header().method.clone();
+    let endpoint = Endpoint::resolve(&path);
+    if !exchange.snapshot.auth.is_open() {
+        Box::pin(admit::identify(session, exchange, endpoint)).await?;
+    }
     // Each way is boxed: a stream that idles for hours holds its own future, not one with room for all.
-    match (Endpoint::resolve(&path), &verb) {
+    match (endpoint, &verb) {
         (Endpoint::Admin, _) => Box::pin(control::call(session, exchange, plane)).await,
-        (Endpoint::Metadata(_) | Endpoint::Unknown, _) => Err(Refusal::PathUnknown.into()),
+        (Endpoint::Metadata(rest), _) => Box::pin(admit::describe(session, exchange, rest)).await,
+        (Endpoint::Unknown, _) => Err(Refusal::PathUnknown.into()),
         (Endpoint::Server(id), &Method::POST) => {
             Box::pin(post(session, exchange, Scope::Server(id))).await
         }
@@ -209,6 +214,7 @@ async fn one(
             Some(named) => Some(sessions::find(exchange, named, scope).await?),
             None => None,
         };
+        admit::check(exchange, id, tool_of(&call))?;
         let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
         let is_long = match cached::quick::look(headers, exchange, &server, client.as_ref(), &call)
         {
@@ -425,6 +431,15 @@ pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Ref
     })?;
     exchange.outcome.server = Some(Arc::clone(&server.id));
     Ok(server)
+}
+
+/// The tool that a message calls.
+pub(super) fn tool_of<'c>(call: &'c Call<'_>) -> Option<&'c str> {
+    let target = call
+        .target
+        .as_ref()
+        .filter(|_| call.method == Mcp::ToolsCall);
+    target.map(|target| target.name())
 }
 
 /// Notes what is told of a call, whatever becomes of it.

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::throttle::Throttle;
 use crate::cache::Cache;
 use crate::state::parked::{self, Parking};
 use crate::state::sessions::{self, Sessions};
@@ -63,6 +64,8 @@ pub struct Live {
     pub parking: Parking,
     /// What is kept together with other instances.
     pub store: Store,
+    /// Where wrong credentials come from.
+    pub throttle: Throttle,
     /// Results of servers, and what is being fetched.
     pub cache: Arc<Cache>,
     /// Changes in what servers offer, as the catalogs see them.
@@ -93,6 +96,7 @@ impl Live {
             parking: Parking::new(spec.parking),
             store: spec.store,
             own_key: seal::Key::derive(&random),
+            throttle: Throttle::default(),
             cache: Arc::new(spec.cache),
             changes: broadcast::channel(CHANGES_MAX).0,
             background: Background::default(),

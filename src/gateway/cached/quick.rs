@@ -57,6 +57,7 @@ pub(in crate::gateway) fn look(
         (Era::Legacy, None) => "{}",
     };
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let tenancy = exchange.tenancy();
     let group = fields::group(headers);
     let asked = Asked {
         method: call.method,
@@ -67,7 +68,9 @@ pub(in crate::gateway) fn look(
         capabilities,
         group: group.as_deref(),
         credential: text("authorization").filter(|_| server.forwards_authorization),
-        principal: &exchange.principal.client,
+        principal: &exchange.subject,
+        tenant: tenancy.shared(),
+        isolated: tenancy.isolated(),
     };
     let live = Arc::clone(&exchange.live);
     let mut role = role::at_once(&live, server, &asked);
