@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::identity::denial::Denial;
+use crate::identity::denial;
 use crate::mcp::revision::Revision;
 use crate::rpc::parse::{Id, Invalid};
 use crate::rpc::write::{self, Failure};
@@ -125,7 +125,7 @@ pub enum Refusal {
         server: String,
     },
     /// The caller did not prove who it is.
-    Unauthenticated(Denial),
+    Unauthenticated(denial::Denial),
     /// Too many wrong credentials came from where the request comes from.
     AuthThrottled {
         /// When they count no more.
@@ -558,7 +558,7 @@ mod tests {
 
     #[test]
     fn mcp_conduits_clients_are_told_of_policy_with_200_and_of_all_else_as_ever() {
-        let unauthenticated = Refusal::Unauthenticated(Denial::Missing);
+        let unauthenticated = Refusal::Unauthenticated(denial::Denial::Missing);
         let throttled = Refusal::AuthThrottled { seconds: 7 };
         let rows = [
             (&unauthenticated, 401, 200),

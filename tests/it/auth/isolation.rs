@@ -12,7 +12,8 @@ use crate::support::message::{
 use crate::support::process::Process;
 use crate::support::sdk::{Sdk, Server};
 use crate::support::upstream::{Upstream, answer, friendly, json as json_answer};
-use crate::support::wire::{Answer, Request};
+use crate::support::wire::{self, Answer, Request};
+use crate::support::within;
 
 fn key(key: &str, client: &str, tenant: Option<&str>) -> Value {
     json!({ "key": key, "client_id": client, "tenant_id": tenant })
@@ -63,6 +64,31 @@ async fn a_session_is_found_by_its_own_principal_only() {
         let ended = ask(&gateway, &in_session(Request::delete(path), "k-alice")).await;
         assert_eq!(ended.status, 204, "{path}: {ended:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_posted_to_anothers_event_stream_is_refused() {
+    let upstream = Upstream::start(friendly).await;
+    let servers = json!([{ "id": "a", "url": upstream.url() }]);
+    let gateway = Gateway::with(json!({ "auth": auth(), "servers": servers })).await;
+    let opened = bearer(Request::get("/mcp/a/sse"), "k-alice");
+    let mut stream = wire::stream(gateway.address, &opened).await;
+    let endpoint = within("an endpoint", stream.event()).await.unwrap();
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }).to_string();
+    let posted = async |key: &str| {
+        let request = post(&endpoint, ping.clone());
+        ask(&gateway, &bearer(request, key)).await.status
+    };
+    for thief in ["k-bob", "k-other", "k-none"] {
+        assert_eq!(posted(thief).await, 404, "{thief}");
+    }
+    assert_eq!(
+        ask(&gateway, &post(&endpoint, ping.clone())).await.status,
+        401
+    );
+    assert_eq!(posted("k-alice").await, 202);
+    let answer = within("an answer", stream.event()).await.unwrap();
+    assert!(answer.contains(r#""id":1"#), "{answer}");
 }
 
 /// A modern call of the tool that asks its client, with what comes back for it.

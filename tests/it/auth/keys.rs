@@ -195,3 +195,60 @@ async fn keys_change_with_the_configuration() {
     gateway.reload().await;
     assert_eq!(ask(&gateway, &call()).await.status, 200);
 }
+
+#[tokio::test]
+async fn nothing_that_is_told_holds_a_secret() {
+    let secrets = [
+        "key-7f3a-plain",
+        "key-91bc-owned",
+        "guess-55e0",
+        "tok.en-2b.61-sig",
+    ];
+    let [plain, owned, guess, token] = secrets;
+    let auth = json!({ "method": ["api-key", "jwt"], "jwks_url": "http://127.0.0.1:1/keys?secret-4c1d",
+        "issuer": "i", "audience": "a",
+        "api_keys": [plain, { "key": owned, "client_id": "alice" }] });
+    let (gateway, upstream) = start(auth).await;
+    let mut told = String::new();
+    for credential in secrets {
+        for request in ways_in() {
+            if request.is_post() {
+                told += &ask(&gateway, &bearer(request, credential)).await.told();
+            }
+        }
+    }
+    // Wrong keys in a file that is refused, too.
+    gateway.rewrite(
+        json!({ "auth": { "method": "api-key", "api_keys": [plain, plain, [owned]] },
+        "servers": [{ "id": "a", "url": upstream.url() }] }),
+    );
+    told += &gateway.reload().await.told();
+    for path in [
+        "health",
+        "readyz",
+        "version",
+        "metrics",
+        "servers",
+        "cache/stats",
+    ] {
+        told += &ask(&gateway, &Request::get(&format!("/conduit/{path}")))
+            .await
+            .told();
+    }
+    until("the failures to be logged", || async {
+        gateway
+            .process
+            .output()
+            .contains("auth_key_unknown")
+            .then_some(())
+    })
+    .await;
+    told += &gateway.process.output();
+    for secret in [plain, owned, guess, token, "secret-4c1d"] {
+        assert!(!told.contains(secret), "{secret}: {told}");
+    }
+    for request in upstream.recorded("tools/call") {
+        let headers = format!("{:?}", request.headers);
+        assert!(!headers.contains("key-"), "{headers}");
+    }
+}
