@@ -67,7 +67,7 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
         snapshot: ArcSwap::from_pointee(snapshot::build(
             config,
             &servers(&parts),
-            &gatehouse.guard,
+            &gatehouse.auth,
             None,
         )),
         live: Arc::clone(&live),

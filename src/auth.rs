@@ -12,7 +12,6 @@ pub mod signature;
 pub mod throttle;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,7 +25,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
-use crate::auth::api_key::{Found, Keys};
+use crate::auth::api_key::Keys;
 use crate::auth::jwt::{Judged, Verifier};
 use crate::auth::throttle::{Limits, Throttle};
 
@@ -133,9 +132,10 @@ impl Authenticator {
             return Ok(Identity::anonymous());
         };
         let text = value.to_str().map_err(|_| malformed())?.trim();
-        let tenant = match *name == AUTHORIZATION {
-            true => of_authorization(text),
-            false => text.to_owned(),
+        let tenant = if *name == AUTHORIZATION {
+            of_authorization(text)
+        } else {
+            text.to_owned()
         };
         if !is_name(&tenant) {
             return Err(malformed());
@@ -219,19 +219,6 @@ impl Methods {
         }
     }
 }
-
-impl Found<'_> {
-    fn accept(&self, source: Option<IpAddr>, now: u64) -> Option<Identity> {
-        if self.key.is_over(now) {
-            return None;
-        }
-        self.note(source);
-        Some(self.key.identity.clone())
-    }
-}
-
-/// A shared authenticator.
-pub type Guard = Arc<Authenticator>;
 
 #[cfg(test)]
 mod tests;

@@ -480,8 +480,9 @@ impl Refusal {
             Self::RoundsExceeded { server } => {
                 format!("server {server} asked for input too many times").into()
             }
+            // The words of mcp-conduit, which clients may know.
             Self::Unauthenticated(denial) => {
-                format!("authentication failed: {}", denial.message()).into()
+                format!("Authentication failed: {}", denial.message()).into()
             }
             Self::AuthThrottled { seconds } => format!(
                 "too many wrong credentials came from this address: try again in {seconds} seconds"

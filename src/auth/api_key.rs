@@ -52,8 +52,7 @@ struct Sources {
 
 /// A key that was found.
 pub struct Found<'k> {
-    /// The key.
-    pub key: &'k Key,
+    key: &'k Key,
     sources: &'k Sources,
     hasher: &'k RandomState,
 }
@@ -101,8 +100,17 @@ impl Found<'_> {
         seen.any(|one| one.load(Ordering::Relaxed) == place)
     }
 
-    /// Remembers that the key was accepted from there.
-    pub fn note(&self, source: Option<IpAddr>) {
+    /// Whose key it is, unless its time is over. Where it was used from is remembered.
+    #[must_use]
+    pub fn accept(&self, source: Option<IpAddr>, now: u64) -> Option<Identity> {
+        if self.key.is_over(now) {
+            return None;
+        }
+        self.note(source);
+        Some(self.key.identity.clone())
+    }
+
+    fn note(&self, source: Option<IpAddr>) {
         if self.is_known_from(source) {
             return;
         }
@@ -154,7 +162,7 @@ mod tests {
     fn a_key_ends_at_its_time() {
         let keys = keys();
         let found = keys.find("secret").unwrap();
-        assert!(!found.key.is_over(99) && found.key.is_over(100));
+        assert!(found.accept(None, 99).is_some() && found.accept(None, 100).is_none());
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use filters::identity::Proof;
 use filters::identity::resource::Spec as ResourceSpec;
 use filters::identity::token::{Algorithm, Rules};

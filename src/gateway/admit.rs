@@ -13,7 +13,7 @@ use http::{HeaderValue, Method};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
-use crate::auth::{Attempt, Guard};
+use crate::auth::{Attempt, Authenticator};
 use crate::gateway::exchange::Exchange;
 use crate::gateway::{Ended, answer, body};
 use crate::telemetry::outcome::Status;
@@ -27,7 +27,7 @@ pub(super) async fn identify(
     let Some(path) = resource::path(endpoint) else {
         return Ok(());
     };
-    let guard = Arc::clone(&exchange.snapshot.auth);
+    let auth = Arc::clone(&exchange.snapshot.auth);
     let source = source(session);
     let attempt = Attempt {
         headers: &session.req_header().headers,
@@ -35,10 +35,10 @@ pub(super) async fn identify(
         path: &path,
         now: now(),
     };
-    let identified = guard.identify(&attempt, &exchange.live.throttle).await;
+    let identified = auth.identify(&attempt, &exchange.live.throttle).await;
     let admitted = identified.and_then(|identity| {
         exchange.identify(identity);
-        let scopes = &guard.scopes;
+        let scopes = &auth.scopes;
         scopes.check(&exchange.principal, server(endpoint), None)
     });
     let Err(refusal) = admitted else {
@@ -70,12 +70,12 @@ pub(super) fn check(exchange: &Exchange, server: &str, tool: Option<&str>) -> Re
 /// What a client that is refused is told to bring (RFC 6750 §3); nothing for other refusals.
 pub(super) fn challenge(
     session: &Session,
-    guard: &Guard,
+    auth: &Authenticator,
     refusal: &Refusal,
 ) -> Option<HeaderValue> {
     let endpoint = Endpoint::resolve(session.req_header().uri.path());
     let (error, scopes) = if let Refusal::Unauthenticated(denial) = refusal {
-        let scopes = guard.scopes.required(server(endpoint), None);
+        let scopes = auth.scopes.required(server(endpoint), None);
         (denial.bearer_error(), scopes)
     } else if let Refusal::ScopeInsufficient { required } = refusal {
         (Some(BearerError::InsufficientScope), required.clone())
@@ -83,7 +83,7 @@ pub(super) fn challenge(
         return None;
     };
     let path = resource::path(endpoint)?;
-    let resource = guard.resource.as_ref().map(|resource| (resource, &*path));
+    let resource = auth.resource.as_ref().map(|resource| (resource, &*path));
     HeaderValue::try_from(resource::challenge(resource, error, &scopes)).ok()
 }
 
@@ -95,8 +95,8 @@ pub(super) async fn describe(
     rest: &str,
 ) -> Result<(), Ended> {
     exchange.is_counted = false;
-    let guard = Arc::clone(&exchange.snapshot.auth);
-    let resource = guard.resource.as_ref().ok_or(Refusal::PathUnknown)?;
+    let auth = Arc::clone(&exchange.snapshot.auth);
+    let resource = auth.resource.as_ref().ok_or(Refusal::PathUnknown)?;
     if session.req_header().method != Method::GET {
         return Err(Refusal::HttpMethod { allow: "GET" }.into());
     }

@@ -16,7 +16,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth;
+use crate::auth::Authenticator;
 use crate::cache;
 use crate::state::users::Users;
 use crate::upstream::catalog::{Catalogs, Listing};
@@ -37,7 +37,7 @@ pub struct Snapshot {
     /// Which `Host`s and `Origin`s are taken.
     pub origin: origin::Rules,
     /// Who is calling.
-    pub auth: auth::Guard,
+    pub auth: Arc<Authenticator>,
     /// Who may do what.
     pub acl: acl::Rules,
     /// How refusals of policy are told.

@@ -22,14 +22,14 @@ use crate::auth::api_key::{Fingerprint, Key, Keys};
 use crate::auth::jwks::{Jwks, Pace, Source};
 use crate::auth::jwt::{self, Verifier};
 use crate::auth::throttle::Limits;
-use crate::auth::{Authenticator, Guard, Methods};
+use crate::auth::{Authenticator, Methods};
 use crate::config::Config;
 use crate::config::model::access::{ApiKey, Auth, Jwt, OAuth, TenantIsolation};
 
 /// What finds out who is calling, and what runs for it.
 pub(in crate::app) struct Gatehouse {
     /// What requests ask.
-    pub(in crate::app) guard: Guard,
+    pub(in crate::app) auth: Arc<Authenticator>,
     basis: Basis,
     keeper: Option<Arc<Keeper>>,
 }
@@ -81,9 +81,9 @@ impl Gatehouse {
             }
             None => None,
         };
-        let guard = Arc::new(authenticator(&basis, keeper.as_ref()));
+        let auth = Arc::new(authenticator(&basis, keeper.as_ref()));
         Ok(Arc::new(Self {
-            guard,
+            auth,
             basis,
             keeper,
         }))

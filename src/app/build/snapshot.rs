@@ -9,7 +9,7 @@ use filters::route::names::{Naming, Strategy};
 use filters::{acl, origin};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth;
+use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
 use crate::config::model::router::Router;
@@ -21,7 +21,7 @@ use crate::state::users::Users;
 pub(in crate::app) fn build(
     config: &Config,
     servers: &[Arc<Server>],
-    auth: &auth::Guard,
+    auth: &Arc<Authenticator>,
     before: Option<(&Router, &Snapshot)>,
 ) -> Snapshot {
     let gateway = &config.gateway;

@@ -36,7 +36,7 @@ impl Bench {
         };
         let parts: Vec<_> = config.servers.iter().map(build).collect();
         let gatehouse = Gatehouse::build(&workshop, &config, None).unwrap();
-        let snapshot = snapshot::build(&config, &servers(&parts), &gatehouse.guard, None);
+        let snapshot = snapshot::build(&config, &servers(&parts), &gatehouse.auth, None);
         let snapshot = ArcSwap::from_pointee(snapshot);
         let spec = Spec {
             shared: Arc::new(Shared { snapshot, live }),
