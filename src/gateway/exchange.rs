@@ -80,6 +80,7 @@ impl Tenancy {
 impl Exchange {
     /// Counts and logs what became of it.
     pub fn finish(&mut self, response_bytes: usize) {
+        self.outcome.trace_id = std::mem::take(&mut self.trace.id);
         self.outcome.duration = self.started.elapsed();
         self.outcome.response_bytes = response_bytes;
         if self.is_counted {
@@ -131,10 +132,7 @@ impl Exchange {
             user,
             shared,
             started: Instant::now(),
-            trace: Trace {
-                id: String::new(),
-                traceparent: String::new(),
-            },
+            trace: Trace::default(),
             principal,
             subject,
             opened: None,

@@ -78,7 +78,8 @@ pub(in crate::gateway) struct Read {
     private: Key,
     /// What it is stored under for this caller's tenant, where it may be shared with that.
     tenant: Option<Key>,
-    /// What it is stored under for everybody, or where tenants are isolated for everybody of this one.
+    /// What it is stored under for everybody, or for everybody of this caller's tenant where tenants are
+    /// isolated; what it is for this caller alone where it never is anybody's.
     public: Key,
     /// Who shares it where its server does not say.
     share: Share,
@@ -266,11 +267,13 @@ fn read(
         tenant: asked.tenant,
         credential: asked.credential,
     };
-    let public = match asked.isolated {
+    let everybody = match asked.isolated {
         Some(tenant) => Audience::Tenant(tenant),
         None => Audience::Everyone,
     };
     let share = server.cache.policy.share(asked.method, None);
+    let private = prepared.key(one);
+    let is_private = lifetime.is_some() && share != Share::Public;
     // Most servers share with no tenant: their callers do not pay for its key.
     let tenant = asked.tenant.filter(|_| share == Share::Tenant);
     Some(Read {
@@ -279,9 +282,13 @@ fn read(
             method: asked.method,
             target: asked.target.map(Arc::from),
         },
-        private: prepared.key(one),
+        private,
         tenant: tenant.map(|tenant| prepared.key(Audience::Tenant(tenant))),
-        public: prepared.key(public),
+        public: if is_private {
+            private
+        } else {
+            prepared.key(everybody)
+        },
         share,
         lifetime,
         effects,
