@@ -18,6 +18,8 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::value::RawValue;
 
+use crate::gateway::cached::write::Write;
+use crate::gateway::cached::{self, Served};
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
@@ -92,6 +94,46 @@ pub(super) async fn single(
     let _used = client.as_ref().map(|client| client.hold());
     let mut reply = Reply::new(Out::Http(session), exchange);
     serve(&mut reply, server, client.as_ref(), &inbound, call).await
+}
+
+/// Has the cache answer a message that could also pass to its server as it is. Where it cannot: what
+/// the message makes stale; nothing where the client has its answer.
+pub(super) async fn read(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    client: Option<&Arc<ClientSession>>,
+    inbound: &Inbound,
+    call: &Call<'_>,
+) -> Result<Option<Option<Write>>, Ended> {
+    let _used = client.map(|client| client.hold());
+    let way = Way {
+        server: Arc::clone(server),
+        naming: None,
+    };
+    let dispatch = Dispatch {
+        way: &way,
+        client,
+        inbound,
+        inner: None,
+        _permit: acl::permit(
+            &exchange.snapshot.acl,
+            &exchange.principal,
+            &server.id,
+            Some(call),
+        )?,
+    };
+    let _active = exchange.live.metrics.track(&server.id);
+    let mut reply = Reply::new(Out::Http(session), exchange);
+    if Box::pin(cached::serve(&mut reply, &dispatch)).await? == Served::Home {
+        return Ok(None);
+    }
+    if reply.is_untold() {
+        return Ok(Some(reply.write.take()));
+    }
+    // What was begun must be ended in the same way.
+    Box::pin(dispatch.go_on(&mut reply)).await?;
+    Ok(None)
 }
 
 /// Serves one message at one server.

@@ -24,6 +24,7 @@ use http::{HeaderMap, HeaderName, Method};
 use pingora::proxy::Session;
 
 use crate::gateway::cached::quick::Quick;
+use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
@@ -38,6 +39,7 @@ use crate::state::snapshot::{Profile, Server};
 use crate::upstream::era::Standing;
 use crate::upstream::relay::Request;
 use crate::upstream::remote::Transport;
+use crate::upstream::session::Session as Upstream;
 
 // Names that are checked once, not on each request.
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -341,12 +343,17 @@ async fn one(
         Some(decided) => decided,
         None => decide(headers, exchange, server, client.as_ref(), call)?,
     };
-    let (is_long, told) = match quick {
+    let mut told = None;
+    let (mut is_read, mut is_long) = (false, false);
+    match quick {
         Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,
-        Quick::Long => (true, None),
-        Quick::Told(write) => (false, Some(write)),
-        Quick::Onward => (is_cancelled_wait(call, client.as_ref()), None),
-    };
+        Quick::Long => is_read = true,
+        Quick::Told(write) => told = Some(write),
+        Quick::Onward => is_long = is_cancelled_wait(call, client.as_ref()),
+    }
+    if call.method == Mcp::Tasks {
+        told = Write::of_task(&exchange.live, server, call);
+    }
     if call.era == Era::Modern {
         Box::pin(passage::settle(exchange, headers, server)).await;
         passage::stay(server)?;
@@ -357,32 +364,51 @@ async fn one(
         let single = front::single(session, exchange, server, client, inbound, call);
         return Box::pin(single).await;
     };
+    if is_read {
+        let inbound = front::inbound(headers, exchange, call, body.clone());
+        let read = front::read(session, exchange, server, client.as_ref(), &inbound, call);
+        match Box::pin(read).await? {
+            Some(write) => told = write,
+            None => return Ok(()),
+        }
+    }
+    let headers = &session.req_header().headers;
     if call.era == Era::Modern && call.method == Mcp::ToolsCall {
         compare(headers, server, call).await?;
     }
-    let named = upstream.as_ref().and_then(|upstream| upstream.id.clone());
-    let request = Request {
-        verb: "POST",
-        target: None,
-        fields: fields::write(headers, exchange, server, call.era, named.as_deref(), true),
-        body: body.clone(),
-        is_repeatable: call.method.is_safe_to_repeat(),
-        session: named,
-    };
-    let mut errand = errand(call, request, permit);
-    errand.write.clone_from(&told);
+    let request = request(headers, exchange, server, call, upstream.as_deref(), body);
+    let errand = errand(call, request, permit, told);
     let _used = client.as_ref().map(|client| client.hold());
-    let carried = relay::carry(session, exchange, server, errand).await;
-    if let Some(write) = told {
-        write.settle().await;
-    }
-    match (carried?, upstream) {
+    match (
+        relay::carry(session, exchange, server, errand).await?,
+        upstream,
+    ) {
         (Carried::Home, _) => return Ok(()),
         // Only this one: another request may have had a new one opened meanwhile.
         (Carried::SessionLost, Some(upstream)) => upstream.lose(),
         (Carried::SessionLost, None) | (Carried::WrongEra, _) => server.remote.eras.doubt(),
     }
     Box::pin(again(session, exchange, server, client, body)).await
+}
+
+/// A message as it goes to its server.
+fn request(
+    headers: &HeaderMap,
+    exchange: &Exchange,
+    server: &Server,
+    call: &Call<'_>,
+    upstream: Option<&Upstream>,
+    body: &Bytes,
+) -> Request {
+    let named = upstream.and_then(|upstream| upstream.id.clone());
+    Request {
+        verb: "POST",
+        target: None,
+        fields: fields::write(headers, exchange, server, call.era, named.as_deref(), true),
+        body: body.clone(),
+        is_repeatable: call.method.is_safe_to_repeat(),
+        session: named,
+    }
 }
 
 /// Whether a message takes back a call that its server knows nothing of: it waits for what is fetched
@@ -396,7 +422,7 @@ fn is_cancelled_wait(call: &Call<'_>, client: Option<&Arc<ClientSession>>) -> bo
     running.is_some_and(|running| running.is_wait)
 }
 
-fn errand(call: &Call<'_>, request: Request, permit: Permit) -> Errand {
+fn errand(call: &Call<'_>, request: Request, permit: Permit, write: Option<Write>) -> Errand {
     Errand {
         request,
         kind: match (&call.message.body, call.method) {
@@ -408,7 +434,7 @@ fn errand(call: &Call<'_>, request: Request, permit: Permit) -> Errand {
         era: call.era,
         id: call.id().map(|id| id.as_json().to_owned()),
         permit,
-        write: None,
+        write,
     }
 }
 

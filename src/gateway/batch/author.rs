@@ -61,6 +61,6 @@ impl Author {
             Role::Read(read) => read.effects,
             Role::None | Role::Skip => None,
         };
-        reach.map(|reach| Write::new(&self.live, &server.id, reach))
+        reach.map(|reach| Write::new(&self.live, server, reach))
     }
 }

@@ -123,6 +123,11 @@ impl Read {
         [public, tenant, Some(self.private)].into_iter().flatten()
     }
 
+    /// All that a fetch of it may be known by.
+    pub(in crate::gateway) fn all(&self) -> [Key; 2] {
+        [self.private, self.public]
+    }
+
     /// What it is stored under for this caller alone.
     pub(in crate::gateway) fn private(&self) -> Key {
         self.private
@@ -311,6 +316,29 @@ pub(in crate::gateway) fn is_mirrored<'h>(
     };
     let params = asked.params.and_then(Object::read).unwrap_or_default();
     mirrors.check(params.get("arguments"), header).is_ok()
+}
+
+/// Whether a message's further `Mcp-*` headers say nothing but what its arguments say: then its key
+/// says it, too. They go to the server, which may answer otherwise for them (E7).
+pub(in crate::gateway) fn is_explained(
+    server: &Server,
+    asked: &Asked<'_>,
+    further: &[(String, String)],
+) -> bool {
+    if further.is_empty() {
+        return true;
+    }
+    let Some(tool) = asked.target.filter(|_| asked.method == Method::ToolsCall) else {
+        return false;
+    };
+    let known = server.catalogs.plain().known(Kind::Tools);
+    let Some(mirrors) = known.and_then(|listing| listing.mirrors(tool)) else {
+        return false;
+    };
+    let params = asked.params.and_then(Object::read).unwrap_or_default();
+    let explained = mirrors.emit(params.get("arguments"));
+    let is_among = |name: &String| explained.iter().any(|(known, _)| known == name);
+    further.iter().all(|(name, _)| is_among(name))
 }
 
 /// What a result depends on of its revision: older ones know fewer kinds of content.
