@@ -159,21 +159,24 @@ enum Opened<'a> {
     /// This is its answer.
     Hit(Bytes),
     /// Its way goes on.
-    Onward(Box<Stage<'a>>),
+    Onward(Stage<'a>),
 }
 
 /// How far a message came.
 enum Stage<'a> {
-    /// At one server.
-    Server {
-        call: Call<'a>,
-        server: Arc<Server>,
-        seat: Seat,
-        /// That its caller may, and what becomes of it; nothing where its session is yet to be found.
-        decided: Option<(Permit, Quick)>,
-    },
-    /// At several.
-    Profile(parse::Message<'a>),
+    /// To one server.
+    Server(Box<Arrived<'a>>),
+    /// To several.
+    Profile(Box<parse::Message<'a>>),
+}
+
+/// A message at its server.
+struct Arrived<'a> {
+    call: Call<'a>,
+    server: Arc<Server>,
+    seat: Seat,
+    /// That its caller may, and what becomes of it; nothing where its session is yet to be found.
+    decided: Option<(Permit, Quick)>,
 }
 
 /// The session that a message names.
@@ -194,7 +197,7 @@ fn open<'a>(
     message: parse::Message<'a>,
 ) -> Result<Opened<'a>, Refusal> {
     let Scope::Server(id) = scope else {
-        return Ok(Opened::Onward(Box::new(Stage::Profile(message))));
+        return Ok(Opened::Onward(Stage::Profile(Box::new(message))));
     };
     let headers = &session.req_header().headers;
     let client = Client::read(headers)?;
@@ -209,24 +212,25 @@ fn open<'a>(
         Seat::None => None,
         Seat::Taken(client) => Some(client),
         Seat::Unsure => {
-            return Ok(Opened::Onward(Box::new(Stage::Server {
+            let arrived = Arrived {
                 call,
                 server,
                 seat,
                 decided: None,
-            })));
+            };
+            return Ok(Opened::Onward(Stage::Server(Box::new(arrived))));
         }
     };
     let (permit, quick) = decide(headers, exchange, &server, client, &call)?;
     if let Quick::Hit(text) = quick {
         return Ok(Opened::Hit(text));
     }
-    Ok(Opened::Onward(Box::new(Stage::Server {
+    Ok(Opened::Onward(Stage::Server(Box::new(Arrived {
         call,
         server,
         seat,
         decided: Some((permit, quick)),
-    })))
+    }))))
 }
 
 /// Step 5: whether the caller may, and whether the answer is there already.
@@ -253,7 +257,7 @@ async fn onward(
     session: &mut Session,
     exchange: &mut Exchange,
     scope: Scope<'_>,
-    stage: Box<Stage<'_>>,
+    stage: Stage<'_>,
     body: &Bytes,
     echo: Option<&str>,
 ) -> Result<(), Ended> {
@@ -281,19 +285,17 @@ async fn go_on(
     session: &mut Session,
     exchange: &mut Exchange,
     scope: Scope<'_>,
-    stage: Box<Stage<'_>>,
+    stage: Stage<'_>,
     body: &Bytes,
 ) -> Result<(), Ended> {
-    match (*stage, scope) {
-        (
-            Stage::Server {
+    match (stage, scope) {
+        (Stage::Server(arrived), _) => {
+            let Arrived {
                 call,
                 server,
                 seat,
                 decided,
-            },
-            _,
-        ) => {
+            } = *arrived;
             let client = match seat {
                 Seat::None => None,
                 Seat::Taken(client) => Some(client),
@@ -302,7 +304,7 @@ async fn go_on(
             one(session, exchange, &call, &server, client, decided, body).await
         }
         (Stage::Profile(message), Scope::Profile(id) | Scope::Server(id)) => {
-            Box::pin(aggregated(session, exchange, id, message, body)).await
+            Box::pin(aggregated(session, exchange, id, *message, body)).await
         }
     }
 }
