@@ -95,7 +95,7 @@ pub enum Charged {
 #[derive(Clone, Debug)]
 pub struct Customer {
     /// Who calls.
-    pub principal: Principal,
+    pub principal: Arc<Principal>,
     /// The server.
     pub server: Option<Arc<str>>,
     /// Its tool.

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::identity::denial;
 use crate::mcp::revision::Revision;
 use crate::rpc::parse::{Id, Invalid};
 use crate::rpc::write::{self, Failure};
@@ -123,6 +124,20 @@ pub enum Refusal {
         /// The server's id.
         server: String,
     },
+    /// The caller did not prove who it is.
+    Unauthenticated(denial::Denial),
+    /// Too many wrong credentials came from where the request comes from.
+    AuthThrottled {
+        /// When they count no more.
+        seconds: u32,
+    },
+    /// Nobody can be believed: the identity provider's keys are not to be had.
+    AuthUnavailable,
+    /// The caller's credential was not issued for this.
+    ScopeInsufficient {
+        /// All scopes that are needed, divided by spaces.
+        required: String,
+    },
     /// The caller may not do this.
     Forbidden,
     /// A limit is used up, and the caller may try again later.
@@ -167,6 +182,16 @@ pub enum Refusal {
     },
     /// Ours.
     Internal,
+}
+
+/// How refusals of policy are told over HTTP: of authentication, access rules and limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Statuses {
+    /// Each with the status that HTTP and MCP have for it.
+    #[default]
+    Own,
+    /// With 200, as mcp-conduit does; what is wrong stands in the JSON-RPC error.
+    Always200,
 }
 
 /// Which time bound of an upstream call was reached.
@@ -223,6 +248,17 @@ impl Refusal {
         )
     }
 
+    /// The HTTP status that clients of `statuses` are told.
+    #[must_use]
+    pub fn status_in(&self, statuses: Statuses) -> u16 {
+        match (statuses, self.status()) {
+            (Statuses::Always200, 401 | 429) => 200,
+            // A browser's page is no client of mcp-conduit's.
+            (Statuses::Always200, 403) if *self != Self::OriginForbidden => 200,
+            (_, status) => status,
+        }
+    }
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -246,7 +282,8 @@ impl Refusal {
             | Self::StateInvalid
             | Self::ClientSilent
             | Self::RoundsExceeded { .. } => 200,
-            Self::OriginForbidden | Self::Forbidden => 403,
+            Self::Unauthenticated(_) => 401,
+            Self::OriginForbidden | Self::ScopeInsufficient { .. } | Self::Forbidden => 403,
             Self::ServerUnknown { .. }
             | Self::ProfileUnknown { .. }
             | Self::PathUnknown
@@ -256,10 +293,11 @@ impl Refusal {
             Self::BodyTimeout => 408,
             Self::BodyTooLarge { .. } => 413,
             Self::HostForbidden => 421,
-            Self::RateLimited { .. } => 429,
+            Self::RateLimited { .. } | Self::AuthThrottled { .. } => 429,
             Self::Internal => 500,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => 502,
-            Self::UpstreamUnavailable { .. }
+            Self::AuthUnavailable
+            | Self::UpstreamUnavailable { .. }
             | Self::UpstreamMoved { .. }
             | Self::LimitsUnavailable
             | Self::SessionsFull => 503,
@@ -300,11 +338,14 @@ impl Refusal {
             | Self::HeaderMismatch { .. }
             | Self::HeaderMalformed { .. } => -32020,
             Self::VersionUnsupported { .. } => -32022,
-            Self::OriginForbidden | Self::Forbidden => -31403,
+            Self::Unauthenticated(_) => -31401,
+            Self::OriginForbidden | Self::ScopeInsufficient { .. } | Self::Forbidden => -31403,
+            Self::AuthThrottled { .. } => -31429,
             Self::HostForbidden => -31421,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => -31502,
             Self::RateLimited { .. } => -32000,
-            Self::UpstreamUnavailable { .. }
+            Self::AuthUnavailable
+            | Self::UpstreamUnavailable { .. }
             | Self::UpstreamMoved { .. }
             | Self::LimitsUnavailable
             | Self::SessionsFull => -31503,
@@ -346,6 +387,10 @@ impl Refusal {
             Self::CapabilityMissing { .. } => "capability_missing",
             Self::ClientSilent => "client_silent",
             Self::RoundsExceeded { .. } => "rounds_exceeded",
+            Self::Unauthenticated(denial) => denial.label(),
+            Self::AuthThrottled { .. } => "auth_throttled",
+            Self::AuthUnavailable => "auth_unavailable",
+            Self::ScopeInsufficient { .. } => "auth_scope",
             Self::Forbidden => "forbidden",
             Self::RateLimited { .. } => "rate_limited",
             Self::LimitsUnavailable => "limits_unavailable",
@@ -361,8 +406,13 @@ impl Refusal {
     /// Seconds for `Retry-After`, where trying again makes sense.
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u32> {
-        if let Self::RateLimited { retry_after, .. } = self {
-            return Some(*retry_after);
+        if let Self::RateLimited {
+            retry_after: seconds,
+            ..
+        }
+        | Self::AuthThrottled { seconds } = self
+        {
+            return Some(*seconds);
         }
         (self.status() == 503).then_some(1)
     }
@@ -451,6 +501,20 @@ impl Refusal {
             Self::RoundsExceeded { server } => {
                 format!("server {server} asked for input too many times").into()
             }
+            // The words of mcp-conduit, which clients may know.
+            Self::Unauthenticated(denial) => {
+                format!("Authentication failed: {}", denial.message()).into()
+            }
+            Self::AuthThrottled { seconds } => format!(
+                "too many wrong credentials came from this address: try again in {seconds} seconds"
+            )
+            .into(),
+            Self::AuthUnavailable => {
+                "the identity provider's keys are not to be had: try again later".into()
+            }
+            Self::ScopeInsufficient { required } => {
+                format!("insufficient scope: this needs {required}").into()
+            }
             Self::Forbidden => "forbidden".into(),
             // The words of mcp-conduit, which clients may know.
             Self::RateLimited {
@@ -519,6 +583,25 @@ mod tests {
     fn own_codes_stay_out_of_the_reserved_range() {
         let own = Refusal::UpstreamUnavailable { server: "s".into() };
         assert!(!(-32768..=-32000).contains(&own.code()));
+    }
+
+    #[test]
+    fn mcp_conduits_clients_are_told_of_policy_with_200_and_of_all_else_as_ever() {
+        let unauthenticated = Refusal::Unauthenticated(denial::Denial::Missing);
+        let throttled = Refusal::AuthThrottled { seconds: 7 };
+        let rows = [
+            (&unauthenticated, 401, 200),
+            (&throttled, 429, 200),
+            (&Refusal::Forbidden, 403, 200),
+            (&Refusal::OriginForbidden, 403, 403),
+            (&Refusal::SessionUnknown, 404, 404),
+            (&Refusal::AuthUnavailable, 503, 503),
+        ];
+        for (refusal, own, compatible) in rows {
+            assert_eq!(refusal.status_in(Statuses::Own), own, "{refusal:?}");
+            assert_eq!(refusal.status_in(Statuses::Always200), compatible);
+        }
+        assert_eq!(throttled.retry_after_seconds(), Some(7));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Builds the running parts from the configuration: what lasts, each server's own, and the snapshot
 //! that requests are served from.
 
+pub(super) mod gatehouse;
 pub(super) mod parts;
 pub(super) mod snapshot;
 
@@ -32,7 +33,7 @@ pub(super) struct Workshop {
     /// Ends whatever runs for servers.
     pub(super) stop: CancellationToken,
     /// Reading the system's root certificates is slow: one connector serves all.
-    transport: Arc<TransportConnector>,
+    pub(super) transport: Arc<TransportConnector>,
     /// Where it is told how servers are really reached.
     found: mpsc::Sender<Found>,
     /// Numbers parts.

@@ -250,7 +250,7 @@ impl BackgroundService for Caretaker {
         let work = self.work.lock().take();
         if let Some(work) = work {
             let children = work.children.handle().clone();
-            self.run(work.spec, work.requests, children).await;
+            Box::pin(self.run(work.spec, work.requests, children)).await;
             // All its tasks have ended; a runtime cannot be dropped where another one runs.
             work.children.shutdown_background();
         }

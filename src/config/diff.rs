@@ -43,6 +43,7 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
         cache,
         tenant_isolation,
         auth,
+        compat,
         acl,
         rate_limits,
         guardrails,
@@ -62,6 +63,12 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     plan.connect(&running.connect, &connect);
     plan.gateway(&running.gateway, gateway);
     plan.rate_limits(&running.rate_limits, rate_limits);
+    plan.change(
+        "tenant_isolation",
+        running.tenant_isolation != tenant_isolation,
+    );
+    plan.change("auth", running.auth != auth);
+    plan.change("compat", running.compat != compat);
     if plan.keep("sessions", running.sessions != sessions) {
         plan.config.sessions = running.sessions.clone();
     }
@@ -75,11 +82,6 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
         plan.config.admin = running.admin.clone();
     }
     for (path, is_other) in [
-        (
-            "tenant_isolation",
-            running.tenant_isolation != tenant_isolation,
-        ),
-        ("auth", running.auth != auth),
         ("acl", running.acl != acl),
         ("guardrails", running.guardrails != guardrails),
         ("observability", running.observability != observability),
@@ -303,6 +305,17 @@ mod tests {
         assert_eq!(plan.left, ["rate_limits.backend (needs a restart)"]);
         assert_eq!(plan.config.rate_limits.store, Store::Memory);
         assert_eq!(plan.config.rate_limits.global[0].n_calls, 2);
+    }
+
+    #[test]
+    fn who_may_call_can_change_at_once() {
+        let plan = compare(
+            "auth: {method: api-key, api_keys: [a]}",
+            "auth: {method: api-key, api_keys: [b]}\ntenant_isolation: {enabled: true}\n\
+             compat: {always_200: true}",
+        );
+        assert_eq!(plan.changed, ["tenant_isolation", "auth", "compat"]);
+        assert!(plan.left.is_empty());
     }
 
     #[test]

@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 
 use crate::config::Config;
-use crate::config::model::access::Auth;
 use crate::config::model::server::Transport;
 use crate::config::walk::Places;
 
@@ -52,12 +51,6 @@ fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
             "NOT in effect: this build speaks plain HTTP only",
         );
     }
-    if config.auth != Auth::None {
-        say(
-            "auth",
-            "NOT enforced: this build does not authenticate clients; everybody may call",
-        );
-    }
     if config.acl.enabled {
         say(
             "acl",
@@ -68,12 +61,6 @@ fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
         say(
             "guardrails",
             "NOT enforced: this build does not inspect calls",
-        );
-    }
-    if config.tenant_isolation.is_some() {
-        say(
-            "tenant_isolation",
-            "NOT enforced: this build does not know tenants",
         );
     }
     if config.governance.enabled {

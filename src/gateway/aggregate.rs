@@ -19,7 +19,7 @@ use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::limits::Want;
 use crate::gateway::link::Way;
 use crate::gateway::reply::Reply;
-use crate::gateway::{deliver, handshake, limits, listen, lists, local};
+use crate::gateway::{admit, deliver, handshake, limits, listen, lists, local};
 use crate::state::session::Session;
 use crate::state::snapshot::{Profile, Server};
 
@@ -137,6 +137,8 @@ async fn forward(
     reply.exchange.outcome.server = Some(Arc::clone(&server.id));
     reply.exchange.outcome.target = Some(inner.clone());
     let exchange = &reply.exchange;
+    let tool = (aim == Aim::Tool).then_some(inner.as_str());
+    admit::check(exchange, &server.id, tool)?;
     let permit = acl::permit(
         &exchange.snapshot.acl,
         &exchange.principal,

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
+use crate::gateway::admit;
 use crate::gateway::body;
 use crate::gateway::exchange::Exchange;
 use crate::telemetry::outcome::Status;
@@ -37,7 +38,13 @@ pub(super) async fn refuse(
     exchange.outcome.cache_status = None;
     body::drain(session.as_downstream_mut()).await;
     let text = refusal.to_json(id.and_then(Id::from_json));
-    let mut header = ResponseHeader::build_no_case(refusal.status(), Some(8))?;
+    let status = refusal.status_in(exchange.snapshot.statuses);
+    if status != 200
+        && let Some(challenge) = admit::challenge(session, &exchange.snapshot.auth, refusal)
+    {
+        exchange.challenge = Some(challenge);
+    }
+    let mut header = ResponseHeader::build_no_case(status, Some(8))?;
     if let Some(seconds) = refusal.retry_after_seconds() {
         header.insert_header(RETRY_AFTER, seconds)?;
     }

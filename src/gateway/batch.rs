@@ -30,7 +30,7 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::limits::Want;
 use crate::gateway::relay::client_gone;
 use crate::gateway::reply::stream_header;
-use crate::gateway::{Ended, answer, limits};
+use crate::gateway::{Ended, admit, answer, limits, pipeline};
 use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -166,6 +166,8 @@ fn prepare(
         let why = "a batch holds neither `initialize` nor messages of 2026-07-28";
         return Err(refuse(Refusal::ClientShape(why), id));
     }
+    admit::check(exchange, &server.id, pipeline::tool_of(&call))
+        .map_err(|refusal| refuse(refusal, id))?;
     let permit = acl::permit(
         &exchange.snapshot.acl,
         &exchange.principal,

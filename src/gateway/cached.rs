@@ -81,6 +81,8 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
         group: inbound.group.as_deref(),
         credential: credential.as_deref(),
         principal: &inbound.principal,
+        tenant: inbound.tenancy.shared(),
+        isolated: inbound.tenancy.isolated(),
     };
     let found = role::find(&live, &way.server, &asked);
     let mut role = match reply.wait(found).await? {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use filters::identity::Principal;
+use filters::identity::{Identity, Principal};
 use filters::trace::Trace;
 use http::HeaderValue;
 
@@ -28,7 +28,9 @@ pub struct Exchange {
     /// The trace it belongs to.
     pub trace: Trace,
     /// Who is calling.
-    pub principal: Principal,
+    pub principal: Arc<Principal>,
+    /// What tells the caller from all others: what is theirs is bound to it.
+    pub subject: Arc<str>,
     /// The session that its answer opens.
     pub opened: Option<Arc<str>>,
     /// The credential that its server wants from the client.
@@ -46,6 +48,39 @@ pub struct Exchange {
     _in_flight: InFlight,
 }
 
+/// A caller's tenant, as far as what is stored is concerned.
+#[derive(Clone, Debug)]
+pub struct Tenancy {
+    principal: Arc<Principal>,
+    is_isolated: bool,
+}
+
+impl Tenancy {
+    /// That of a caller of whom nothing is known.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            principal: Identity::anonymous().principal,
+            is_isolated: false,
+        }
+    }
+
+    /// The tenant whose clients share what `share: tenant` stores: a proven one.
+    #[must_use]
+    pub fn shared(&self) -> Option<&str> {
+        self.principal.proven_tenant()
+    }
+
+    /// The tenant outside which nothing goes, not even what a server calls public.
+    #[must_use]
+    pub fn isolated(&self) -> Option<&str> {
+        self.principal
+            .tenant
+            .as_deref()
+            .filter(|_| self.is_isolated)
+    }
+}
+
 impl Exchange {
     /// Counts and logs what became of it.
     pub fn finish(&mut self, response_bytes: usize) {
@@ -56,6 +91,24 @@ impl Exchange {
             self.live.metrics.count(&self.outcome);
         }
         self.live.access.log(&self.outcome);
+    }
+
+    /// Notes who is calling.
+    pub fn identify(&mut self, identity: Identity) {
+        let Identity { principal, subject } = identity;
+        self.outcome.client = Arc::clone(&principal.client);
+        self.outcome.tenant.clone_from(&principal.tenant);
+        self.principal = principal;
+        self.subject = subject;
+    }
+
+    /// Who of the caller's tenant shares with whom.
+    #[must_use]
+    pub fn tenancy(&self) -> Tenancy {
+        Tenancy {
+            principal: Arc::clone(&self.principal),
+            is_isolated: self.snapshot.auth.is_isolated,
+        }
     }
 
     /// Pins the configuration.
@@ -76,7 +129,7 @@ impl Exchange {
     #[must_use]
     pub fn resume(shared: Arc<Shared>, snapshot: Arc<Snapshot>, user: Option<User>) -> Self {
         let live = Arc::clone(&shared.live);
-        let principal = Principal::anonymous();
+        let Identity { principal, subject } = Identity::anonymous();
         let outcome = Outcome::begin(Arc::clone(&principal.client));
         Self {
             snapshot,
@@ -85,6 +138,7 @@ impl Exchange {
             started: Instant::now(),
             trace: Trace::default(),
             principal,
+            subject,
             opened: None,
             challenge: None,
             cache_status: None,

@@ -29,7 +29,8 @@ use crate::gateway::limits::Want;
 use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, answer, deliver, handshake, limits, listen, passage, pipeline, sessions,
+    Ended, admit, aggregate, answer, deliver, handshake, limits, listen, passage, pipeline,
+    sessions,
 };
 use crate::state::live::Live;
 use crate::state::session::{Link, Session as ClientSession};
@@ -46,8 +47,9 @@ pub(super) fn inbound(
 ) -> Inbound {
     let mirrored = fields::mirrored(headers);
     let caller = fields::caller(headers, exchange);
-    let principal = Arc::clone(&exchange.principal.client);
-    let mut inbound = Inbound::of(call, text, caller, mirrored, principal);
+    let subject = Arc::clone(&exchange.subject);
+    let mut inbound = Inbound::of(call, text, caller, mirrored, subject);
+    inbound.tenancy = exchange.tenancy();
     inbound.group = fields::group(headers).map(Cow::into_owned);
     if call.era == Era::Legacy {
         inbound.bare = fields::bare(headers);
@@ -150,6 +152,7 @@ pub(super) async fn serve(
         naming: None,
     };
     let exchange = &reply.exchange;
+    admit::check(exchange, &server.id, pipeline::tool_of(call))?;
     let permit = acl::permit(
         &exchange.snapshot.acl,
         &exchange.principal,

@@ -144,7 +144,7 @@ fn begin(exchange: &mut Exchange, want: Want<'_>) -> Begun {
                 live: Arc::clone(&exchange.live),
                 policy: Arc::clone(policy),
                 customer: Customer {
-                    principal: exchange.principal.clone(),
+                    principal: Arc::clone(&exchange.principal),
                     server: want.server.map(Arc::clone),
                     tool: want.tool.map(str::to_owned),
                 },

@@ -31,8 +31,8 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, batch, bodiless, body, cached, control, events, front, limits, link, passage,
-    sessions,
+    Ended, admit, aggregate, batch, bodiless, body, cached, control, events, front, limits, link,
+    passage, sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
@@ -58,10 +58,15 @@ pub(super) async fn serve(
     begin(session, exchange)?;
     let path = session.req_header().uri.path().to_owned();
     let verb = session.req_header().method.clone();
+    let endpoint = Endpoint::resolve(&path);
+    if !exchange.snapshot.auth.is_open() {
+        Box::pin(admit::identify(session, exchange, endpoint)).await?;
+    }
     // Other ways than a hit's are boxed: a stream that idles for hours holds its own future, not one
     // with room for all.
-    match (Endpoint::resolve(&path), &verb) {
+    match (endpoint, &verb) {
         (Endpoint::Admin, _) => Box::pin(control::call(session, exchange, plane)).await,
+        (Endpoint::Metadata(rest), _) => Box::pin(admit::describe(session, exchange, rest)).await,
         (Endpoint::Unknown, _) => Err(Refusal::PathUnknown.into()),
         (Endpoint::Server(id), &Method::POST) => post(session, exchange, Scope::Server(id)).await,
         (Endpoint::Profile(id), &Method::POST) => post(session, exchange, Scope::Profile(id)).await,
@@ -239,6 +244,7 @@ fn decide(
     client: Option<&Arc<ClientSession>>,
     call: &Call<'_>,
 ) -> Result<Option<(Permit, Quick)>, Refusal> {
+    admit::check(exchange, &server.id, tool_of(call))?;
     let permit = acl::permit(
         &exchange.snapshot.acl,
         &exchange.principal,
@@ -601,6 +607,15 @@ pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Ref
     })?;
     exchange.outcome.server = Some(Arc::clone(&server.id));
     Ok(server)
+}
+
+/// The tool that a message calls.
+pub(super) fn tool_of<'c>(call: &'c Call<'_>) -> Option<&'c str> {
+    let target = call
+        .target
+        .as_ref()
+        .filter(|_| call.method == Mcp::ToolsCall);
+    target.map(|target| target.name())
 }
 
 /// Notes what is told of a call, whatever becomes of it.

@@ -253,7 +253,8 @@ impl<'r> Reply<'r> {
         let text = refusal.to_json(id.and_then(Id::from_json));
         self.exchange.outcome.error = error;
         self.exchange.outcome.reason = Some(refusal.label());
-        self.answer(refusal.status(), text).await
+        let status = refusal.status_in(self.exchange.snapshot.statuses);
+        self.answer(status, text).await
     }
 
     /// Waits for something while the client is watched and its stream kept alive.

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::throttle::Throttle;
 use crate::cache::Cache;
 use crate::limit::Limiter;
 use crate::state::parked::{self, Parking};
@@ -66,6 +67,8 @@ pub struct Live {
     pub parking: Parking,
     /// What is kept together with other instances.
     pub store: Store,
+    /// Where wrong credentials come from.
+    pub throttle: Throttle,
     /// Results of servers, and what is being fetched.
     pub cache: Arc<Cache>,
     /// What callers paid of their limits, and who waits.
@@ -99,6 +102,7 @@ impl Live {
             parking: Parking::new(spec.parking),
             store: spec.store,
             own_key: seal::Key::derive(&random),
+            throttle: Throttle::default(),
             cache: Arc::new(spec.cache),
             limiter: spec.limiter,
             changes: broadcast::channel(CHANGES_MAX).0,

@@ -45,6 +45,7 @@ pub struct Metrics {
     pub parked: IntGauge,
     upstream_sessions: IntGaugeVec,
     partial: IntCounterVec,
+    auth_failures: IntCounterVec,
     /// What the cache did, and how full it is.
     pub cache: Cache,
     /// What rate limits did.
@@ -118,6 +119,11 @@ impl Metrics {
                 "Aggregated lists given with old items of the server, or without any",
                 &["server", "list", "status"],
             )?,
+            auth_failures: counter(
+                "conduit_auth_failures_total",
+                "Requests whose caller was not believed or let in, by reason",
+                &["reason"],
+            )?,
             cache: Cache::new(&registry)?,
             limits: Limits::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
@@ -158,6 +164,11 @@ impl Metrics {
         self.partial
             .with_label_values(&[server, list, status])
             .inc();
+    }
+
+    /// Counts a caller that was not believed or let in.
+    pub fn count_auth_failure(&self, reason: &'static str) {
+        self.auth_failures.with_label_values(&[reason]).inc();
     }
 
     /// Counts a finished request.

@@ -13,6 +13,7 @@
 )]
 
 mod aggregate;
+mod auth;
 mod bad_input;
 mod bodies;
 mod cache;

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use filters::refusal::Statuses;
 use filters::route::names::{Naming, Strategy};
 use filters::{acl, origin};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::limited;
+use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
 use crate::config::model::router::Router;
@@ -20,6 +22,7 @@ use crate::state::users::Users;
 pub(in crate::app) fn build(
     config: &Config,
     servers: &[Arc<Server>],
+    auth: &Arc<Authenticator>,
     before: Option<(&Router, &Snapshot)>,
 ) -> Snapshot {
     let gateway = &config.gateway;
@@ -39,8 +42,14 @@ pub(in crate::app) fn build(
             &gateway.allowed_hosts,
             is_loopback(&gateway.host),
         ),
+        auth: Arc::clone(auth),
         acl: acl::Rules::default(),
         limits: limited::policy(&config.rate_limits).map(Arc::new),
+        statuses: if config.compat.always_200 {
+            Statuses::Always200
+        } else {
+            Statuses::Own
+        },
         body_bytes_max: gateway.max_body_bytes,
         keep_alive: gateway.sse_keepalive,
         users: Users::default(),

@@ -343,6 +343,11 @@ impl Flight {
             let public = Reach::Key(self.read.key(Share::Public));
             let memory = &self.live.cache.memory;
             memory.invalidate(&self.read.origin.server, &public);
+            // Nor what the tenant had, where it is one caller's by now.
+            let tenant = self.read.tenant();
+            if let Some(key) = tenant.filter(|_| entry.share == Share::Private) {
+                memory.invalidate(&self.read.origin.server, &Reach::Key(key));
+            }
         }
         if let (Some(redis), Some(versions)) = (&self.live.cache.redis, &self.versions) {
             redis.store(Arc::clone(&entry), versions);

@@ -58,6 +58,7 @@ pub(in crate::gateway) fn look(
         (Era::Legacy, None) => "{}",
     };
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let tenancy = exchange.tenancy();
     let group = fields::group(headers);
     let asked = Asked {
         method: call.method,
@@ -75,7 +76,9 @@ pub(in crate::gateway) fn look(
             .forwards_authorization
             .then(|| text("authorization"))
             .flatten(),
-        principal: &exchange.principal.client,
+        principal: &exchange.subject,
+        tenant: tenancy.shared(),
+        isolated: tenancy.isolated(),
     };
     let live = Arc::clone(&exchange.live);
     let mut role = role::at_once(&live, server, &asked);

@@ -36,10 +36,10 @@ fn policy(global: &[Limit], client: &[Limit], n_calls_max: usize) -> Policy {
 
 fn customer(name: &str) -> Customer {
     Customer {
-        principal: Principal {
+        principal: Arc::new(Principal {
             client: name.into(),
             ..Principal::anonymous()
-        },
+        }),
         server: None,
         tool: None,
     }

@@ -66,10 +66,8 @@ plugins: [{name: p, path: ./plugins/p.js, hooks: []}]
 discovery: {enabled: true}
 ",
         expect![[r#"
-            auth: NOT enforced: this build does not authenticate clients; everybody may call
             acl: NOT enforced: this build lets every client call every tool
             guardrails: NOT enforced: this build does not inspect calls
-            tenant_isolation: NOT enforced: this build does not know tenants
             governance: NOT enforced: this build has no roles, quotas or approvals
             identity: not active in this build: no credentials are looked up for calls
             router.circuit_breaker: not active in this build: failing replicas are only health-checked
