@@ -70,11 +70,11 @@ impl Instance {
 
 fn customer(client: &str) -> Customer {
     Customer {
-        principal: Principal {
+        principal: Arc::new(Principal {
             client: client.into(),
             tenant: Some("t:1".into()),
             ..Principal::anonymous()
-        },
+        }),
         server: Some("s".into()),
         tool: Some("t".to_owned()),
     }
