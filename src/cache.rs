@@ -12,7 +12,7 @@ pub mod redis;
 pub mod unsettled;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -39,7 +39,6 @@ pub struct Server {
     pub policy: Policy,
     /// What its answers were like lately.
     pub hints: Hints,
-    is_used: AtomicBool,
 }
 
 impl Server {
@@ -50,17 +49,6 @@ impl Server {
             policy,
             ..Self::default()
         }
-    }
-
-    /// Notes that something of it may be stored from now on.
-    pub fn note_use(&self) {
-        self.is_used.store(true, Ordering::Release);
-    }
-
-    /// Whether anything of it was ever to be stored here.
-    #[must_use]
-    pub fn is_used(&self) -> bool {
-        self.is_used.load(Ordering::Acquire)
     }
 }
 

@@ -207,7 +207,10 @@ impl Memory {
     /// Drops all that `reach` covers of a server, and keeps whatever is being fetched of it from being
     /// stored. How many entries there were.
     pub fn invalidate(&self, server: &Arc<str>, reach: &Reach) -> usize {
-        let book = self.book(server);
+        // Of what has no book nothing was ever asked for: whoever begins to now gets nothing older.
+        let Some(book) = self.books.read().get(server).map(Arc::clone) else {
+            return 0;
+        };
         let mut book = book.lock();
         book.ledger.note(reach.clone());
         self.drop_all(&mut book, reach)

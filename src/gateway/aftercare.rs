@@ -68,7 +68,12 @@ impl Aftercare {
     /// The server has answered: what the call made stale goes, before the client hears of it.
     pub(super) async fn settle(&mut self) {
         if let Some(write) = self.write.take() {
-            write.settle(self.heard.said()).await;
+            let said = if write.is_question() || self.heard.may_begin_a_task() {
+                self.heard.said()
+            } else {
+                Said::Other
+            };
+            write.settle(said).await;
         }
     }
 

@@ -5,6 +5,8 @@
 
 use core::time::Duration;
 
+use memchr::memmem;
+
 use crate::json::object::Object;
 use crate::rpc::parse::{self, Answer, Body};
 
@@ -43,6 +45,13 @@ impl<'t> Said<'t> {
             | Err(_) => Self::Other,
         }
     }
+}
+
+/// Whether an answer can tell of a task at all: most do not have the word in them, in no spelling, and
+/// need not be read for it.
+#[must_use]
+pub fn may_begin(answer: &[u8]) -> bool {
+    memmem::find(answer, b"task").is_some() || memmem::find(answer, b"\\u").is_some()
 }
 
 /// The task that `result`, the answer to a call, says was begun.
@@ -118,6 +127,10 @@ mod tests {
         ];
         for (result, expected) in rows {
             assert_eq!(begun(result), expected, "{result}");
+            assert!(
+                expected.is_none() || may_begin(result.as_bytes()),
+                "{result}"
+            );
         }
     }
 

@@ -170,7 +170,8 @@ pub(super) async fn page(
 ) -> Result<(), Ended> {
     reply.exchange.live.cache.count(Found::Miss);
     reply.exchange.outcome.cache_status = Some(Status::SkipError);
-    match end::outward(reply, dispatch.way, &page.head, page.is_in_session) {
+    let is_in_session = page.is_in_session || dispatch.client.is_some();
+    match end::outward(reply, dispatch.way, &page.head, is_in_session) {
         Some(head) => reply.page(head, page.text.clone()).await,
         None => {
             end::tell(

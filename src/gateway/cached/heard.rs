@@ -3,11 +3,11 @@
 //! **Invariant:** bounded: an answer longer than [`ANSWER_BYTES_MAX`] is not looked into. One that
 //! tells of a task is short.
 
-use filters::cache::task::Said;
+use filters::cache::task::{self, Said};
 use filters::sse::decode::Decoder;
 
 /// Longest answer that is looked into, in bytes.
-const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// What was said so far.
 pub(in crate::gateway) enum Heard {
@@ -46,6 +46,14 @@ impl Heard {
                     }
                 }
             }
+        }
+    }
+
+    /// Whether the answer can tell of a task that was begun.
+    pub(in crate::gateway) fn may_begin_a_task(&self) -> bool {
+        match self {
+            Self::Document(text) => text.as_deref().is_some_and(task::may_begin),
+            Self::Stream(_, answer) => answer.is_some(),
         }
     }
 

@@ -92,7 +92,6 @@ fn board(
     key: Key,
     until: Instant,
 ) -> Option<Wait> {
-    dispatch.way.server.cache.note_use();
     let memory = &live.cache.memory;
     let stamp = memory.stamp(&read.origin.server);
     let is_current = |since| memory.is_current(&read.origin, &key, since);
@@ -123,7 +122,6 @@ pub(super) fn refresh(
     key: Key,
     delay: Duration,
 ) {
-    dispatch.way.server.cache.note_use();
     let memory = &live.cache.memory;
     let stamp = memory.stamp(&read.origin.server);
     let is_current = |since| memory.is_current(&read.origin, &key, since);

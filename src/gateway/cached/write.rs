@@ -78,6 +78,11 @@ impl Write {
         Self::poll(live, server, call.message.method()?, task)
     }
 
+    /// Whether it only asks, of a task.
+    pub(in crate::gateway) fn is_question(&self) -> bool {
+        self.poll.is_some()
+    }
+
     /// What it makes stale, unless it only asks.
     pub(in crate::gateway) fn reach(&self) -> Option<&Reach> {
         self.poll.is_none().then_some(&self.reach)

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use filters::mcp::header::SESSION_ID;
+use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
@@ -88,6 +89,8 @@ pub(in crate::gateway) async fn refused(
     is_in_session: bool,
 ) -> Result<(), Ended> {
     let head = talk.refusal.take();
+    // A legacy client is in a session, if with the gateway alone.
+    let is_in_session = is_in_session || inbound.era == Era::Legacy;
     match head.and_then(|head| outward(reply, way, &head, is_in_session)) {
         Some(head) => reply.page(head, text).await,
         None => silent(reply, way, inbound, talk).await,
