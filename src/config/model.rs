@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 pub mod access;
 pub mod cache;
 pub mod connect;
+pub mod credential;
 pub mod extend;
 pub mod gateway;
 pub mod governance;

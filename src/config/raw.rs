@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub mod access;
 pub mod cache;
 pub mod connect;
+pub mod credential;
 pub mod extend;
 pub mod gateway;
 pub mod governance;
