@@ -53,7 +53,7 @@ pub struct Config {
     /// How clients prove who they are.
     pub auth: model::access::Auth,
     /// Who may call what.
-    pub acl: model::access::Acl,
+    pub acl: model::acl::Acl,
     /// How often clients may call.
     pub rate_limits: model::limit::RateLimits,
     /// Rules that look into arguments.

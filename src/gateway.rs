@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** every way out of a request ends in one `Outcome`, counted and logged once.
 
+mod access;
 mod aftercare;
 mod aggregate;
 mod answer;

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::acl::denial::Denial;
 use crate::mcp::revision::Revision;
 use crate::rpc::parse::{Id, Invalid};
 use crate::rpc::write::{self, Failure};
@@ -125,6 +126,8 @@ pub enum Refusal {
     },
     /// The caller may not do this.
     Forbidden,
+    /// The access rules deny it.
+    AccessDenied(Box<Denial>),
     /// The server turned out to be reached otherwise: it is from now on.
     UpstreamMoved {
         /// The server's id.
@@ -234,6 +237,7 @@ impl Refusal {
             | Self::CursorInvalid
             | Self::StateInvalid
             | Self::ClientSilent
+            | Self::AccessDenied(_)
             | Self::RoundsExceeded { .. } => 200,
             Self::OriginForbidden | Self::Forbidden => 403,
             Self::ServerUnknown { .. }
@@ -279,6 +283,8 @@ impl Refusal {
             | Self::CursorInvalid
             | Self::StateInvalid => -32602,
             Self::CapabilityMissing { .. } => -32021,
+            // As mcp-conduit has it.
+            Self::AccessDenied(_) => -32000,
             Self::SessionUnknown => -31404,
             Self::ClientSilent => -31408,
             Self::RoundsExceeded { .. } => -31508,
@@ -332,6 +338,7 @@ impl Refusal {
             Self::ClientSilent => "client_silent",
             Self::RoundsExceeded { .. } => "rounds_exceeded",
             Self::Forbidden => "forbidden",
+            Self::AccessDenied(_) => "acl_denied",
             Self::UpstreamMoved { .. } => "upstream_moved",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamConnect { .. } => "upstream_connect",
@@ -432,6 +439,7 @@ impl Refusal {
                 format!("server {server} asked for input too many times").into()
             }
             Self::Forbidden => "forbidden".into(),
+            Self::AccessDenied(denial) => denial.to_string().into(),
             Self::UpstreamMoved { server } => {
                 format!("server {server} speaks another transport than it was said to: try again")
                     .into()

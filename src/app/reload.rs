@@ -249,7 +249,7 @@ impl Reloader {
     /// Makes `config` the one in force, and has what it has no use for end.
     async fn exchange(&mut self, config: Config, parts: Vec<Arc<Parts>>) {
         let before = self.shared.snapshot.load_full();
-        let known = Some((&self.config.router, &*before));
+        let known = Some((&self.config, &*before));
         let snapshot = snapshot::build(&config, &servers(&parts), known);
         drop(before);
         let old = self.shared.snapshot.swap(Arc::new(snapshot));

@@ -16,6 +16,7 @@ use crate::config::raw::Raw;
 use crate::config::walk::Places;
 
 pub mod access;
+pub mod acl;
 pub mod cache;
 pub mod connect;
 pub mod extend;
@@ -42,7 +43,7 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
         cache: cache::compile(raw.cache, problems),
         tenant_isolation: access::compile_isolation(&raw.tenant_isolation, problems),
         auth: access::compile_auth(raw.auth.as_ref(), problems),
-        acl: access::compile_acl(raw.acl, raw.auth.as_ref(), problems),
+        acl: acl::compile(raw.acl, raw.auth.as_ref(), problems),
         rate_limits: limit::compile(raw.rate_limits, problems),
         // After the sections whose Redis it may borrow, so that a wrong URL is told once.
         sessions: session::compile(raw.sessions, redis_urls, problems),
@@ -111,7 +112,7 @@ fn warn_about_forgotten_switches(config: &Config, places: &Places, problems: &mu
     let sections = [
         (
             "acl",
-            !config.acl.enabled && !config.acl.policies.is_empty(),
+            !config.acl.enabled && !config.acl.spec.policies.is_empty(),
         ),
         (
             "guardrails",

@@ -60,6 +60,7 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     plan.router(&running.router, &router);
     plan.connect(&running.connect, &connect);
     plan.gateway(&running.gateway, gateway);
+    plan.change("acl", running.acl != acl);
     if plan.keep("sessions", running.sessions != sessions) {
         plan.config.sessions = running.sessions.clone();
     }
@@ -78,7 +79,6 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
             running.tenant_isolation != tenant_isolation,
         ),
         ("auth", running.auth != auth),
-        ("acl", running.acl != acl),
         ("rate_limits", running.rate_limits != rate_limits),
         ("guardrails", running.guardrails != guardrails),
         ("observability", running.observability != observability),
@@ -283,11 +283,11 @@ mod tests {
     fn what_this_build_does_not_run_is_said_to_be_so() {
         let plan = compare(
             "",
-            "acl: {enabled: true}\nrouter: {circuit_breaker: {enabled: true}}",
+            "plugins: [{name: p, path: ./plugins/p.js, hooks: []}]\nrouter: {circuit_breaker: {enabled: true}}",
         );
         let left = [
             "router.circuit_breaker (not active in this build)",
-            "acl (not active in this build)",
+            "plugins (not active in this build)",
         ];
         assert_eq!(
             (plan.changed, plan.left),

@@ -58,12 +58,6 @@ fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
             "NOT enforced: this build does not authenticate clients; everybody may call",
         );
     }
-    if config.acl.enabled {
-        say(
-            "acl",
-            "NOT enforced: this build lets every client call every tool",
-        );
-    }
     if config.rate_limits.has_limits() && config.rate_limits.enabled {
         say(
             "rate_limits",

@@ -13,6 +13,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
+use crate::gateway::access::Screen;
 use crate::gateway::cached::write::Write;
 use crate::gateway::relay::Kind;
 use crate::state::live::Live;
@@ -37,6 +38,8 @@ pub(super) struct Aftercare {
     pub(super) user: Option<User>,
     /// What the call may make stale.
     pub(super) write: Option<Write>,
+    /// What of the events that come back is shown.
+    pub(super) screen: Option<Screen>,
     /// Cancelled when a reload took the server out.
     pub(super) retired: CancellationToken,
 }

@@ -11,7 +11,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use filters::acl;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
@@ -23,12 +22,13 @@ use pingora::proxy::Session;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
+use crate::gateway::access::Screen;
 use crate::gateway::batch::author::Author;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::client_gone;
 use crate::gateway::reply::stream_header;
-use crate::gateway::{Ended, answer};
+use crate::gateway::{Ended, access, answer};
 use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -136,6 +136,8 @@ struct Prepared {
     /// The message.
     text: Bytes,
     author: Arc<Author>,
+    /// What of the server's words is shown.
+    screen: Option<Screen>,
 }
 
 /// Classifies and permits one entry; a bad one gets its error.
@@ -159,13 +161,13 @@ fn prepare(
         let why = "a batch holds neither `initialize` nor messages of 2026-07-28";
         return Err(refuse(Refusal::ClientShape(why), id));
     }
-    let permit = acl::permit(
-        &exchange.snapshot.acl,
-        &exchange.principal,
-        &server.id,
-        Some(&call),
-    )
-    .map_err(|refusal| refuse(refusal, id))?;
+    let permit = access::permit(exchange, server, Some(&call), None).map_err(|ended| {
+        let refusal = match ended {
+            Ended::Refused { refusal, .. } => refusal,
+            Ended::ClientGone | Ended::Broken { .. } => Refusal::Internal,
+        };
+        refuse(refusal, id)
+    })?;
     let body = Bytes::copy_from_slice(text.as_bytes());
     let request = Request {
         verb: "POST",
@@ -185,6 +187,7 @@ fn prepare(
         tool: tool.map(|tool| tool.name().to_owned()),
         text: body,
         author: Arc::clone(author),
+        screen: Screen::one(exchange, server, call.method),
     })
 }
 

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use filters::acl;
 use filters::json::object::Object;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
@@ -18,6 +17,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::value::RawValue;
 
+use crate::gateway::access::Screen;
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
@@ -25,7 +25,7 @@ use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, answer, deliver, handshake, listen, passage, pipeline, sessions,
+    Ended, access, aggregate, answer, deliver, handshake, listen, passage, pipeline, sessions,
 };
 use crate::state::live::Live;
 use crate::state::session::{Link, Session as ClientSession};
@@ -106,12 +106,9 @@ pub(super) async fn serve(
         naming: None,
     };
     let exchange = &reply.exchange;
-    let permit = acl::permit(
-        &exchange.snapshot.acl,
-        &exchange.principal,
-        &server.id,
-        Some(call),
-    )?;
+    let permit = access::permit(exchange, server, Some(call), None)?;
+    reply.screen = Screen::one(exchange, server, call.method);
+    let exchange = &reply.exchange;
     let _active = exchange.live.metrics.track(&server.id);
     match (&inbound.kind, inbound.method) {
         (inbound::Kind::Response(id, answer), _) => {

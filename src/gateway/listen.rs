@@ -89,12 +89,14 @@ async fn serve(
     reply.event(&acknowledged).await?;
     reply.exchange.user = None;
     let draining = reply.exchange.live.draining.clone();
+    let acl = Arc::clone(&reply.exchange.snapshot.acl);
     loop {
         let next = async {
             tokio::select! {
                 biased;
                 () = draining.cancelled() => None,
                 () = retired.cancelled() => None,
+                () = acl.replaced.cancelled() => None,
                 news = news.recv() => news.map(|message| vec![message]),
                 change = changes.recv() => Some(heard(change, &ways)),
             }

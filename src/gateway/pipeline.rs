@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use filters::acl::{self, Permit};
+use filters::acl::Permit;
 use filters::cache::status::Status as CacheStatus;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
@@ -23,13 +23,14 @@ use http::HeaderMap;
 use http::Method;
 use pingora::proxy::Session;
 
+use crate::gateway::access::Screen;
 use crate::gateway::cached::quick::Quick;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, batch, bodiless, body, cached, control, events, front, link, passage,
+    Ended, access, aggregate, batch, bodiless, body, cached, control, events, front, link, passage,
     sessions,
 };
 use crate::state::ControlPlane;
@@ -209,9 +210,13 @@ async fn one(
             Some(named) => Some(sessions::find(exchange, named, scope).await?),
             None => None,
         };
-        let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
-        let is_long = match cached::quick::look(headers, exchange, &server, client.as_ref(), &call)
-        {
+        let permit = access::permit(exchange, &server, Some(&call), None)?;
+        let is_screened = access::hides_some(exchange, &server, call.method);
+        let quick = match is_screened {
+            true => Quick::Long,
+            false => cached::quick::look(headers, exchange, &server, client.as_ref(), &call),
+        };
+        let is_long = match quick {
             Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,
             Quick::Long => true,
             Quick::Told(write) => {
@@ -246,6 +251,7 @@ async fn one(
         };
         let mut errand = errand(&call, request, permit);
         errand.write.clone_from(&told);
+        errand.screen = Screen::one(exchange, &server, call.method);
         (errand, server, client, upstream)
     };
     let _used = client.as_ref().map(|client| client.hold());
@@ -287,6 +293,7 @@ fn errand(call: &Call<'_>, request: Request, permit: Permit) -> Errand {
         id: call.id().map(|id| id.as_json().to_owned()),
         permit,
         write: None,
+        screen: None,
     }
 }
 
@@ -409,20 +416,23 @@ async fn several(
     }
 }
 
-/// The profile that the path names.
+/// The profile that the path names, as far as the caller may know of it. That of everything is always
+/// there.
 pub(super) fn profile(exchange: &Exchange, id: &str) -> Result<Arc<Profile>, Refusal> {
-    let profile = exchange.snapshot.profiles.get(id).map(Arc::clone);
-    profile.ok_or_else(|| Refusal::ProfileUnknown {
+    let whole = exchange.snapshot.profiles.get(id);
+    let part = whole.and_then(|profile| access::part(exchange, profile));
+    part.ok_or_else(|| Refusal::ProfileUnknown {
         profile: id.to_owned(),
     })
 }
 
-/// Step 5: the server that the path names.
-pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Refusal> {
+/// Step 5: the server that the path names. One that the caller may not know of is none.
+pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Ended> {
     let server = exchange.snapshot.servers.get(id).map(Arc::clone);
     let server = server.ok_or_else(|| Refusal::ServerUnknown {
         server: id.to_owned(),
     })?;
+    access::look(exchange, &server)?;
     exchange.outcome.server = Some(Arc::clone(&server.id));
     Ok(server)
 }

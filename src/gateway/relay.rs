@@ -17,6 +17,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
+use crate::gateway::access::Screen;
 use crate::gateway::aftercare::Aftercare;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
@@ -45,6 +46,8 @@ pub(super) struct Errand {
     pub(super) permit: Permit,
     /// What it may make stale.
     pub(super) write: Option<Write>,
+    /// What of the events that come back is shown.
+    pub(super) screen: Option<Screen>,
 }
 
 /// How an errand ended.
@@ -90,6 +93,7 @@ pub(super) async fn carry(
         id,
         permit,
         write,
+        screen,
     } = errand;
     let care = Aftercare {
         live: Arc::clone(&exchange.live),
@@ -109,6 +113,7 @@ pub(super) async fn carry(
         user: exchange.user.clone().filter(|_| kind != Kind::Listen),
         retired: server.retired.clone(),
         write,
+        screen,
     };
     let _active = exchange.live.metrics.track(&server.id);
     let mut flight = Flight::new(Arc::clone(&server.cluster), request, permit);

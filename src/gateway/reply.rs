@@ -16,6 +16,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora_timeout::sleep;
 
+use crate::gateway::access::Screen;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::relay::client_gone;
@@ -47,6 +48,8 @@ pub(super) struct Reply<'r> {
     pub(super) exchange: &'r mut Exchange,
     /// What the call makes stale: gone before its client hears how it ended.
     pub(super) write: Option<Write>,
+    /// What of the server's words its client is shown.
+    pub(super) screen: Option<Screen>,
     is_open: bool,
     /// A write was begun and not ended: what is written next would stand in its middle.
     is_torn: bool,
@@ -69,6 +72,7 @@ impl<'r> Reply<'r> {
             out,
             exchange,
             write: None,
+            screen: None,
             is_open: false,
             is_torn: false,
             is_held: false,
@@ -101,6 +105,9 @@ impl<'r> Reply<'r> {
 
     /// Says something before the answer.
     pub(super) async fn event(&mut self, message: &str) -> Result<(), Ended> {
+        if self.screen.as_ref().is_some_and(|one| one.hides(message)) {
+            return Ok(());
+        }
         match &mut self.out {
             Out::Http(_) => {
                 self.open().await?;
@@ -123,6 +130,7 @@ impl<'r> Reply<'r> {
     /// Gives the answer, with an HTTP status where nothing was said yet.
     pub(super) async fn answer(&mut self, status: u16, message: String) -> Result<(), Ended> {
         self.settle().await;
+        let message = self.shown(&message).unwrap_or(message);
         self.exchange.outcome.status = if is_error(&message) {
             Status::Error
         } else {
@@ -155,6 +163,7 @@ impl<'r> Reply<'r> {
             return self.answer(status, text).await;
         }
         self.settle().await;
+        let text = self.shown_bytes(text);
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -179,6 +188,7 @@ impl<'r> Reply<'r> {
         text: Bytes,
     ) -> Result<(), Ended> {
         self.settle().await;
+        let text = self.shown_bytes(text);
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -187,6 +197,17 @@ impl<'r> Reply<'r> {
         answer::write(session, *header, text)
             .await
             .map_err(|_| Ended::ClientGone)
+    }
+
+    /// An answer as its client is shown it; nothing where that is all of it.
+    fn shown(&self, answer: &str) -> Option<String> {
+        self.screen.as_ref()?.answer(answer)
+    }
+
+    fn shown_bytes(&self, answer: Bytes) -> Bytes {
+        let shown = std::str::from_utf8(&answer).ok();
+        let shown = shown.and_then(|answer| self.shown(answer));
+        shown.map_or(answer, Bytes::from)
     }
 
     /// What the call makes stale goes.

@@ -5,6 +5,7 @@
 //! are told apart.
 
 pub mod cache;
+pub mod denials;
 
 use std::collections::HashSet;
 
@@ -15,6 +16,7 @@ use prometheus::{
 };
 
 use crate::telemetry::metrics::cache::Cache;
+use crate::telemetry::metrics::denials::Denials;
 use crate::telemetry::outcome::{Outcome, Status};
 
 /// Most tool names told apart over all servers; the rest count as `_other`.
@@ -43,6 +45,8 @@ pub struct Metrics {
     partial: IntCounterVec,
     /// What the cache did, and how full it is.
     pub cache: Cache,
+    /// What the access rules denied.
+    pub denials: Denials,
     tools: Mutex<HashSet<String>>,
 }
 
@@ -112,6 +116,7 @@ impl Metrics {
                 &["server", "list", "status"],
             )?,
             cache: Cache::new(&registry)?,
+            denials: Denials::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
             registry,
         })

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
 use crate::config::model::router::Router;
-use crate::state::snapshot::{Lists, Merging, Profile, Server, Snapshot};
+use crate::state::snapshot::{Acl, Lists, Merging, Parts, Profile, Server, Snapshot};
 use crate::state::users::Users;
 
 /// Compiles a configuration over its servers' parts, which are in its order. Profiles that did not
@@ -19,15 +19,20 @@ use crate::state::users::Users;
 pub(in crate::app) fn build(
     config: &Config,
     servers: &[Arc<Server>],
-    before: Option<(&Router, &Snapshot)>,
+    before: Option<(&Config, &Snapshot)>,
 ) -> Snapshot {
     let gateway = &config.gateway;
+    let acl = acl(config, before);
     let lists = config.router.lists;
     let by_id = servers
         .iter()
         .map(|one| (one.id.to_string(), Arc::clone(one)));
     Snapshot {
-        profiles: profiles(config, servers, before),
+        profiles: profiles(
+            config,
+            servers,
+            before.map(|(config, snapshot)| (&config.router, snapshot)),
+        ),
         servers: by_id.collect(),
         lists: Lists {
             deadline: lists.deadline,
@@ -38,11 +43,26 @@ pub(in crate::app) fn build(
             &gateway.allowed_hosts,
             is_loopback(&gateway.host),
         ),
-        acl: acl::Rules::default(),
+        acl,
         body_bytes_max: gateway.max_body_bytes,
         keep_alive: gateway.sse_keepalive,
         users: Users::default(),
     }
+}
+
+/// The access rules: those in force where they did not change.
+fn acl(config: &Config, before: Option<(&Config, &Snapshot)>) -> Arc<Acl> {
+    if let Some((known, snapshot)) = before
+        && known.acl == config.acl
+    {
+        return Arc::clone(&snapshot.acl);
+    }
+    let acl = &config.acl;
+    let rules = acl.enabled.then(|| acl::Rules::compile(&acl.spec));
+    Arc::new(Acl {
+        rules: rules.unwrap_or_default(),
+        ..Acl::default()
+    })
 }
 
 /// The configured profiles, and `default`, which is everything.
@@ -81,6 +101,7 @@ fn compile(router: &Router, id: &str, servers: Vec<Arc<Server>>) -> Profile {
         id: id.to_owned(),
         naming: Arc::new(Naming::new(strategy, separator, router.name_limit, ids)),
         merging: Merging::default(),
+        parts: Parts::default(),
         servers,
         retired: CancellationToken::new(),
     }

@@ -24,7 +24,7 @@ pub fn unknown(severity: Severity, path: &Path, name: &str, server_ids: &[String
 /// Warns about access rules and limits for servers that do not exist.
 pub fn check(config: &Config, server_ids: &[String], problems: &mut Problems) {
     let mut look = |path: Path, name: &str| {
-        let is_pattern = name.is_empty() || name.ends_with('*');
+        let is_pattern = name.is_empty() || name.contains(['*', '?']);
         if !is_pattern && !server_ids.iter().any(|id| id == name) {
             problems.add(unknown(Severity::Warning, &path, name, server_ids));
         }
@@ -36,7 +36,7 @@ pub fn check(config: &Config, server_ids: &[String], problems: &mut Problems) {
             .index(index);
         look(path.key("server"), &limit.server);
     }
-    for (index, policy) in config.acl.policies.iter().enumerate() {
+    for (index, policy) in config.acl.spec.policies.iter().enumerate() {
         let path = Path::root().key("acl").key("policies").index(index);
         for (list, rules) in [("allow", &policy.allow), ("deny", &policy.deny)] {
             for (at, rule) in rules.iter().enumerate() {

@@ -1,8 +1,7 @@
-//! `tenant_isolation`, `auth` and `acl`.
+//! `tenant_isolation` and `auth`.
 
 use http::HeaderName;
 
-use crate::config::choice::AccessAction;
 use crate::config::model::Secret;
 use crate::config::model::url::HttpUrl;
 
@@ -52,37 +51,4 @@ pub struct Jwt {
     pub client_claim: String,
     /// The signature algorithms accepted.
     pub algorithms: Vec<String>,
-}
-
-/// Who may call what.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Acl {
-    /// Whether policies are enforced.
-    pub enabled: bool,
-    /// What holds when no policy decides.
-    pub default_action: AccessAction,
-    /// The policies, first match first.
-    pub policies: Vec<Policy>,
-}
-
-/// What a group of clients may do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// Its name.
-    pub name: String,
-    /// Patterns of clients.
-    pub clients: Vec<String>,
-    /// What they may call.
-    pub allow: Vec<AccessRule>,
-    /// What they may not call.
-    pub deny: Vec<AccessRule>,
-}
-
-/// Some tools of some servers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessRule {
-    /// A pattern of servers.
-    pub server: String,
-    /// Patterns of tools.
-    pub tools: Vec<String>,
 }
