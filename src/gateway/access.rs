@@ -49,6 +49,18 @@ pub(super) fn permit(
         (Some(call), None) => Need::of(call),
         (None, _) => Need::Server,
     };
+    grant(exchange, server, need)
+}
+
+/// Decides whether the caller may do at `server` what `need` says.
+///
+/// # Errors
+/// The refusal of what is denied.
+pub(super) fn grant<'n>(
+    exchange: &Exchange,
+    server: &Server,
+    need: impl FnOnce() -> Need<'n>,
+) -> Result<Permit, Ended> {
     let rules = &exchange.snapshot.acl.rules;
     match acl::permit(rules, &exchange.principal, &server.id, need) {
         Ok(permit) => {

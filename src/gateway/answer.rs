@@ -33,7 +33,12 @@ pub(super) async fn refuse(
     exchange.outcome.cache_status = None;
     body::drain(session.as_downstream_mut()).await;
     let text = refusal.to_json(id.and_then(Id::from_json));
-    let mut header = ResponseHeader::build_no_case(refusal.status(), Some(8))?;
+    // What wants no answer gets none: only the status says that it was not accepted.
+    let status = match (refusal.status(), id) {
+        (200, None) => 400,
+        (status, _) => status,
+    };
+    let mut header = ResponseHeader::build_no_case(status, Some(8))?;
     if let Some(seconds) = refusal.retry_after_seconds() {
         header.insert_header(RETRY_AFTER, seconds)?;
     }

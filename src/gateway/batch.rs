@@ -86,7 +86,7 @@ pub(super) async fn serve(
             }
             Err(error) => {
                 if let Some(slot) = answers.get_mut(index) {
-                    *slot = Some(error);
+                    *slot = error;
                 }
             }
         }
@@ -140,20 +140,22 @@ struct Prepared {
     screen: Option<Screen>,
 }
 
-/// Classifies and permits one entry; a bad one gets its error.
+/// Classifies and permits one entry; a bad one gets its error, if it wants an answer.
 fn prepare(
     session: &Session,
     exchange: &Exchange,
     way: &Way<'_>,
     author: &Arc<Author>,
     text: &str,
-) -> Result<Prepared, Bytes> {
+) -> Result<Prepared, Option<Bytes>> {
     let Way {
         server, upstream, ..
     } = *way;
-    let refuse = |refusal: Refusal, id| Bytes::from(refusal.to_json(id));
+    let refuse = |refusal: Refusal, id| Some(Bytes::from(refusal.to_json(id)));
     let message = parse::message(text).map_err(|invalid| refuse(invalid.into(), None))?;
     let id = message.request_id();
+    let wants_none = !matches!(message.body, Rpc::Request { .. });
+    let refuse = |refusal, id| refuse(refusal, id).filter(|_| !wants_none);
     let headers = &session.req_header().headers;
     let client = Client::read(headers).map_err(|refusal| refuse(refusal, id))?;
     let call = Call::classify(message, &client.mcp).map_err(|refusal| refuse(refusal, id))?;

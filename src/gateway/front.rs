@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use filters::acl::Permit;
 use filters::json::object::Object;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
@@ -79,34 +80,38 @@ pub(super) fn remember(
     sessions::save_later(live, client);
 }
 
-/// One message to one server that does not simply pass.
+/// One message to one server that does not simply pass; permitted already, where there is a permit.
 pub(super) async fn single(
     session: &mut Session,
     exchange: &mut Exchange,
     server: &Arc<Server>,
     client: Option<Arc<ClientSession>>,
-    inbound: Inbound,
+    (inbound, permit): (Inbound, Option<Permit>),
     call: &Call<'_>,
 ) -> Result<(), Ended> {
     let _used = client.as_ref().map(|client| client.hold());
     let mut reply = Reply::new(Out::Http(session), exchange);
-    serve(&mut reply, server, client.as_ref(), &inbound, call).await
+    serve(&mut reply, server, client.as_ref(), &inbound, call, permit).await
 }
 
-/// Serves one message at one server.
+/// Serves one message at one server; permitted already, where there is a permit.
 pub(super) async fn serve(
     reply: &mut Reply<'_>,
     server: &Arc<Server>,
     client: Option<&Arc<ClientSession>>,
     inbound: &Inbound,
     call: &Call<'_>,
+    permit: Option<Permit>,
 ) -> Result<(), Ended> {
     let way = Way {
         server: Arc::clone(server),
         naming: None,
     };
     let exchange = &reply.exchange;
-    let permit = access::permit(exchange, server, Some(call), None)?;
+    let permit = match permit {
+        Some(permit) => permit,
+        None => access::permit(exchange, server, Some(call), None)?,
+    };
     reply.screen = Screen::one(exchange, server, call.method);
     let exchange = &reply.exchange;
     let _active = exchange.live.metrics.track(&server.id);
@@ -176,9 +181,9 @@ pub(super) async fn batch(
     let headers = session.req_header().headers.clone();
     let mut answers: Vec<String> = Vec::new();
     for entry in entries {
-        let echo = parse::message(entry.get())
-            .ok()
-            .and_then(|message| message.request_id().map(|id| id.as_json().to_owned()));
+        let message = parse::message(entry.get()).ok();
+        let wants_none = matches!(&message, Some(message) if message.request_id().is_none());
+        let echo = message.and_then(|message| Some(message.request_id()?.as_json().to_owned()));
         let mut reply = Reply::new(Out::Batch(Vec::new()), exchange);
         let served = one_of(&mut reply, &headers, scope, client.as_ref(), entry).await;
         if let Out::Batch(given) = reply.out {
@@ -186,6 +191,7 @@ pub(super) async fn batch(
         }
         match served.map_err(|ended| ended.with_id(echo)) {
             Ok(()) => {}
+            Err(Ended::Refused { .. }) if wants_none => {}
             Err(Ended::Refused { refusal, id, .. }) => {
                 answers.push(refusal.to_json(id.as_deref().and_then(parse::Id::from_json)));
             }
@@ -240,7 +246,7 @@ pub(super) async fn at(
     match scope {
         Scope::Server(id) => {
             let server = pipeline::find(reply.exchange, id)?;
-            serve(reply, &server, client, &inbound, call).await
+            serve(reply, &server, client, &inbound, call, None).await
         }
         Scope::Profile(id) => {
             let profile = pipeline::profile(reply.exchange, id)?;

@@ -232,6 +232,7 @@ async fn one(
         let passage = passage::find(&exchange.live, &call, &server, client.as_ref());
         let Some(upstream) = passage.filter(|_| !is_long) else {
             let inbound = front::inbound(headers, exchange, &call, body.clone());
+            let inbound = (inbound, Some(permit));
             return Box::pin(front::single(
                 session, exchange, &server, client, inbound, &call,
             ))
@@ -329,6 +330,7 @@ async fn again(
     let call = Call::classify(message, &Client::read(headers)?.mcp)?;
     let mut inbound = front::inbound(headers, exchange, &call, body.clone());
     inbound.is_repeat = true;
+    let inbound = (inbound, None);
     front::single(session, exchange, server, client, inbound, &call).await
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::acl::view::Item;
+use crate::json::object::Object;
 use crate::mcp::call::{Call, Target};
 use crate::mcp::method::Method;
 use crate::rpc::parse::{self, Body};
@@ -149,7 +150,21 @@ struct Reference<'a> {
 
 fn referred(params: &str) -> Option<Named<'_>> {
     let completion: Completion<'_> = object(params)?;
-    let reference: Reference<'_> = object(completion.reference.get())?;
+    let text = completion.reference.get();
+    let reference: Reference<'_> = object(text)?;
+    // Some readers take a member of another case for the one that is meant.
+    let known = ["type", "name", "uri"];
+    let is_alike = |name: &str| {
+        known
+            .iter()
+            .any(|one| *one != name && one.eq_ignore_ascii_case(name))
+    };
+    if Object::read(text)?
+        .members()
+        .any(|(name, _)| is_alike(name))
+    {
+        return None;
+    }
     match reference.kind.as_ref() {
         "ref/prompt" => parse::string(reference.name?).map(Named::Prompt),
         "ref/resource" => parse::string(reference.uri?).map(Named::Template),

@@ -371,6 +371,7 @@ fn a_completion_needs_what_its_reference_names() {
         r#""ref":{"type":"ref/prompt","name":"p"},"ref":{"type":"ref/prompt","name":"q"}"#,
         r#""ref":{"type":"ref/prompt","name":"p","name":"q"}"#,
         r#""ref":{"type":"ref/prompt","type":"ref/resource","name":"p","uri":"u"}"#,
+        r#""ref":{"type":"ref/prompt","name":"p","Name":"q"}"#,
         r#""ref":{"type":"ref/prompt"}"#,
         r#""ref":{"type":"ref/other","name":"p"}"#,
         r#""ref":7"#,

@@ -61,7 +61,7 @@ fn warn_about_idle(spec: &Spec, problems: &mut Problems) {
         }
         // mcp-conduit's program, unlike its documents, took the omitted default for `deny`.
         if spec.default == Effect::Allow && !policy.allow.is_empty() && policy.deny.is_empty() {
-            let message = "changes nothing: what it does not name is allowed, too, because \
+            let message = "its `allow` changes nothing: what it does not name is allowed, too, because \
                            acl.default_action is allow; write acl.default_action: deny";
             problems
                 .warning(path_of(index).as_str(), message)
