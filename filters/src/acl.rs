@@ -13,6 +13,7 @@ pub mod denial;
 pub mod explain;
 pub mod names;
 pub mod need;
+mod policy;
 pub mod screen;
 pub mod spec;
 mod template;
@@ -21,8 +22,9 @@ pub mod view;
 
 use crate::acl::denial::Denial;
 use crate::acl::need::Need;
+use crate::acl::policy::Policy;
 use crate::acl::spec::{Effect, Mode, Spec};
-use crate::acl::view::{Policy, View};
+use crate::acl::view::View;
 use crate::identity::Principal;
 use crate::refusal::Refusal;
 

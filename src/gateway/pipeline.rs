@@ -204,13 +204,12 @@ async fn one(
         let client = Client::read(headers)?;
         let call = Call::classify(message, &client.mcp)?;
         note(exchange, &call);
-        let server = find(exchange, id)?;
+        let (server, permit) = admit(exchange, id, &call)?;
         let scope = Scope::Server(id);
         let client = match client.session.filter(|_| is_in_session(&call)) {
             Some(named) => Some(sessions::find(exchange, named, scope).await?),
             None => None,
         };
-        let permit = access::permit(exchange, &server, Some(&call), None)?;
         let is_screened = access::hides_some(exchange, &server, call.method);
         let quick = match is_screened {
             true => Quick::Long,
@@ -428,12 +427,41 @@ pub(super) fn profile(exchange: &Exchange, id: &str) -> Result<Arc<Profile>, Ref
     })
 }
 
-/// Step 5: the server that the path names. One that the caller may not know of is none.
-pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Ended> {
+/// Step 5: the server that the path names, and whether the caller may do there what it asks. A server
+/// that it may not know of is none.
+fn admit(
+    exchange: &mut Exchange,
+    id: &str,
+    call: &Call<'_>,
+) -> Result<(Arc<Server>, Permit), Ended> {
+    let server = known(exchange, id)?;
+    let admitted = access::permit(exchange, &server, Some(call), None);
+    if !matches!(&admitted, Err(ended) if is_unknown(ended)) {
+        exchange.outcome.server = Some(Arc::clone(&server.id));
+    }
+    Ok((server, admitted?))
+}
+
+fn is_unknown(ended: &Ended) -> bool {
+    matches!(
+        ended,
+        Ended::Refused {
+            refusal: Refusal::ServerUnknown { .. },
+            ..
+        }
+    )
+}
+
+fn known(exchange: &Exchange, id: &str) -> Result<Arc<Server>, Refusal> {
     let server = exchange.snapshot.servers.get(id).map(Arc::clone);
-    let server = server.ok_or_else(|| Refusal::ServerUnknown {
+    server.ok_or_else(|| Refusal::ServerUnknown {
         server: id.to_owned(),
-    })?;
+    })
+}
+
+/// The server that the path names. One that the caller may not know of is none.
+pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Ended> {
+    let server = known(exchange, id)?;
     access::look(exchange, &server)?;
     exchange.outcome.server = Some(Arc::clone(&server.id));
     Ok(server)

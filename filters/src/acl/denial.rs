@@ -6,8 +6,10 @@ use std::sync::Arc;
 use crate::acl::explain::List;
 use crate::acl::view::Item;
 
-/// Longest name of a stranger's that is repeated, in characters.
-const CHARS_MAX: usize = 64;
+/// Longest name of a stranger's that is kept, in characters.
+const KEPT_CHARS_MAX: usize = 256;
+/// Longest one that is repeated to it.
+const SAID_CHARS_MAX: usize = 64;
 
 /// Something that is denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub struct Denial {
     pub server: Box<str>,
     /// What was to be done.
     pub act: Act,
-    /// What it was to be done with, as the server spells it.
+    /// What it was to be done with, as the server spells it; as much of it as [`kept`] keeps.
     pub name: Box<str>,
     /// The policy that matched the caller.
     pub policy: Option<Box<str>>,
@@ -85,7 +87,11 @@ impl Denial {
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (client, server, name) = (&self.client, &self.server, excerpt(&self.name));
+        let (client, server, name) = (
+            &self.client,
+            &self.server,
+            excerpt(&self.name, SAID_CHARS_MAX),
+        );
         write!(f, "Access denied: client '{client}' is not allowed to ")?;
         match self.act {
             Act::Call => write!(f, "call '{name}'"),
@@ -100,8 +106,13 @@ impl fmt::Display for Denial {
     }
 }
 
-/// As much of a stranger's text as is repeated.
-fn excerpt(text: &str) -> &str {
-    let end = text.char_indices().nth(CHARS_MAX);
+/// As much of a stranger's text as a denial keeps.
+#[must_use]
+pub fn kept(text: &str) -> &str {
+    excerpt(text, KEPT_CHARS_MAX)
+}
+
+fn excerpt(text: &str, n_chars_max: usize) -> &str {
+    let end = text.char_indices().nth(n_chars_max);
     end.map_or(text, |(at, _)| text.split_at(at).0)
 }

@@ -1,7 +1,8 @@
 //! How a decision came about: every policy and rule that was considered, told by the walk itself.
 
 use crate::acl::Rules;
-use crate::acl::view::{Decision, Item, Policy, Rule, View};
+use crate::acl::policy::{Policy, Rule};
+use crate::acl::view::{Decision, Item, View};
 use crate::identity::Principal;
 
 /// One of the two lists of a policy.

@@ -506,6 +506,21 @@ fn a_refusal_names_the_client_the_tool_the_server_and_the_rule() {
 }
 
 #[test]
+fn a_strangers_name_is_kept_and_repeated_in_part_only() {
+    let rules = Rules::compile(&spec(
+        Effect::Deny,
+        vec![policy("p", &["c"], vec![tools("s", &["t"])], vec![])],
+    ));
+    let need = Need::Item(Named::Tool("é".repeat(10_000).into()));
+    let refusal = permitted(&rules, &client("c"), "s", need).unwrap_err();
+    let n_said = refusal.message().chars().filter(|&c| c == 'é').count();
+    let Refusal::AccessDenied(denial) = refusal else {
+        panic!("{refusal:?}");
+    };
+    assert_eq!((denial.name.chars().count(), n_said), (256, 64));
+}
+
+#[test]
 fn in_shadow_mode_everything_passes_and_what_would_be_denied_is_told() {
     let one = policy("p", &["c"], vec![tools("s", &["t"])], vec![]);
     let rules = Rules::compile(&Spec {

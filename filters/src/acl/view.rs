@@ -1,16 +1,17 @@
 //! What the rules say of one caller at one server.
 //!
-//! **Invariant:** nothing is allocated while something is decided, but for URIs that have more than
+//! **Invariant:** nothing is allocated while something is permitted, but for URIs that have more than
 //! one spelling and for resource templates.
 
 use std::sync::Arc;
 
-use crate::acl::denial::{Act, Cause, Denial};
+use crate::acl::denial::{self, Act, Cause, Denial};
 use crate::acl::explain::{List, Witness};
 use crate::acl::names::Names;
 use crate::acl::need::Need;
-use crate::acl::spec::{self, Effect, Who};
-use crate::acl::{Rules, template, uri};
+use crate::acl::policy::{Policy, Rule, Subject};
+use crate::acl::spec::Effect;
+use crate::acl::{Rules, template};
 use crate::identity::Principal;
 use crate::mcp::list::Kind;
 use crate::refusal::Refusal;
@@ -193,19 +194,28 @@ impl<'a> View<'a> {
         let Some(policy) = self.policy else {
             return self.default == Effect::Allow;
         };
-        let names = |rules: &'a [Rule]| {
-            self.here(rules)
-                .filter_map(move |(_, rule)| rule.names(kind))
+        let denied = || {
+            let rules = self.here(&policy.deny);
+            rules.filter_map(move |(_, rule)| rule.names(kind))
         };
-        if names(&policy.deny).any(Names::has_all) {
+        if denied().any(Names::has_all) {
             return false;
         }
+        if self.default == Effect::Allow {
+            return true;
+        }
+        let mut allowing = self.here(&policy.allow);
+        // Mostly no rule denies what is allowed, and that is known beforehand.
+        if allowing.any(|(_, rule)| rule.is_left(kind)) {
+            return true;
+        }
         let is_left = |allowed: &str| {
-            let mut denied = names(&policy.deny).flat_map(Names::patterns);
+            let mut denied = denied().flat_map(Names::patterns);
             !denied.any(|denied| template::contains(denied, allowed))
         };
-        self.default == Effect::Allow
-            || names(&policy.allow).any(|names| names.patterns().any(is_left))
+        let allowed = self.here(&policy.allow);
+        let mut allowed = allowed.filter_map(|(_, rule)| rule.names(kind));
+        allowed.any(|names| names.patterns().any(is_left))
     }
 
     /// Whether everything of a kind is certainly permitted there.
@@ -238,43 +248,43 @@ impl<'a> View<'a> {
 
     /// Whether the caller may do what a message needs.
     pub(super) fn grants(&self, principal: &Principal, need: &Need<'_>) -> Result<(), Denied> {
-        let deny = |act, name: &str, decision: Decision<'_>| {
-            Err(Denied::Item(self.denial(principal, act, name, decision)))
-        };
+        // What is permitted is there to be seen.
+        if let Need::Item(item) = need
+            && self.permits(item.as_item())
+        {
+            return Ok(());
+        }
         let default = self.by_default(self.policy.map(|policy| &*policy.name));
+        let deny = |act, name: &str, decision| self.denial(principal, act, name, decision);
         if !self.is_any() {
-            let denial = self.denial(principal, Act::Know, "", default);
-            return Err(Denied::Invisible(denial));
+            return Err(Denied::Invisible(deny(Act::Know, "", default)));
         }
         match need {
             Need::Server => Ok(()),
             Need::Item(item) => {
                 let item = item.as_item();
-                match self.decide(item) {
-                    Decision {
-                        effect: Effect::Allow,
-                        ..
-                    } => Ok(()),
-                    decision => deny(Act::of(item), item.name(), decision),
-                }
+                let denied = deny(Act::of(item), item.name(), self.decide(item));
+                Err(Denied::Item(denied))
             }
-            Need::Listen { uris, .. } if !uris.is_empty() => {
+            Need::Listen { uris, has_tasks } => {
                 let mut decided = uris
                     .iter()
                     .map(|uri| (uri, self.decide(Item::Resource(uri))));
-                match decided.find(|(_, decision)| decision.effect == Effect::Deny) {
-                    Some((uri, decision)) => deny(Act::Read, uri, decision),
-                    None => Ok(()),
+                if let Some((uri, decision)) =
+                    decided.find(|(_, decision)| decision.effect == Effect::Deny)
+                {
+                    return Err(Denied::Item(deny(Act::Read, uri, decision)));
                 }
+                if *has_tasks && !self.is_any_of(Kind::Tools) {
+                    return Err(Denied::Item(deny(Act::Task, "", default)));
+                }
+                Ok(())
             }
-            Need::Task
-            | Need::Listen {
-                has_tasks: true, ..
-            } if !self.is_any_of(Kind::Tools) => deny(Act::Task, "", default),
-            Need::Task | Need::Listen { .. } => Ok(()),
+            Need::Task if self.is_any_of(Kind::Tools) => Ok(()),
+            Need::Task => Err(Denied::Item(deny(Act::Task, "", default))),
             // Its server says what is wrong with what names nothing.
             Need::Everything(_) | Need::Unnamed(_) if self.is_all() => Ok(()),
-            Need::Everything(method) => deny(Act::Send, method, default),
+            Need::Everything(method) => Err(Denied::Item(deny(Act::Send, method, default))),
             Need::Unnamed(missing) => Err(Denied::Unnamed(missing)),
         }
     }
@@ -290,7 +300,7 @@ impl<'a> View<'a> {
             client: Arc::clone(&principal.client),
             server: self.server.into(),
             act,
-            name: name.into(),
+            name: denial::kept(name).into(),
             policy: decision.policy.map(Into::into),
             cause: match decision.rule {
                 Some(hit) => Cause::Rule(hit.list, hit.index),
@@ -316,166 +326,5 @@ impl Denied {
             Self::Invisible(denial) | Self::Item(denial) => Some(denial),
             Self::Unnamed(_) => None,
         }
-    }
-}
-
-// === what is compiled ===
-
-/// What some callers may do.
-#[derive(Clone, Debug)]
-pub(super) struct Policy {
-    pub(super) name: Box<str>,
-    clients: Option<Names>,
-    tenants: Option<Names>,
-    roles: Option<Names>,
-    scopes: Option<Names>,
-    allow: Box<[Rule]>,
-    deny: Box<[Rule]>,
-}
-
-impl Policy {
-    pub(super) fn compile(spec: &spec::Policy) -> Self {
-        let names = |written: &Option<Vec<String>>| written.as_ref().map(Names::compile);
-        let Who {
-            clients,
-            tenants,
-            roles,
-            scopes,
-        } = &spec.who;
-        Self {
-            name: spec.name.as_str().into(),
-            clients: names(clients),
-            tenants: names(tenants),
-            roles: names(roles),
-            scopes: names(scopes),
-            allow: spec.allow.iter().map(Rule::compile).collect(),
-            deny: spec.deny.iter().map(Rule::compile).collect(),
-        }
-    }
-
-    fn is_for(&self, principal: &Principal) -> bool {
-        let has =
-            |names: &Names, held: &[Arc<str>]| held.iter().any(|one| names.find(one).is_some());
-        let tenant = principal.tenant.as_slice();
-        let is_one = |names: &Option<Names>, held: &[Arc<str>]| {
-            names.as_ref().is_none_or(|names| has(names, held))
-        };
-        is_one(&self.clients, std::slice::from_ref(&principal.client))
-            && is_one(&self.tenants, tenant)
-            && is_one(&self.roles, &principal.roles)
-            && is_one(&self.scopes, &principal.scopes)
-    }
-}
-
-/// Some of what some servers have.
-#[derive(Clone, Debug)]
-pub(super) struct Rule {
-    pub(super) server: crate::glob::Glob,
-    tools: Option<Names>,
-    prompts: Option<Names>,
-    resources: Option<Uris>,
-}
-
-/// Patterns of URIs, in both spellings.
-#[derive(Clone, Debug)]
-struct Uris {
-    written: Names,
-    canonical: Names,
-}
-
-impl Uris {
-    fn compile<T: AsRef<str>>(patterns: &[T]) -> Self {
-        let canonical = patterns
-            .iter()
-            .map(|pattern| uri::canonical_pattern(pattern.as_ref()));
-        Self {
-            canonical: Names::compile(canonical),
-            written: Names::compile(patterns),
-        }
-    }
-}
-
-/// An item with its other spelling.
-struct Subject<'a> {
-    item: Item<'a>,
-    canonical: Option<String>,
-}
-
-impl<'a> Subject<'a> {
-    fn of(item: Item<'a>) -> Self {
-        let canonical = match item {
-            Item::Resource(uri) => uri::canonical(uri),
-            Item::Tool(_) | Item::Prompt(_) | Item::Template(_) => None,
-        };
-        Self { item, canonical }
-    }
-}
-
-impl Rule {
-    fn compile(spec: &spec::Rule) -> Self {
-        let names = |written: &Option<Vec<String>>| written.as_ref().map(Names::compile);
-        let is_whole = spec.is_of_whole_servers();
-        let resources = spec.resources.as_deref().map(Uris::compile);
-        Self {
-            server: crate::glob::Glob::new(&spec.server),
-            tools: names(&spec.tools),
-            prompts: names(&spec.prompts).or_else(|| is_whole.then(|| Names::compile(["*"]))),
-            resources: resources.or_else(|| is_whole.then(|| Uris::compile(&["*"]))),
-        }
-    }
-
-    /// What it says of a kind; nothing where it says nothing.
-    fn names(&self, kind: Kind) -> Option<&Names> {
-        let names = match kind {
-            Kind::Tools => self.tools.as_ref(),
-            Kind::Prompts => self.prompts.as_ref(),
-            Kind::Resources | Kind::Templates => self.resources.as_ref().map(|uris| &uris.written),
-        };
-        names.filter(|names| names.patterns().next().is_some())
-    }
-
-    /// The pattern by which it denies an item: any spelling of it will do.
-    fn denies(&self, subject: &Subject<'_>) -> Option<&str> {
-        match subject.item {
-            Item::Tool(name) => self.tools.as_ref()?.find(name),
-            Item::Prompt(name) => self.prompts.as_ref()?.find(name),
-            Item::Resource(uri) => {
-                let uris = self.resources.as_ref()?;
-                let canonical = subject.canonical.as_deref().unwrap_or(uri);
-                let found = uris.written.find(uri);
-                found.or_else(|| uris.canonical.find(canonical))
-            }
-            Item::Template(text) => {
-                let mut patterns = self.resources.as_ref()?.written.patterns();
-                patterns.find(|pattern| template::covers(pattern, text))
-            }
-        }
-    }
-
-    /// The pattern by which it allows an item as it is written.
-    fn allows(&self, subject: &Subject<'_>) -> Option<&str> {
-        match subject.item {
-            Item::Tool(name) => self.tools.as_ref()?.find(name),
-            Item::Prompt(name) => self.prompts.as_ref()?.find(name),
-            Item::Resource(uri) => self.resources.as_ref()?.written.find(uri),
-            Item::Template(text) => {
-                let mut patterns = self.resources.as_ref()?.written.patterns();
-                patterns.find(|pattern| template::overlaps(pattern, text))
-            }
-        }
-    }
-
-    /// Whether it allows an item as it may be read, too.
-    fn allows_otherwise(&self, subject: &Subject<'_>) -> bool {
-        let Some(canonical) = &subject.canonical else {
-            return true;
-        };
-        let uris = self.resources.as_ref();
-        uris.is_some_and(|uris| uris.canonical.find(canonical).is_some())
-    }
-
-    /// The servers that it is about, as written.
-    pub(super) fn server(&self) -> &str {
-        self.server.as_str()
     }
 }
