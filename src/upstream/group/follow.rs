@@ -145,13 +145,18 @@ impl Group {
                 .map(|(uri, wish)| (uri.clone(), Arc::clone(&wish.told)))
                 .collect()
         };
-        stream::iter(wishes)
-            .for_each_concurrent(SUBSCRIBING_MAX, async |(uri, told)| {
+        let asked = wishes.into_iter().map(|(uri, told)| {
+            let session = &session;
+            async move {
                 let mut told = told.lock().await;
                 if self.followers.is_wanted(&uri) {
-                    ask(&session, &uri, &mut told).await;
+                    ask(session, &uri, &mut told).await;
                 }
-            })
+            }
+        });
+        stream::iter(asked)
+            .buffer_unordered(SUBSCRIBING_MAX)
+            .collect::<()>()
             .await;
         Ok(session)
     }
@@ -240,14 +245,15 @@ impl Follower {
             .collect();
         self.subscribed
             .extend(fresh.iter().map(|(uri, _)| uri.clone()));
-        let asked = stream::iter(fresh).map(async |(uri, told)| {
+        let asked = fresh.into_iter().map(|(uri, told)| async move {
             let is_told = group.subscribe(&uri, &told).await;
-            (uri, is_told)
+            (!is_told).then_some(uri)
         });
-        let refused = asked
+        let refused: Vec<Option<String>> = stream::iter(asked)
             .buffer_unordered(SUBSCRIBING_MAX)
-            .filter_map(async |(uri, is_told)| (!is_told).then_some(uri));
-        for uri in refused.collect::<Vec<_>>().await {
+            .collect()
+            .await;
+        for uri in refused.into_iter().flatten() {
             self.subscribed.remove(&uri);
             if self.group.followers.leave(&uri).is_some() {
                 self.group.followers.forget(&uri);
