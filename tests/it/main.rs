@@ -12,6 +12,7 @@
     reason = "tests fail loudly"
 )]
 
+mod admin;
 mod aggregate;
 mod auth;
 mod bad_input;
