@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::acl;
 use crate::identity::denial;
 use crate::mcp::revision::Revision;
 use crate::rpc::parse::{Id, Invalid};
@@ -151,6 +152,8 @@ pub enum Refusal {
     },
     /// Whether a limit is used up cannot be found out, and nothing passes then.
     LimitsUnavailable,
+    /// The access rules deny it.
+    AccessDenied(Box<acl::denial::Denial>),
     /// The server turned out to be reached otherwise: it is from now on.
     UpstreamMoved {
         /// The server's id.
@@ -281,6 +284,7 @@ impl Refusal {
             | Self::CursorInvalid
             | Self::StateInvalid
             | Self::ClientSilent
+            | Self::AccessDenied(_)
             | Self::RoundsExceeded { .. } => 200,
             Self::Unauthenticated(_) => 401,
             Self::OriginForbidden | Self::ScopeInsufficient { .. } | Self::Forbidden => 403,
@@ -330,6 +334,8 @@ impl Refusal {
             | Self::CursorInvalid
             | Self::StateInvalid => -32602,
             Self::CapabilityMissing { .. } => -32021,
+            // As mcp-conduit has it.
+            Self::AccessDenied(_) => -32000,
             Self::SessionUnknown => -31404,
             Self::ClientSilent => -31408,
             Self::RoundsExceeded { .. } => -31508,
@@ -394,6 +400,7 @@ impl Refusal {
             Self::Forbidden => "forbidden",
             Self::RateLimited { .. } => "rate_limited",
             Self::LimitsUnavailable => "limits_unavailable",
+            Self::AccessDenied(_) => "acl_denied",
             Self::UpstreamMoved { .. } => "upstream_moved",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamConnect { .. } => "upstream_connect",
@@ -523,6 +530,7 @@ impl Refusal {
             Self::LimitsUnavailable => {
                 "rate limits cannot be checked at the moment: try again later".into()
             }
+            Self::AccessDenied(denial) => denial.to_string().into(),
             Self::UpstreamMoved { server } => {
                 format!("server {server} speaks another transport than it was said to: try again")
                     .into()

@@ -12,6 +12,7 @@
     reason = "tests fail loudly"
 )]
 
+mod acl;
 mod admin;
 mod aggregate;
 mod auth;

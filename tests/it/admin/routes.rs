@@ -8,7 +8,8 @@ use crate::support::gateway::free_address;
 use crate::support::wire::Request;
 
 /// Every route of the admin API, and what it answers to the operator.
-const ROUTES: [(&str, &str, u16); 20] = [
+const ROUTES: [(&str, &str, u16); 21] = [
+    ("GET", "/conduit/acl/check", 400),
     ("GET", "/conduit/servers", 200),
     ("POST", "/conduit/servers/{id}/refresh", 200),
     ("DELETE", "/conduit/cache", 200),
