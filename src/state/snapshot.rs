@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub lists: Lists,
     /// Which `Host`s and `Origin`s are taken.
     pub origin: origin::Rules,
+    /// Which are by the control plane's own listeners.
+    pub control_origins: ControlOrigins,
     /// Who is calling.
     pub auth: Arc<Authenticator>,
     /// Who may do what.
@@ -51,6 +53,15 @@ pub struct Snapshot {
     pub keep_alive: Option<Duration>,
     /// The requests that are served under it.
     pub users: Users,
+}
+
+/// Which `Host`s and `Origin`s the control plane's own listeners take.
+#[derive(Debug, Default)]
+pub struct ControlOrigins {
+    /// That of the admin API.
+    pub admin: origin::Rules,
+    /// That of the metrics.
+    pub metrics: origin::Rules,
 }
 
 /// Who may do what, for as long as that is the same.

@@ -13,6 +13,7 @@
 )]
 
 mod acl;
+mod admin;
 mod aggregate;
 mod auth;
 mod bad_input;
