@@ -242,10 +242,13 @@ impl Flight {
 
     /// Takes out of a head what is for nobody but the gateway.
     fn cover(&self, own: &Own, head: &mut Head) {
-        for name in [WWW_AUTHENTICATE, PROXY_AUTHENTICATE] {
-            head.header.remove_header(&name);
+        let mask = self.mask(own);
+        if mask.is_some() || head.header.status.is_client_error() {
+            for name in [WWW_AUTHENTICATE, PROXY_AUTHENTICATE] {
+                head.header.remove_header(&name);
+            }
         }
-        if let Some(mask) = self.mask(own) {
+        if let Some(mask) = mask {
             head.cover(mask);
         }
     }
