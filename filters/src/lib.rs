@@ -9,6 +9,7 @@ pub mod bounds;
 pub mod cache;
 pub mod fuzz;
 pub mod glob;
+pub mod guard;
 pub mod http1;
 pub mod identity;
 pub mod json;
