@@ -14,6 +14,7 @@ pub mod http1;
 pub mod identity;
 pub mod json;
 pub mod mcp;
+pub mod net;
 pub mod origin;
 pub mod problem;
 pub mod refusal;

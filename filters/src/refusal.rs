@@ -125,6 +125,15 @@ pub enum Refusal {
     },
     /// The caller may not do this.
     Forbidden,
+    /// A guardrail says no.
+    Guardrail {
+        /// What the client is told.
+        message: String,
+    },
+    /// A guardrail holds it until somebody approves.
+    ApprovalRequired(Box<Approval>),
+    /// As many requests for approval are pending as there may be.
+    ApprovalsFull,
     /// The server turned out to be reached otherwise: it is from now on.
     UpstreamMoved {
         /// The server's id.
@@ -156,6 +165,21 @@ pub enum Refusal {
     },
     /// Ours.
     Internal,
+}
+
+/// A request for approval, as its client is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// The name of the rule that holds the call.
+    pub rule: String,
+    /// What the rule says.
+    pub message: String,
+    /// The id of the request for approval.
+    pub request: String,
+    /// What became of it: `pending`, `rejected`, `expired`, `used` or `mismatch`.
+    pub status: &'static str,
+    /// Until when it is good (RFC 3339).
+    pub expires_at: String,
 }
 
 /// Which time bound of an upstream call was reached.
@@ -234,7 +258,10 @@ impl Refusal {
             | Self::CursorInvalid
             | Self::StateInvalid
             | Self::ClientSilent
-            | Self::RoundsExceeded { .. } => 200,
+            | Self::RoundsExceeded { .. }
+            // The agent is to read why.
+            | Self::Guardrail { .. }
+            | Self::ApprovalRequired(_) => 200,
             Self::OriginForbidden | Self::Forbidden => 403,
             Self::ServerUnknown { .. }
             | Self::ProfileUnknown { .. }
@@ -247,9 +274,10 @@ impl Refusal {
             Self::HostForbidden => 421,
             Self::Internal => 500,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => 502,
-            Self::UpstreamUnavailable { .. } | Self::UpstreamMoved { .. } | Self::SessionsFull => {
-                503
-            }
+            Self::UpstreamUnavailable { .. }
+            | Self::UpstreamMoved { .. }
+            | Self::SessionsFull
+            | Self::ApprovalsFull => 503,
             Self::UpstreamTimeout { .. } => 504,
         }
     }
@@ -290,9 +318,13 @@ impl Refusal {
             Self::OriginForbidden | Self::Forbidden => -31403,
             Self::HostForbidden => -31421,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => -31502,
-            Self::UpstreamUnavailable { .. } | Self::UpstreamMoved { .. } | Self::SessionsFull => {
-                -31503
-            }
+            Self::UpstreamUnavailable { .. }
+            | Self::UpstreamMoved { .. }
+            | Self::SessionsFull
+            | Self::ApprovalsFull => -31503,
+            // As mcp-conduit has them: its clients know these codes.
+            Self::Guardrail { .. } => -32000,
+            Self::ApprovalRequired(_) => -32011,
             Self::UpstreamTimeout { .. } => -31504,
         }
     }
@@ -332,6 +364,9 @@ impl Refusal {
             Self::ClientSilent => "client_silent",
             Self::RoundsExceeded { .. } => "rounds_exceeded",
             Self::Forbidden => "forbidden",
+            Self::Guardrail { .. } => "guardrail_block",
+            Self::ApprovalRequired(_) => "approval_required",
+            Self::ApprovalsFull => "approvals_full",
             Self::UpstreamMoved { .. } => "upstream_moved",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamConnect { .. } => "upstream_connect",
@@ -432,6 +467,16 @@ impl Refusal {
                 format!("server {server} asked for input too many times").into()
             }
             Self::Forbidden => "forbidden".into(),
+            Self::Guardrail { message } => message.clone().into(),
+            Self::ApprovalRequired(approval) => format!(
+                "{}: needs an approval ({}); send it again with X-Conduit-Approval-Id once it \
+                 is approved",
+                approval.message, approval.status
+            )
+            .into(),
+            Self::ApprovalsFull => {
+                "too many requests for approval are pending: try again later".into()
+            }
             Self::UpstreamMoved { server } => {
                 format!("server {server} speaks another transport than it was said to: try again")
                     .into()
@@ -461,6 +506,8 @@ impl Refusal {
             Some(data)
         } else if let Self::CapabilityMissing { required } = self {
             Some(format!(r#"{{"requiredCapabilities":{required}}}"#))
+        } else if let Self::ApprovalRequired(approval) = self {
+            Some(approval.to_json())
         } else {
             None
         };
@@ -473,6 +520,21 @@ impl Refusal {
                 data: data.as_deref(),
             },
         )
+    }
+}
+
+impl Approval {
+    fn to_json(&self) -> String {
+        let mut data = String::from(r#"{"approval_request_id":"#);
+        write::push_string(&mut data, &self.request);
+        data.push_str(r#","status":""#);
+        data.push_str(self.status);
+        data.push_str(r#"","rule":"#);
+        write::push_string(&mut data, &self.rule);
+        data.push_str(r#","approval_header":"X-Conduit-Approval-Id","expires_at":"#);
+        write::push_string(&mut data, &self.expires_at);
+        data.push('}');
+        data
     }
 }
 

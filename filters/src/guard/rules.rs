@@ -69,6 +69,7 @@ pub struct Rules {
     rules: Vec<Rule>,
     fallback: Fallback,
     mode: Mode,
+    spec: Spec,
     /// What is looked at at all of each server that is known.
     reach: HashMap<String, Kinds>,
 }
@@ -87,6 +88,7 @@ impl Rules {
                 .collect(),
             fallback: spec.default_action,
             mode: spec.mode,
+            spec: spec.clone(),
             reach: HashMap::new(),
         }
     }
@@ -142,6 +144,12 @@ impl Rules {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// What they were compiled from.
+    #[must_use]
+    pub fn spec(&self) -> &Spec {
+        &self.spec
     }
 
     /// Decides.

@@ -8,6 +8,8 @@ use crate::guard::scope::Kind;
 /// All rules.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spec {
+    /// Whether they are applied; the rules are left out where they are not.
+    pub is_enabled: bool,
     /// Whether anything is refused, held or changed at all.
     pub mode: Mode,
     /// What becomes of a tool call that no rule matches.
@@ -184,6 +186,17 @@ impl Action {
             Self::Alert => "alert",
             Self::RequireApproval => "require_approval",
             Self::Transform => "transform",
+        }
+    }
+}
+
+impl Fallback {
+    /// As the configuration spells it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Block => "block",
         }
     }
 }

@@ -157,9 +157,8 @@ impl Walk<'_, '_> {
                 .get(open.condition)
                 .is_some_and(|condition| {
                     let is_inside = next(&condition.path, open.depth).is_some();
-                    let counts =
-                        condition.test.is_elementwise() || condition.test.element().is_some();
-                    is_inside || (counts && !open.is_element)
+                    let has_element = condition.test.element().is_some() && !open.is_element;
+                    is_inside || condition.test.is_elementwise() || has_element
                 })
         })
     }

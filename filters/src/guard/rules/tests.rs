@@ -119,6 +119,7 @@ fn operators_mean_what_is_documented() {
         (Gt, json!(10), r#"{"a":"11"}"#, false),
         (Gt, json!(10), r#"{"a":[1,11]}"#, true),
         (Gt, big, r#"{"a":9007199254740994}"#, true),
+        (Gt, json!(10), r#"{"a":[1,[11]]}"#, true),
         (Gt, json!(10), r#"{}"#, false),
         (Gte, json!(10), r#"{"a":1e1}"#, true),
         (Lt, json!(0), r#"{"a":-0.1}"#, true),
