@@ -3,9 +3,11 @@
 //! **Invariant:** the data plane is read here, never carried on: no request of a client's passes
 //! through this module.
 
+mod approvals;
 mod cache;
 mod config;
 mod guard;
+mod guardrails;
 mod health;
 mod metrics;
 mod servers;
@@ -102,6 +104,18 @@ impl Control {
             .route("/conduit/cache/key/{key}", delete(cache::key))
             .route("/conduit/cache/l2/flush", delete(cache::flush))
             .route("/conduit/dedup/inflight", get(cache::inflight))
+            .route("/conduit/guardrails/rules", get(guardrails::rules))
+            .route("/conduit/guardrails/check", get(guardrails::check))
+            .route("/conduit/guardrails/stats", get(guardrails::stats))
+            .route("/conduit/governance/approvals", get(approvals::list))
+            .route(
+                "/conduit/governance/approvals/{id}/approve",
+                post(approvals::approve),
+            )
+            .route(
+                "/conduit/governance/approvals/{id}/reject",
+                post(approvals::reject),
+            )
             .route(
                 "/conduit/config/reload",
                 post(config::reload).with_state(Arc::clone(&self.reload)),

@@ -21,6 +21,7 @@ mod events;
 mod exchange;
 mod fields;
 mod front;
+mod guard;
 mod handshake;
 mod hear;
 mod inbound;

@@ -7,6 +7,7 @@
 use crate::config::Config;
 use crate::config::model::connect::Connect;
 use crate::config::model::gateway::Gateway;
+use crate::config::model::governance::Governance;
 use crate::config::model::router::Router;
 use crate::config::model::server::Server;
 
@@ -60,6 +61,10 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     plan.router(&running.router, &router);
     plan.connect(&running.connect, &connect);
     plan.gateway(&running.gateway, gateway);
+    let approvals = &governance.approvals;
+    let is_other = running.governance.approvals != *approvals;
+    plan.change("governance.approvals", is_other);
+    plan.change("guardrails", running.guardrails != guardrails);
     if plan.keep("sessions", running.sessions != sessions) {
         plan.config.sessions = running.sessions.clone();
     }
@@ -72,6 +77,10 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     if plan.keep("admin", running.admin != admin) {
         plan.config.admin = running.admin.clone();
     }
+    let without_approvals = Governance {
+        approvals: governance.approvals.clone(),
+        ..running.governance.clone()
+    };
     for (path, is_other) in [
         (
             "tenant_isolation",
@@ -80,10 +89,9 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
         ("auth", running.auth != auth),
         ("acl", running.acl != acl),
         ("rate_limits", running.rate_limits != rate_limits),
-        ("guardrails", running.guardrails != guardrails),
         ("observability", running.observability != observability),
         ("identity", running.identity != identity),
-        ("governance", running.governance != governance),
+        ("governance", without_approvals != governance),
         ("plugins", running.plugins != plugins),
         ("discovery", running.discovery != discovery),
     ] {

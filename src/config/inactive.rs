@@ -70,12 +70,6 @@ fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
             "NOT enforced: this build does not limit calls",
         );
     }
-    if config.guardrails.enabled {
-        say(
-            "guardrails",
-            "NOT enforced: this build does not inspect calls",
-        );
-    }
     if config.tenant_isolation.is_some() {
         say(
             "tenant_isolation",

@@ -18,7 +18,7 @@ use crate::gateway::dispatch::Dispatch;
 use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::link::Way;
 use crate::gateway::reply::Reply;
-use crate::gateway::{deliver, handshake, listen, lists, local};
+use crate::gateway::{deliver, guard, handshake, listen, lists, local};
 use crate::state::session::Session;
 use crate::state::snapshot::{Profile, Server};
 
@@ -81,6 +81,8 @@ pub(super) async fn serve(
         (inbound::Kind::Response(id, answer), _) => {
             deliver::response(reply, client, id.as_deref(), answer.clone()).await
         }
+        // What only makes sense as a request is nothing that all servers are to be told.
+        (inbound::Kind::Notification, method) if Aim::of(method).is_some() => reply.accept().await,
         (inbound::Kind::Notification, _) => deliver::notification(reply, client, inbound).await,
         (_, Method::Initialize) => handshake::aggregate(reply, profile, inbound, scope).await,
         (_, Method::ServerDiscover) => handshake::discover(reply, profile, inbound).await,
@@ -131,11 +133,12 @@ async fn forward(
         &server.id,
         Some(call),
     )?;
-    let _active = exchange.live.metrics.track(&server.id);
     let way = Way {
         server,
         naming: Some(Arc::clone(&profile.naming)),
     };
+    let inbound = &*guard::enter(reply, &way, client, inbound, Some(&inner)).await?;
+    let _active = reply.exchange.live.metrics.track(&way.server.id);
     let dispatch = Dispatch {
         way: &way,
         client,

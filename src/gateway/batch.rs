@@ -26,6 +26,7 @@ use tokio::sync::mpsc;
 use crate::gateway::batch::author::Author;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
+use crate::gateway::guard::{self, Watch};
 use crate::gateway::relay::client_gone;
 use crate::gateway::reply::stream_header;
 use crate::gateway::{Ended, answer};
@@ -135,13 +136,15 @@ struct Prepared {
     tool: Option<String>,
     /// The message.
     text: Bytes,
+    /// What looks at its answer.
+    watch: Option<Watch>,
     author: Arc<Author>,
 }
 
 /// Classifies and permits one entry; a bad one gets its error.
 fn prepare(
     session: &Session,
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     way: &Way<'_>,
     author: &Arc<Author>,
     text: &str,
@@ -166,7 +169,12 @@ fn prepare(
         Some(&call),
     )
     .map_err(|refusal| refuse(refusal, id))?;
-    let body = Bytes::copy_from_slice(text.as_bytes());
+    let seen = guard::look(exchange, server, &call).map_err(|refusal| refuse(refusal, id))?;
+    let (change, watch) = seen.map_or((None, None), |seen| (seen.change, seen.watch));
+    let body = match &change {
+        Some(change) => Bytes::from(guard::respelled(text, change)),
+        None => Bytes::copy_from_slice(text.as_bytes()),
+    };
     let request = Request {
         verb: "POST",
         target: None,
@@ -184,6 +192,7 @@ fn prepare(
         id: id.filter(|_| is_request).map(|id| id.as_json().to_owned()),
         tool: tool.map(|tool| tool.name().to_owned()),
         text: body,
+        watch,
         author: Arc::clone(author),
     })
 }

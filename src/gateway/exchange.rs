@@ -29,6 +29,8 @@ pub struct Exchange {
     pub trace: Trace,
     /// Who is calling.
     pub principal: Principal,
+    /// The approval that it names.
+    pub approval: Option<String>,
     /// The session that its answer opens.
     pub opened: Option<Arc<str>>,
     /// The credential that its server wants from the client.
@@ -83,6 +85,7 @@ impl Exchange {
                 traceparent: String::new(),
             },
             principal,
+            approval: None,
             opened: None,
             challenge: None,
             cache_status: None,

@@ -25,7 +25,7 @@ use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, answer, deliver, handshake, listen, passage, pipeline, sessions,
+    Ended, aggregate, answer, deliver, guard, handshake, listen, passage, pipeline, sessions,
 };
 use crate::state::live::Live;
 use crate::state::session::{Link, Session as ClientSession};
@@ -112,7 +112,8 @@ pub(super) async fn serve(
         &server.id,
         Some(call),
     )?;
-    let _active = exchange.live.metrics.track(&server.id);
+    let inbound = &*guard::enter(reply, &way, client, inbound, None).await?;
+    let _active = reply.exchange.live.metrics.track(&server.id);
     match (&inbound.kind, inbound.method) {
         (inbound::Kind::Response(id, answer), _) => {
             let is_ours = client

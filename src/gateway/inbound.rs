@@ -41,6 +41,8 @@ pub(super) struct Inbound {
     pub(super) principal: Arc<str>,
     /// `X-Conduit-Group`
     pub(super) group: Option<String>,
+    /// Guardrails looked at it already.
+    pub(super) is_inspected: bool,
     /// Its server refused it once already, as not knowing the session or the era.
     pub(super) is_repeat: bool,
 }
@@ -116,6 +118,7 @@ impl Inbound {
             bare: Bare::default(),
             principal,
             group: None,
+            is_inspected: false,
             is_repeat: false,
         }
     }

@@ -5,7 +5,8 @@
 //! 3. The body, within its bound.
 //! 4. The message: JSON-RPC, era, headers against body.
 //! 5. The server, and whether the caller may reach it.
-//! 6. The way there.
+//! 6. What guardrails say to it. What they may have to say to the answer goes the way that reads it.
+//! 7. The way there.
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, batch, bodiless, body, cached, control, events, front, link, passage,
+    Ended, aggregate, batch, bodiless, body, cached, control, events, front, guard, link, passage,
     sessions,
 };
 use crate::state::ControlPlane;
@@ -104,6 +105,7 @@ fn begin(session: &mut Session, exchange: &mut Exchange) -> Result<(), Ended> {
     fastrand::fill(&mut random);
     exchange.trace = Trace::resume(text("traceparent"), text("x-conduit-trace-id"), random);
     exchange.outcome.trace_id.clone_from(&exchange.trace.id);
+    exchange.approval = text("x-conduit-approval-id").map(str::to_owned);
     let host = text("host").or_else(|| header.uri.authority().map(http::uri::Authority::as_str));
     // A value that is no text is an Origin all the same, and none that is allowed.
     let origin = header
@@ -210,6 +212,9 @@ async fn one(
             None => None,
         };
         let permit = acl::permit(&exchange.snapshot.acl, &exchange.principal, id, Some(&call))?;
+        if let Some(seen) = guard::look(exchange, &server, &call)? {
+            return Box::pin(watched(session, exchange, &server, client, seen, &call)).await;
+        }
         let is_long = match cached::quick::look(headers, exchange, &server, client.as_ref(), &call)
         {
             Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,
@@ -261,6 +266,21 @@ async fn one(
         (Carried::SessionLost, None) | (Carried::WrongEra, _) => server.remote.eras.doubt(),
     }
     Box::pin(again(session, exchange, &server, client, &body)).await
+}
+
+/// A message that guardrails change, or whose answer they look at: it goes the way that reads both.
+async fn watched(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    client: Option<Arc<ClientSession>>,
+    seen: guard::Seen,
+    call: &Call<'_>,
+) -> Result<(), Ended> {
+    let text = Bytes::copy_from_slice(call.message.text.as_bytes());
+    let inbound = front::inbound(&session.req_header().headers, exchange, call, text);
+    let inbound = seen.apply(inbound, server, client.as_ref()).await;
+    front::single(session, exchange, server, client, inbound, call).await
 }
 
 /// Whether a message takes back a call that its server knows nothing of: it waits for what is fetched

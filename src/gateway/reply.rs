@@ -18,6 +18,7 @@ use pingora_timeout::sleep;
 
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
+use crate::gateway::guard::Watch;
 use crate::gateway::relay::client_gone;
 use crate::gateway::{Ended, answer};
 use crate::state::session::Session as Client;
@@ -45,6 +46,8 @@ pub(super) struct Reply<'r> {
     pub(super) out: Out<'r>,
     /// The request it belongs to.
     pub(super) exchange: &'r mut Exchange,
+    /// What looks at the answer before its client gets it.
+    pub(super) screen: Option<Box<Watch>>,
     /// What the call makes stale: gone before its client hears how it ended.
     pub(super) write: Option<Write>,
     is_open: bool,
@@ -68,6 +71,7 @@ impl<'r> Reply<'r> {
         Self {
             out,
             exchange,
+            screen: None,
             write: None,
             is_open: false,
             is_torn: false,
@@ -123,6 +127,10 @@ impl<'r> Reply<'r> {
     /// Gives the answer, with an HTTP status where nothing was said yet.
     pub(super) async fn answer(&mut self, status: u16, message: String) -> Result<(), Ended> {
         self.settle().await;
+        let message = match &self.screen {
+            Some(watch) => watch.answer(message, Some(&mut self.exchange.outcome)),
+            None => message,
+        };
         self.exchange.outcome.status = if is_error(&message) {
             Status::Error
         } else {
@@ -150,7 +158,7 @@ impl<'r> Reply<'r> {
 
     /// Gives a document as the answer, byte for byte.
     pub(super) async fn document(&mut self, status: u16, text: Bytes) -> Result<(), Ended> {
-        if self.is_open || !matches!(self.out, Out::Http(_)) {
+        if self.is_open || self.screen.is_some() || !matches!(self.out, Out::Http(_)) {
             let text = String::from_utf8_lossy(&text).into_owned();
             return self.answer(status, text).await;
         }

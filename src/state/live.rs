@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cache::Cache;
+use crate::state::guard::Desk;
 use crate::state::parked::{self, Parking};
 use crate::state::sessions::{self, Sessions};
 use crate::state::store::Store;
@@ -65,6 +66,8 @@ pub struct Live {
     pub store: Store,
     /// Results of servers, and what is being fetched.
     pub cache: Arc<Cache>,
+    /// What guardrails did, and what they hold.
+    pub guard: Desk,
     /// Changes in what servers offer, as the catalogs see them.
     pub changes: broadcast::Sender<Change>,
     /// What runs beside requests and ends with the gateway.
@@ -94,6 +97,7 @@ impl Live {
             store: spec.store,
             own_key: seal::Key::derive(&random),
             cache: Arc::new(spec.cache),
+            guard: Desk::default(),
             changes: broadcast::channel(CHANGES_MAX).0,
             background: Background::default(),
             in_flight: AtomicUsize::new(0),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use filters::mcp::list::Kind;
 use filters::route::merge::Merged;
 use filters::route::names::Naming;
-use filters::{acl, origin};
+use filters::{acl, guard, origin};
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -36,12 +36,44 @@ pub struct Snapshot {
     pub origin: origin::Rules,
     /// Who may do what.
     pub acl: acl::Rules,
+    /// What is looked for in what is said.
+    pub guard: guard::rules::Rules,
+    /// How what guardrails hold is approved.
+    pub approvals: Approvals,
+    /// How the URLs of guardrails are told.
+    pub webhooks: Webhooks,
     /// Largest request body, in bytes.
     pub body_bytes_max: usize,
     /// How long a stream may be silent before a comment keeps it alive; `None` sends none.
     pub keep_alive: Option<Duration>,
     /// The requests that are served under it.
     pub users: Users,
+}
+
+/// How what guardrails hold is approved.
+#[derive(Clone, Copy, Debug)]
+pub struct Approvals {
+    /// Whether it can be: otherwise what would be held is refused.
+    pub is_enabled: bool,
+    /// How long a request for approval, and an approval, is good.
+    pub ttl: Duration,
+    /// Whether whoever asks may approve.
+    pub may_be_own: bool,
+}
+
+/// How the URLs of guardrails are told.
+#[derive(Clone)]
+pub struct Webhooks {
+    /// What signs them.
+    pub secret: Option<Arc<[u8]>>,
+    /// Whether they may go to addresses that are not public.
+    pub allow_private: bool,
+    /// How long a receiver may take.
+    pub timeout: Duration,
+    /// How often one is tried.
+    pub attempts_max: u32,
+    /// How many may be on their way.
+    pub queue_max: usize,
 }
 
 /// How aggregated lists are given.

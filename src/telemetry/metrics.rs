@@ -5,6 +5,7 @@
 //! are told apart.
 
 pub mod cache;
+pub mod guard;
 
 use std::collections::HashSet;
 
@@ -15,6 +16,7 @@ use prometheus::{
 };
 
 use crate::telemetry::metrics::cache::Cache;
+use crate::telemetry::metrics::guard::Guard;
 use crate::telemetry::outcome::{Outcome, Status};
 
 /// Most tool names told apart over all servers; the rest count as `_other`.
@@ -41,6 +43,8 @@ pub struct Metrics {
     pub parked: IntGauge,
     upstream_sessions: IntGaugeVec,
     partial: IntCounterVec,
+    /// What guardrails did.
+    pub guard: Guard,
     /// What the cache did, and how full it is.
     pub cache: Cache,
     tools: Mutex<HashSet<String>>,
@@ -111,6 +115,7 @@ impl Metrics {
                 "Aggregated lists given with old items of the server, or without any",
                 &["server", "list", "status"],
             )?,
+            guard: Guard::new(&registry)?,
             cache: Cache::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
             registry,

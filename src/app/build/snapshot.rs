@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use filters::guard::rules::Rules;
+use filters::problem::Problems;
 use filters::route::names::{Naming, Strategy};
 use filters::{acl, origin};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
+use crate::config::model;
 use crate::config::model::router::Router;
-use crate::state::snapshot::{Lists, Merging, Profile, Server, Snapshot};
+use crate::state::snapshot::{Approvals, Lists, Merging, Profile, Server, Snapshot, Webhooks};
 use crate::state::users::Users;
 
 /// Compiles a configuration over its servers' parts, which are in its order. Profiles that did not
@@ -39,9 +42,31 @@ pub(in crate::app) fn build(
             is_loopback(&gateway.host),
         ),
         acl: acl::Rules::default(),
+        // What is wrong with them was found when the configuration was loaded.
+        guard: Rules::compile(&config.guardrails.spec(), &mut Problems::default())
+            .of_servers(servers.iter().map(|one| &*one.id)),
+        approvals: Approvals {
+            is_enabled: config.governance.approvals.enabled,
+            ttl: config.governance.approvals.ttl,
+            may_be_own: config.governance.approvals.allow_self_approval,
+        },
+        webhooks: webhooks(&config.guardrails.webhooks),
         body_bytes_max: gateway.max_body_bytes,
         keep_alive: gateway.sse_keepalive,
         users: Users::default(),
+    }
+}
+
+fn webhooks(webhooks: &model::guard::Webhooks) -> Webhooks {
+    Webhooks {
+        secret: webhooks
+            .secret
+            .as_ref()
+            .map(|secret| secret.expose().as_bytes().into()),
+        allow_private: webhooks.allow_private,
+        timeout: webhooks.timeout,
+        attempts_max: webhooks.attempts_max,
+        queue_max: webhooks.queue_max,
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::gateway::batch::{News, Prepared};
 use crate::gateway::cached::write::Write;
+use crate::gateway::guard::{self, Asked, Watch};
 use crate::state::snapshot::Server;
 use crate::upstream::error::Error;
 use crate::upstream::head::Content;
@@ -31,6 +32,7 @@ pub(super) async fn fly(index: usize, prepared: Prepared, news: Sender<News>) {
         id: prepared.id.clone(),
         server: Arc::clone(&prepared.server),
         write: None,
+        watch: prepared.watch.clone(),
         news,
     };
     let run = entry.run(prepared, limits.header, limits.idle);
@@ -54,6 +56,8 @@ struct Entry {
     server: Arc<Server>,
     /// What it makes stale, until that is gone.
     write: Option<Write>,
+    /// What looks at what is said.
+    watch: Option<Watch>,
     news: Sender<News>,
 }
 
@@ -96,7 +100,12 @@ impl Entry {
                     self.answer(text.into()).await;
                 } else if !text.is_empty() {
                     self.server.remote.hear(&text);
-                    self.say(News::Interim(text.into())).await;
+                    match guard::asked(self.watch.as_ref(), &text, None) {
+                        Asked::AsItIs => self.say(News::Interim(text.into())).await,
+                        Asked::Becomes(text) => self.say(News::Interim(text.into())).await,
+                        // There is no session here in which it could be told.
+                        Asked::Refused(_) => {}
+                    }
                 }
             }
         }
@@ -105,6 +114,13 @@ impl Entry {
 
     async fn answer(&mut self, text: Bytes) {
         self.settle().await;
+        let text = match &self.watch {
+            Some(watch) => {
+                let text = String::from_utf8_lossy(&text).into_owned();
+                watch.answer(text, None).into()
+            }
+            None => text,
+        };
         if self.id.take().is_some() {
             self.say(News::Answer(self.index, text)).await;
         }

@@ -70,7 +70,6 @@ discovery: {enabled: true}
             auth: NOT enforced: this build does not authenticate clients; everybody may call
             acl: NOT enforced: this build lets every client call every tool
             rate_limits: NOT enforced: this build does not limit calls
-            guardrails: NOT enforced: this build does not inspect calls
             tenant_isolation: NOT enforced: this build does not know tenants
             governance: NOT enforced: this build has no roles, quotas or approvals
             identity: not active in this build: no credentials are looked up for calls
