@@ -5,7 +5,7 @@
 
 pub(crate) mod gateway;
 mod nginx;
-mod redis;
+pub(crate) mod redis;
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,6 +16,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::bed::gateway::Store;
+use crate::bed::redis::Redis;
 use crate::cli::{BedOptions, Pin};
 use crate::process::{Launch, Process, Ready, free_port};
 use crate::tether;
@@ -33,13 +34,13 @@ pub(crate) struct Bed {
     conduit: Option<Process>,
     /// A gateway whose results are in Redis.
     tiered: Option<Process>,
-    redis: Option<Process>,
+    redis: Option<Redis>,
     bare: Option<Process>,
     constant: Option<Process>,
     served: Option<Process>,
     nginx: Option<Process>,
     stub: Process,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// What is to run beside the stub.
@@ -102,9 +103,9 @@ impl Bed {
             served: None,
             nginx: None,
             stub,
-            _directory: directory,
+            directory,
         };
-        let at = bed._directory.path().to_owned();
+        let at = bed.directory.path().to_owned();
         for subject in &wanted.subjects {
             bed.start_subject(*subject, options, wanted, &bench, &at)
                 .await?;
@@ -184,6 +185,30 @@ impl Bed {
         })
     }
 
+    /// A Redis of which a measurement may do what it likes, if there is one to be had. It is not running.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub(crate) async fn redis(&self) -> Result<Option<Redis>> {
+        let at = self.directory.path();
+        Redis::find(at, &self.places.load_and_stub).await
+    }
+
+    /// A gateway of a measurement's own.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) async fn gateway(
+        &mut self,
+        options: &BedOptions,
+        store: Store,
+    ) -> Result<Option<Process>> {
+        let bench = std::env::current_exe().context("the bench does not find its own binary")?;
+        let at = self.directory.path().to_owned();
+        self.start_conduit("gateway", store, options, &bench, &at)
+            .await
+    }
+
     /// The port of the stub itself.
     pub(crate) const fn stub_port(&self) -> u16 {
         self.stub.port
@@ -213,23 +238,16 @@ impl Bed {
 
     /// Starts Redis, where it is installed, and a gateway that keeps everything there.
     async fn start_tiered(&mut self, options: &BedOptions, bench: &Path, at: &Path) -> Result<()> {
-        let Some(program) = redis::find() else {
+        let Some(mut redis) = self.redis().await? else {
             self.notes
                 .push("redis-server is not installed: its rows are left out".to_owned());
             return Ok(());
         };
-        let port = free_port().await?;
-        let launch = Launch {
-            name: "redis",
-            program: &program,
-            arguments: redis::arguments(port, at),
-            port,
-            cpus: &self.places.load_and_stub,
-            directory: at,
-        };
-        self.redis = Some(Process::start(launch, Ready::Accepts).await?);
+        redis.start(&[]).await?;
+        let store = Store::Redis(redis.port);
+        self.redis = Some(redis);
         self.tiered = self
-            .start_conduit("tiered", Store::Redis(port), options, bench, at)
+            .start_conduit("tiered", store, options, bench, at)
             .await?;
         Ok(())
     }

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Collapse(CollapseOptions),
     /// Fills the gateway's memory and reports what each result takes, and the latency of hits meanwhile
     Resident(ResidentOptions),
+    /// Has Redis fail in every way while the gateway is asked, and reports what its clients see of it
+    RedisFaults(FaultOptions),
     /// Counts the instructions of what a hit runs, with valgrind
     Instructions(InstructionsOptions),
     /// (internal) Runs one of the functions that `instructions` counts
@@ -161,6 +163,15 @@ pub(crate) struct ResidentOptions {
     /// Results that the gateway may hold; a tenth more are asked for
     #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..=100_000_000))]
     pub(crate) entries: u32,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FaultOptions {
+    #[command(flatten)]
+    pub(crate) bed: BedOptions,
+    /// Seconds of each state of Redis
+    #[arg(long, default_value_t = 5.0, value_name = "N", value_parser = parse_seconds)]
+    pub(crate) seconds: f64,
 }
 
 #[derive(Clone, Debug, Args)]

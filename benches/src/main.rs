@@ -15,6 +15,7 @@ mod load;
 mod mcp;
 mod process;
 mod procfs;
+mod redis_faults;
 mod report;
 mod resident;
 mod rounds;
@@ -35,7 +36,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::bed::gateway::Store;
 use crate::bed::{Bed, Wanted};
 use crate::cli::{Arguments, CallOptions, CollapseOptions, Command};
-use crate::cli::{IdleOptions, InstructionsOptions, ResidentOptions};
+use crate::cli::{FaultOptions, IdleOptions, InstructionsOptions, ResidentOptions};
 use crate::workload::Subject;
 
 /// The gateway's allocator, for the bare pass-through too: else the comparison would be one of allocators.
@@ -50,6 +51,9 @@ fn main() -> ExitCode {
         Some(Command::Idle(options)) => block_on(until_interrupted(measure_idle(&options))),
         Some(Command::Collapse(options)) => block_on(until_interrupted(measure_collapse(&options))),
         Some(Command::Resident(options)) => block_on(until_interrupted(measure_resident(&options))),
+        Some(Command::RedisFaults(options)) => {
+            block_on(until_interrupted(measure_faults(&options)))
+        }
         Some(Command::Instructions(options)) => count_instructions(&options),
         Some(Command::Repeat { work, times }) => instructions::repeat(work, times),
         Some(Command::Stub { port }) => block_on(stub::serve(port)),
@@ -156,6 +160,24 @@ async fn measure_resident(options: &ResidentOptions) -> Result<()> {
         &json!({ "resident": resident }),
     )?;
     print(&resident::text(&resident))
+}
+
+async fn measure_faults(options: &FaultOptions) -> Result<()> {
+    let nothing = Wanted {
+        subjects: Vec::new(),
+        store: Store::Memory,
+        is_tiered: false,
+    };
+    let mut bed = Bed::start(&options.bed, &nothing).await?;
+    let outages = redis_faults::measure(&mut bed, options, show_progress).await?;
+    announce(&bed);
+    show_progress("");
+    let promises = redis_faults::promises(&outages);
+    report::save(
+        options.bed.json.as_deref(),
+        &json!({ "redis_faults": outages, "promises": promises }),
+    )?;
+    print(&redis_faults::text(&outages, &promises))
 }
 
 fn count_instructions(options: &InstructionsOptions) -> Result<()> {

@@ -153,6 +153,17 @@ impl Process {
         }
     }
 
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_child(&self.child);
+        let sent = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+            .and_then(|handle| rustix::process::pidfd_send_signal(&handle, signal));
+        sent.with_context(|| self.obituary())
+    }
+
     /// CPU time used so far, without children that run the bench (the stdio stub).
     ///
     /// # Errors

@@ -124,6 +124,15 @@ fn a_gateway_that_is_not_there_is_named() {
 }
 
 #[test]
+fn redis_does_not_fail_before_a_gateway_that_is_not_there() {
+    let output = run(&["redis-faults", "--gateway=/nowhere/conduit"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    let is_named = ["/nowhere/conduit", "redis-server is not installed"];
+    assert!(is_named.iter().any(|text| said.contains(text)), "{said}");
+}
+
+#[test]
 fn a_gateway_that_does_not_start_is_reported_with_its_last_words() {
     let output = run(&["--gateway=/bin/cat", "--only=conduit/json-200"]);
     assert_eq!(output.status.code(), Some(1));

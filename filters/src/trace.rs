@@ -1,12 +1,13 @@
 //! Trace context: which trace a request belongs to (W3C Trace Context, 3.2).
 
 /// The trace that a request belongs to, and the span that stands for its time in the gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     /// What `X-Conduit-Trace-Id` says: the client's own text, or the trace id as a UUID.
     pub id: String,
-    /// The `traceparent` for upstream.
-    pub traceparent: String,
+    trace: [u8; 16],
+    span: [u8; 8],
+    flags: u8,
 }
 
 /// Longest `X-Conduit-Trace-Id` that is taken over, in bytes.
@@ -18,82 +19,110 @@ impl Trace {
     /// `random` is where fresh ids come from.
     #[must_use]
     pub fn resume(traceparent: Option<&str>, named: Option<&str>, random: [u8; 24]) -> Self {
-        let (trace_bytes, span_bytes) = random.split_at(16);
-        let span = hex(span_bytes);
+        let (fresh, span) = random.split_at(16);
+        let mut resumed = Self::default();
+        resumed.span.copy_from_slice(span);
         if let Some((trace, flags)) = traceparent.and_then(parse) {
-            return Self {
-                id: uuid(trace),
-                traceparent: format!("00-{trace}-{span}-{flags}"),
-            };
+            resumed.trace = trace;
+            resumed.flags = flags;
+            resumed.id = uuid(trace);
+            return resumed;
         }
-        let trace = match named.and_then(undashed) {
-            Some(trace) => trace,
-            None => hex(trace_bytes),
-        };
-        let id = named
+        match named.and_then(undashed) {
+            Some(trace) => resumed.trace = trace,
+            None => resumed.trace.copy_from_slice(fresh),
+        }
+        resumed.id = named
             .filter(|id| is_token(id))
-            .map_or_else(|| uuid(&trace), str::to_owned);
-        Self {
-            id,
-            traceparent: format!("00-{trace}-{span}-00"),
-        }
+            .map_or_else(|| uuid(resumed.trace), str::to_owned);
+        resumed
+    }
+
+    /// The `traceparent` for upstream.
+    #[must_use]
+    pub fn traceparent(&self) -> String {
+        let mut text = String::with_capacity(55);
+        text.push_str("00-");
+        push_hex(&mut text, &self.trace);
+        text.push('-');
+        push_hex(&mut text, &self.span);
+        text.push('-');
+        push_hex(&mut text, &[self.flags]);
+        text
     }
 }
 
 /// The trace id and flags of a valid version-00 (or later) `traceparent`.
-fn parse(header: &str) -> Option<(&str, &str)> {
+fn parse(header: &str) -> Option<([u8; 16], u8)> {
     let mut parts = header.split('-');
-    let (version, trace) = (parts.next()?, parts.next()?);
-    let (span, flags) = (parts.next()?, parts.next()?);
-    let is_valid = is_hex(version, 2)
-        && version != "ff"
-        && is_hex(trace, 32)
-        && is_hex(span, 16)
-        && is_hex(flags, 2)
-        && trace.bytes().any(|byte| byte != b'0')
-        && span.bytes().any(|byte| byte != b'0')
-        && (version != "00" || parts.next().is_none());
+    let [version] = digits::<1>(parts.next()?)?;
+    let trace = digits::<16>(parts.next()?)?;
+    let span = digits::<8>(parts.next()?)?;
+    let [flags] = digits::<1>(parts.next()?)?;
+    let is_valid = version != 0xff
+        && trace != [0; 16]
+        && span != [0; 8]
+        && (version != 0 || parts.next().is_none());
     is_valid.then_some((trace, flags))
 }
 
-fn is_hex(text: &str, length: usize) -> bool {
-    text.len() == length
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// The bytes that lowercase hexadecimal digits stand for.
+fn digits<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(high)? << 4 | digit(low)?;
+    }
+    Some(bytes)
 }
 
-/// A UUID's 32 digits, where `id` is one: such a name can be the trace id itself.
-fn undashed(id: &str) -> Option<String> {
-    let digits: String = id
-        .chars()
-        .filter(|&c| c != '-')
-        .collect::<String>()
-        .to_ascii_lowercase();
-    (is_hex(&digits, 32) && digits.bytes().any(|byte| byte != b'0')).then_some(digits)
+/// The trace id that a UUID can be.
+fn undashed(id: &str) -> Option<[u8; 16]> {
+    let mut plain = [0_u8; 32];
+    let mut n_digits = 0;
+    for byte in id.bytes().filter(|&byte| byte != b'-') {
+        *plain.get_mut(n_digits)? = byte.to_ascii_lowercase();
+        n_digits += 1;
+    }
+    let trace = digits(str::from_utf8(plain.get(..n_digits)?).ok()?)?;
+    (trace != [0; 16]).then_some(trace)
 }
 
 fn is_token(id: &str) -> bool {
     !id.is_empty() && id.len() <= ID_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
+fn push_hex(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
-        for digit in [byte >> 4, byte & 0xf] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
+        text.push(hex(byte >> 4));
+        text.push(hex(byte & 0xf));
     }
-    text
 }
 
-fn uuid(trace: &str) -> String {
+/// The hexadecimal digit of a number below 16.
+fn hex(nibble: u8) -> char {
+    char::from(if nibble < 10 {
+        b'0' + nibble
+    } else {
+        b'a' + (nibble - 10)
+    })
+}
+
+fn uuid(trace: [u8; 16]) -> String {
     let mut id = String::with_capacity(36);
-    for (at, digit) in trace.chars().enumerate() {
-        if matches!(at, 8 | 12 | 16 | 20) {
+    for (at, byte) in trace.into_iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
             id.push('-');
         }
-        id.push(digit);
+        push_hex(&mut id, &[byte]);
     }
     id
 }
@@ -110,7 +139,7 @@ mod tests {
         let trace = Trace::resume(Some(PARENT), Some("mine"), RANDOM);
         assert_eq!(trace.id, "0af76519-16cd-43dd-8448-eb211c80319c");
         assert_eq!(
-            trace.traceparent,
+            trace.traceparent(),
             "00-0af7651916cd43dd8448eb211c80319c-abababababababab-01"
         );
     }
@@ -126,7 +155,7 @@ mod tests {
         assert_eq!(trace.id, uuid);
         assert!(
             trace
-                .traceparent
+                .traceparent()
                 .contains("0af7651916cd43dd8448eb211c80319c")
         );
     }

@@ -37,7 +37,7 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Jso
         .values()
         .filter(|s| is_healthy(&s.cluster))
         .count();
-    let is_draining = shared.live.draining.is_cancelled();
+    let is_draining = shared.live.is_draining();
     if n_healthy > 0 && !is_draining && shared.live.up.is_cancelled() {
         return (StatusCode::OK, Json(json!({ "ready": true })));
     }

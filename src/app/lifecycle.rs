@@ -76,7 +76,7 @@ impl Signals {
     async fn drain(&self) {
         tracing::info!(in_flight = self.live.in_flight(), "Draining");
         notify(&[NotifyState::Stopping]);
-        self.live.draining.cancel();
+        self.live.drain();
         self.live.detached.close();
         let quiet = async {
             while self.live.in_flight() > 0 {

@@ -262,8 +262,9 @@ impl Reloader {
             .collect();
         let cache = &self.shared.live.cache;
         for one in &gone {
-            // Nobody finds it any more: other instances may, until they have the new configuration, too.
-            cache.memory.invalidate(&one.server.id, &Reach::Server);
+            // Under the new configuration nobody finds it; under the old one, should it come back, they
+            // would, in Redis.
+            cache.invalidate(&one.server.id, &Reach::Server).await;
         }
         let retirement = Retirement {
             parts: gone,

@@ -47,12 +47,24 @@ pub(super) async fn refuse(
 pub(super) async fn json(
     session: &mut Session,
     exchange: &Exchange,
-    mut header: ResponseHeader,
+    header: ResponseHeader,
     text: Bytes,
 ) -> pingora::Result<()> {
+    let header = json_head(exchange, header, &text)?;
+    send(session, header, text).await
+}
+
+/// The head of an answer with a JSON body.
+pub(super) fn json_head(
+    exchange: &Exchange,
+    header: ResponseHeader,
+    text: &Bytes,
+) -> pingora::Result<Box<ResponseHeader>> {
+    let mut header = Box::new(header);
     header.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
     stamp(&mut header, exchange)?;
-    write(session, header, text).await
+    header.insert_header(CONTENT_LENGTH, text.len())?;
+    Ok(header)
 }
 
 /// Writes a whole answer.
@@ -65,8 +77,17 @@ pub(super) async fn write(
     if header.status != StatusCode::NO_CONTENT {
         header.insert_header(CONTENT_LENGTH, text.len())?;
     }
+    send(session, Box::new(header), text).await
+}
+
+/// Writes an answer whose head is complete.
+pub(super) async fn send(
+    session: &mut Session,
+    header: Box<ResponseHeader>,
+    text: Bytes,
+) -> pingora::Result<()> {
     let downstream = session.as_downstream_mut();
-    downstream.write_response_header(Box::new(header)).await?;
+    downstream.write_response_header(header).await?;
     downstream.write_response_body(text, true).await
 }
 

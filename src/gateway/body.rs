@@ -11,7 +11,7 @@ use crate::gateway::Ended;
 
 /// How long the next part of a body may take. HTTP/2 has no bound of its own in Pingora.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a whole body may take.
+/// How long all of a body but its first part may take.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
 /// How much of a refused body is read and thrown away, so that the client reads the refusal rather
 /// than a reset connection.
@@ -31,16 +31,6 @@ pub(super) async fn read(session: &mut ServerSession, max: usize) -> Result<Byte
             .await
             .map_err(|_| Ended::ClientGone)?;
     }
-    fast_timeout(TOTAL_TIMEOUT, collect(session, announced, max))
-        .await
-        .unwrap_or_else(|_| Err(Refusal::BodyTimeout.into()))
-}
-
-async fn collect(
-    session: &mut ServerSession,
-    announced: Option<u64>,
-    max: usize,
-) -> Result<Bytes, Ended> {
     let Some(first) = next(session).await? else {
         return Ok(Bytes::new());
     };
@@ -51,12 +41,25 @@ async fn collect(
     if session.is_body_done() || announced == Some(first.len() as u64) {
         return Ok(first);
     }
+    let rest = collect(session, announced, max, &first);
+    Box::pin(fast_timeout(TOTAL_TIMEOUT, rest))
+        .await
+        .unwrap_or_else(|_| Err(Refusal::BodyTimeout.into()))
+}
+
+/// Reads what comes after the first part.
+async fn collect(
+    session: &mut ServerSession,
+    announced: Option<u64>,
+    max: usize,
+    first: &[u8],
+) -> Result<Bytes, Ended> {
     // An announced length is a promise, not a reason to set all of it aside at once.
     let room = announced
         .and_then(|length| usize::try_from(length).ok())
         .unwrap_or(0);
     let mut body = BytesMut::with_capacity(room.clamp(first.len(), 1024 * 1024));
-    body.extend_from_slice(&first);
+    body.extend_from_slice(first);
     while let Some(part) = next(session).await? {
         if body.len() + part.len() > max {
             return Err(Refusal::BodyTooLarge { max }.into());

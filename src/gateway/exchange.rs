@@ -47,6 +47,7 @@ pub struct Exchange {
 impl Exchange {
     /// Counts and logs what became of it.
     pub fn finish(&mut self, response_bytes: usize) {
+        self.outcome.trace_id = std::mem::take(&mut self.trace.id);
         self.outcome.duration = self.started.elapsed();
         self.outcome.response_bytes = response_bytes;
         if self.is_counted {
@@ -80,10 +81,7 @@ impl Exchange {
             user,
             shared,
             started: Instant::now(),
-            trace: Trace {
-                id: String::new(),
-                traceparent: String::new(),
-            },
+            trace: Trace::default(),
             principal,
             approval: None,
             opened: None,

@@ -11,7 +11,7 @@ use filters::mcp::header::{self, Headers};
 use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
 use http::header::ACCEPT as ACCEPT_FIELD;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::gateway::exchange::Exchange;
 use crate::gateway::inbound::Bare;
@@ -19,13 +19,20 @@ use crate::state::snapshot::Server;
 use crate::upstream::catalog::View;
 use crate::upstream::fields::{ACCEPT, Caller, push};
 
+// Names that are checked once, not on each request.
+static PROTOCOL_VERSION: HeaderName = HeaderName::from_static(header::PROTOCOL_VERSION);
+static METHOD: HeaderName = HeaderName::from_static(header::METHOD);
+static NAME: HeaderName = HeaderName::from_static(header::NAME);
+static SESSION_ID: HeaderName = HeaderName::from_static(header::SESSION_ID);
+static GROUP_FIELD: HeaderName = HeaderName::from_static(GROUP);
+
 /// The header by which clients share what is stored with others of their group only.
 pub(super) const GROUP: &str = "x-conduit-group";
 
 /// The group that a client says it shares with, as far as keys go: what is no plain text, or stands
 /// more than once, is a group of its own.
 pub(super) fn group(headers: &HeaderMap) -> Option<Cow<'_, str>> {
-    let mut values = headers.get_all(GROUP).iter();
+    let mut values = headers.get_all(&GROUP_FIELD).iter();
     let first = values.next()?;
     match (first.to_str(), values.next()) {
         (Ok(text), None) => Some(Cow::Borrowed(text)),
@@ -54,11 +61,11 @@ impl<'a> Client<'a> {
     /// none.
     pub(super) fn read(headers: &'a HeaderMap) -> Result<Self, Refusal> {
         let mcp = Headers {
-            protocol_version: single(headers, header::PROTOCOL_VERSION, "MCP-Protocol-Version")?,
-            method: single(headers, header::METHOD, "Mcp-Method")?,
-            name: single(headers, header::NAME, "Mcp-Name")?,
+            protocol_version: single(headers, &PROTOCOL_VERSION, "MCP-Protocol-Version")?,
+            method: single(headers, &METHOD, "Mcp-Method")?,
+            name: single(headers, &NAME, "Mcp-Name")?,
         };
-        let session = single(headers, header::SESSION_ID, "Mcp-Session-Id")?;
+        let session = single(headers, &SESSION_ID, "Mcp-Session-Id")?;
         if session.is_some_and(|id| !is_session_id(id)) {
             return Err(Refusal::SessionMalformed);
         }
@@ -68,7 +75,7 @@ impl<'a> Client<'a> {
 
 fn single<'a>(
     headers: &'a HeaderMap,
-    name: &str,
+    name: &HeaderName,
     shown: &'static str,
 ) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.get_all(name).iter();
@@ -126,7 +133,7 @@ pub(super) fn write(
         push(
             &mut lines,
             "traceparent",
-            exchange.trace.traceparent.as_bytes(),
+            exchange.trace.traceparent().as_bytes(),
         );
     }
     push(
@@ -170,7 +177,7 @@ pub(super) fn caller(headers: &HeaderMap, exchange: &Exchange) -> Caller {
         }
     }
     let trace = &exchange.trace;
-    push(&mut lines, "traceparent", trace.traceparent.as_bytes());
+    push(&mut lines, "traceparent", trace.traceparent().as_bytes());
     push(&mut lines, "x-conduit-trace-id", trace.id.as_bytes());
     let authorization = headers.get(http::header::AUTHORIZATION);
     Caller {

@@ -243,8 +243,8 @@ fn is_heard(live: &Live, client: &Session, stage: &Stage, server: &Arc<str>) -> 
     }
     // An HTTP+SSE client's session took this one's place when it was initialized.
     let opening = &client.opening;
-    let current = live
-        .sessions
-        .find(&client.id, &opening.principal, &opening.scope);
+    let current = live.sessions.find(&client.id, &opening.principal, |scope| {
+        *scope == *opening.scope
+    });
     current.is_some_and(|current| matches!(current.link(server), Some(Link::Modern)))
 }

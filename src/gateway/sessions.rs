@@ -60,6 +60,24 @@ pub(super) async fn find(
     }
 }
 
+/// The caller's session of that id, where nobody has to be asked about it.
+///
+/// # Errors
+/// [`Refusal::SessionUnknown`] where there is none and no other instance could have it.
+pub(super) fn seat(
+    exchange: &Exchange,
+    id: &str,
+    scope: Scope<'_>,
+) -> Result<Option<Arc<Session>>, Refusal> {
+    let found = find_local(exchange, id, scope);
+    if !exchange.live.store.is_shared() {
+        return found.map(Some);
+    }
+    Ok(found
+        .ok()
+        .filter(|session| session.is_confirmed(CONFIRM_EVERY)))
+}
+
 /// Makes sure now and then that no other instance ended the session.
 async fn confirm(exchange: &Exchange, session: Arc<Session>) -> Result<Arc<Session>, Refusal> {
     if !session.is_unconfirmed(CONFIRM_EVERY) {
@@ -239,7 +257,8 @@ pub(super) fn find_local(
     scope: Scope<'_>,
 ) -> Result<Arc<Session>, Refusal> {
     let principal = &exchange.principal.client;
-    let found = exchange.live.sessions.find(id, principal, &name(scope));
+    let is_here = |name: &str| self::scope(name) == scope;
+    let found = exchange.live.sessions.find(id, principal, is_here);
     found.ok_or(Refusal::SessionUnknown)
 }
 

@@ -1,7 +1,7 @@
 //! What outlives a reload: requests in flight, sessions, parked calls, the drain, detached tasks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use filters::seal;
@@ -73,6 +73,7 @@ pub struct Live {
     /// What runs beside requests and ends with the gateway.
     pub background: Background,
     in_flight: AtomicUsize,
+    is_draining: AtomicBool,
     /// What is sealed with while the shared key is not to be had.
     own_key: seal::Key,
 }
@@ -101,6 +102,7 @@ impl Live {
             changes: broadcast::channel(CHANGES_MAX).0,
             background: Background::default(),
             in_flight: AtomicUsize::new(0),
+            is_draining: AtomicBool::new(false),
         }
     }
 
@@ -113,6 +115,18 @@ impl Live {
                 self.own_key.clone()
             }
         }
+    }
+
+    /// Begins to drain.
+    pub fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+        self.draining.cancel();
+    }
+
+    /// Whether the gateway drains. Each request asks: the token would be locked for that.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
     }
 
     /// How many requests are in flight.

@@ -179,6 +179,12 @@ impl Session {
         usage.n_uses == 0 && usage.last.elapsed() >= idle
     }
 
+    /// Whether somebody made sure within `every` that it did not end elsewhere.
+    #[must_use]
+    pub fn is_confirmed(&self, every: Duration) -> bool {
+        self.state.lock().confirmed.elapsed() < every
+    }
+
     /// Whether nobody made sure for `every` that it did not end elsewhere: true for one who asks.
     #[must_use]
     pub fn is_unconfirmed(&self, every: Duration) -> bool {

@@ -113,9 +113,14 @@ impl Sessions {
 
     /// The session of that id, if it is the principal's and was opened at that endpoint.
     #[must_use]
-    pub fn find(&self, id: &str, principal: &str, scope: &str) -> Option<Arc<Session>> {
+    pub fn find(
+        &self,
+        id: &str,
+        principal: &str,
+        is_here: impl FnOnce(&str) -> bool,
+    ) -> Option<Arc<Session>> {
         let session = self.part(id).lock().get(id).map(Arc::clone)?;
-        let is_own = *session.opening.principal == *principal && session.opening.scope == scope;
+        let is_own = *session.opening.principal == *principal && is_here(&session.opening.scope);
         (is_own && !session.over.is_cancelled()).then_some(session)
     }
 
@@ -261,12 +266,24 @@ mod tests {
     fn a_session_exists_for_its_principal_at_its_endpoint_only() {
         let all = sessions(9, 9, Duration::from_secs(9));
         let session = all.open(opening("ann")).unwrap();
-        assert!(all.find(&session.id, "ann", "server:a").is_some());
-        assert!(all.find(&session.id, "bob", "server:a").is_none());
-        assert!(all.find(&session.id, "ann", "server:b").is_none());
-        assert!(all.find("", "ann", "server:a").is_none());
+        assert!(
+            all.find(&session.id, "ann", |scope| scope == "server:a")
+                .is_some()
+        );
+        assert!(
+            all.find(&session.id, "bob", |scope| scope == "server:a")
+                .is_none()
+        );
+        assert!(
+            all.find(&session.id, "ann", |scope| scope == "server:b")
+                .is_none()
+        );
+        assert!(all.find("", "ann", |scope| scope == "server:a").is_none());
         all.end(&session);
-        assert!(all.find(&session.id, "ann", "server:a").is_none());
+        assert!(
+            all.find(&session.id, "ann", |scope| scope == "server:a")
+                .is_none()
+        );
         assert!(all.is_empty() && session.over.is_cancelled());
     }
 
@@ -288,7 +305,11 @@ mod tests {
         let session = all.open(opening("ann")).unwrap();
         assert!(all.retire(&["server:b".to_owned()].into()).is_empty());
         let retired = all.retire(&["server:a".to_owned()].into());
-        assert!(all.find(&session.id, "ann", "server:a").is_none() && all.is_empty());
+        assert!(
+            all.find(&session.id, "ann", |scope| scope == "server:a")
+                .is_none()
+                && all.is_empty()
+        );
         assert!(!retired[0].over.is_cancelled());
     }
 

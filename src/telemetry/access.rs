@@ -132,7 +132,7 @@ fn write_line(line: &mut String, outcome: &Outcome) {
         .unwrap_or_default();
     let mut number = itoa::Buffer::new();
     line.push_str(r#"{"timestamp_ms":"#);
-    line.push_str(number.format(since.as_millis()));
+    line.push_str(number.format(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)));
     line.push_str(r#","trace_id":"#);
     push_string(line, &outcome.trace_id);
     for (name, value) in [
@@ -172,7 +172,8 @@ fn write_line(line: &mut String, outcome: &Outcome) {
     line.push_str(r#"","http_status":"#);
     line.push_str(number.format(outcome.http_status));
     line.push_str(r#","duration_us":"#);
-    line.push_str(number.format(outcome.duration.as_micros()));
+    let duration = u64::try_from(outcome.duration.as_micros()).unwrap_or(u64::MAX);
+    line.push_str(number.format(duration));
     line.push_str(r#","request_size":"#);
     line.push_str(number.format(outcome.request_bytes));
     line.push_str(r#","response_size":"#);

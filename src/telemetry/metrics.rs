@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod guard;
+mod series;
 
 use std::collections::HashSet;
 
@@ -17,6 +18,7 @@ use prometheus::{
 
 use crate::telemetry::metrics::cache::Cache;
 use crate::telemetry::metrics::guard::Guard;
+use crate::telemetry::metrics::series::{One, Series};
 use crate::telemetry::outcome::{Outcome, Status};
 
 /// Most tool names told apart over all servers; the rest count as `_other`.
@@ -48,6 +50,7 @@ pub struct Metrics {
     /// What the cache did, and how full it is.
     pub cache: Cache,
     tools: Mutex<HashSet<String>>,
+    series: Series,
 }
 
 impl Metrics {
@@ -118,6 +121,7 @@ impl Metrics {
             guard: Guard::new(&registry)?,
             cache: Cache::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
+            series: Series::default(),
             registry,
         })
     }
@@ -158,21 +162,33 @@ impl Metrics {
 
     /// Counts a finished request.
     pub fn count(&self, outcome: &Outcome) {
+        if self.series.count(outcome) {
+            return;
+        }
         let server = outcome.server_label();
         let method = outcome.method_label();
         let tool = self.tool_label(outcome);
         let cache = outcome.cache_status.map_or("none", |status| status.label());
         let status = outcome.status.label();
-        self.requests
-            .with_label_values(&[&server, method, &tool, status, cache])
-            .inc();
-        self.durations
-            .with_label_values(&[&server, method, &tool])
-            .observe(outcome.duration.as_secs_f64());
+        let requests = self
+            .requests
+            .with_label_values(&[&server, method, &tool, status, cache]);
+        requests.inc();
+        let durations = self.durations.with_label_values(&[&server, method, &tool]);
+        durations.observe(outcome.duration.as_secs_f64());
         self.cache.count(outcome, &server, &tool);
         if outcome.status == Status::Error {
             let reason = outcome.reason.unwrap_or("upstream_error");
             self.errors.with_label_values(&[&server, reason]).inc();
+        }
+        if let Some(method) = outcome.method {
+            self.series.learn(outcome, &tool, || One {
+                method,
+                cache_status: outcome.cache_status,
+                requests,
+                durations,
+                cache: self.cache.found(outcome, &server, &tool),
+            });
         }
     }
 
@@ -243,6 +259,7 @@ fn sanitize(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use filters::cache::status::Status as CacheStatus;
     use filters::mcp::method::Method;
 
     fn call(tool: &str, status: Status) -> Outcome {
@@ -264,6 +281,38 @@ mod tests {
         assert!(!text.contains("invented"));
         assert!(text.contains(r#"tool="real_tool""#));
         assert!(text.contains(r#"tool="_other""#));
+    }
+
+    #[test]
+    fn each_request_counts_once_whether_or_not_its_like_came_before() {
+        let metrics = Metrics::new().unwrap();
+        let mut hit = call("t", Status::Success);
+        hit.cache_status = Some(CacheStatus::Hit);
+        let mut list = call("t", Status::Success);
+        list.method = Some(Method::ToolsList);
+        for _ in 0..3 {
+            for one in [
+                &hit,
+                &list,
+                &call("t", Status::Success),
+                &call("two words", Status::Success),
+            ] {
+                metrics.count(one);
+            }
+            metrics.count(&call("t", Status::Error));
+        }
+        let text = String::from_utf8(metrics.encode().unwrap()).unwrap();
+        for line in [
+            r#"conduit_requests_total{cache_status="HIT",method="tools/call",server="s",status="success",tool="t"} 3"#,
+            r#"conduit_requests_total{cache_status="none",method="tools/call",server="s",status="success",tool="t"} 3"#,
+            r#"conduit_requests_total{cache_status="none",method="tools/call",server="s",status="error",tool="t"} 3"#,
+            r#"conduit_requests_total{cache_status="none",method="tools/call",server="s",status="success",tool="two_words"} 3"#,
+            r#"conduit_requests_total{cache_status="none",method="tools/list",server="s",status="success",tool=""} 3"#,
+            r#"conduit_request_duration_seconds_count{method="tools/call",server="s",tool="t"} 9"#,
+            r#"conduit_cache_hits_total{server="s",tool="t"} 3"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use filters::mcp::revision::Era;
 use filters::mcp::translate::up;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
+use tokio::time::Instant;
 
 use crate::upstream::CLIENT_INFO;
 use crate::upstream::era::MODERN;
@@ -28,6 +29,11 @@ use crate::upstream::watch::filter::Filter;
 const BACKLOG: usize = 1024;
 /// How soon a broken stream is opened again, at first and at the latest.
 const REOPEN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// How long a server may take to acknowledge a stream before the old one is let go all the same.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
+/// The longest rest after a stream was opened. It rests for as long as the opening took, so that many
+/// who come at once cost a few openings, and no more than half of the time.
+const REST_MAX: Duration = Duration::from_secs(1);
 /// Most watches of one server: one for each credential.
 const WATCHES_MAX: usize = 4096;
 
@@ -186,17 +192,17 @@ impl Follower {
     /// What of the filter the server honours, once it said so.
     pub async fn honoured(&self) -> Filter {
         let mut acknowledged = self.watch.acknowledged.subscribe();
-        let mut wanted = self.filter.clone();
+        let wanted = &self.filter;
         let covers = |seen: &Option<Acknowledged>| {
             seen.as_ref()
-                .is_some_and(|seen| seen.asked.common(&wanted) == wanted)
+                .is_some_and(|seen| wanted.common(&seen.asked) == *wanted)
         };
-        let honoured = match acknowledged.wait_for(covers).await {
-            Ok(seen) => seen.as_ref().map(|seen| seen.honoured.clone()),
-            Err(_) => None,
+        let Ok(seen) = acknowledged.wait_for(covers).await else {
+            return Filter::default();
         };
-        wanted = wanted.common(&honoured.unwrap_or_default());
-        wanted
+        seen.as_ref()
+            .map(|seen| wanted.common(&seen.honoured))
+            .unwrap_or_default()
     }
 }
 
@@ -211,19 +217,10 @@ impl Drop for Follower {
 struct Stream {
     talk: Talk,
     asked: Filter,
-    /// What of it the server said that it honours.
-    honoured: Filter,
+    /// What of it the server said that it honours; nothing until it did.
+    honoured: Option<Filter>,
     /// Something may have been missed before it stood.
     is_late: bool,
-}
-
-/// Why a stream is not read any further for now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    /// It is over.
-    Broken,
-    /// Something else may be wanted.
-    Changed,
 }
 
 /// Keeps the stream open while anybody follows.
@@ -231,6 +228,7 @@ async fn run(watch: Weak<Watch>) {
     let mut pause = REOPEN.0;
     let mut stream: Option<Stream> = None;
     let mut is_late = false;
+    let mut rested = Instant::now();
     loop {
         let Some(this) = watch.upgrade() else { return };
         let wanted = this.followers.lock().union();
@@ -247,61 +245,95 @@ async fn run(watch: Weak<Watch>) {
             continue;
         }
         if stream.as_ref().is_none_or(|stream| stream.asked != wanted) {
+            let began = Instant::now();
             let had_stream = stream.is_some();
-            let opened = renew(&this, &mut stream, &wanted).await;
+            let renewed = renew(&this, &mut stream, &wanted, is_late).await;
             is_late |= had_stream && stream.is_none();
-            match opened {
-                Some(talk) => {
-                    is_late |= stream.is_some_and(|old| old.is_late);
-                    // The old stream ends once the new one stands, so that nothing is missed.
-                    stream = Some(Stream {
-                        talk,
-                        asked: wanted.clone(),
-                        honoured: Filter::default(),
-                        is_late: std::mem::take(&mut is_late),
-                    });
+            match renewed {
+                Some(renewed) => {
+                    stream = Some(renewed);
+                    is_late = false;
                 }
                 None => refuse(&this, &wanted, stream.as_ref()),
             }
+            rested = Instant::now() + began.elapsed().min(REST_MAX);
         }
         let is_whole = stream.as_ref().is_some_and(|stream| stream.asked == wanted);
         let retry = pause;
-        let stop = tokio::select! {
-            stop = listen(&this, &mut stream, &mut pause) => stop,
-            () = this.changed.notified() => Stop::Changed,
-            () = tokio::time::sleep(retry), if !is_whole => Stop::Changed,
+        let is_broken = tokio::select! {
+            () = listen(&this, &mut stream, &mut pause) => true,
+            () = change(&this, (!is_whole).then_some(retry), rested) => false,
         };
-        if stop == Stop::Broken {
+        if is_broken {
             stream = None;
             is_late = true;
             this.acknowledged.send_replace(None);
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = this.changed.notified() => {}
-            }
+            change(&this, Some(pause), rested).await;
         }
-        if !is_whole || stop == Stop::Broken {
+        if !is_whole || is_broken {
             pause = (pause * 2).min(REOPEN.1);
         }
     }
 }
 
+/// Waits until something else may be wanted, or for `retry`, and in any case until `rested`: who
+/// comes meanwhile is asked for together with the others.
+async fn change(watch: &Watch, retry: Option<Duration>, rested: Instant) {
+    let changed = watch.changed.notified();
+    match retry {
+        Some(retry) => {
+            tokio::time::timeout(retry, changed).await.ok();
+        }
+        None => changed.await,
+    }
+    tokio::time::sleep_until(rested).await;
+}
+
 /// Opens a stream while what the old one brings is passed on; nothing where the server does not let
-/// itself be watched so.
-async fn renew(watch: &Watch, old: &mut Option<Stream>, wanted: &Filter) -> Option<Talk> {
-    let opened = {
-        let opening = watch.open(wanted);
-        tokio::pin!(opening);
-        loop {
-            let mut pause = REOPEN.0;
-            tokio::select! {
-                biased;
-                _ = listen(watch, old, &mut pause) => *old = None,
-                opened = &mut opening => break opened,
+/// itself be watched so. The old one may end once the new one is acknowledged, so that nothing is
+/// missed.
+async fn renew(
+    watch: &Watch,
+    old: &mut Option<Stream>,
+    wanted: &Filter,
+    is_late: bool,
+) -> Option<Stream> {
+    let opening = async {
+        let mut stream = Stream {
+            talk: open(watch, wanted).await?,
+            asked: wanted.clone(),
+            honoured: None,
+            is_late,
+        };
+        let acknowledged = async {
+            while stream.honoured.is_none() {
+                match stream.talk.next().await {
+                    Ok(Some(message)) => pass(watch, &mut stream, &message),
+                    Ok(None) | Err(_) => return None,
+                }
             }
+            Some(())
+        };
+        match tokio::time::timeout(ACKNOWLEDGED_WITHIN, acknowledged).await {
+            Ok(acknowledged) => acknowledged.map(|()| stream),
+            // It stands, and may be acknowledged yet.
+            Err(_) => Some(stream),
         }
     };
-    match opened {
+    tokio::pin!(opening);
+    loop {
+        let mut pause = REOPEN.0;
+        tokio::select! {
+            biased;
+            () = listen(watch, old, &mut pause) => *old = None,
+            opened = &mut opening => break opened,
+        }
+    }
+}
+
+/// Asks for a stream.
+async fn open(watch: &Watch, wanted: &Filter) -> Option<Talk> {
+    match watch.open(wanted).await {
         Ok(talk) if talk.is_stream() && talk.status < 300 => Some(talk),
         Ok(mut talk) => {
             let body = talk.rest().await.unwrap_or_default();
@@ -324,27 +356,25 @@ async fn renew(watch: &Watch, old: &mut Option<Stream>, wanted: &Filter) -> Opti
 fn refuse(watch: &Watch, wanted: &Filter, old: Option<&Stream>) {
     watch.acknowledged.send_replace(Some(Acknowledged {
         asked: wanted.clone(),
-        honoured: old.map(|old| old.honoured.clone()).unwrap_or_default(),
+        honoured: old.and_then(|old| old.honoured.clone()).unwrap_or_default(),
     }));
 }
 
 /// Passes on what comes until the stream ends; where there is none, waits for ever. Cancel-safe.
-async fn listen(watch: &Watch, stream: &mut Option<Stream>, pause: &mut Duration) -> Stop {
+async fn listen(watch: &Watch, stream: &mut Option<Stream>, pause: &mut Duration) {
     let Some(stream) = stream else {
         return std::future::pending().await;
     };
     while let Ok(Some(message)) = stream.talk.next().await {
         *pause = REOPEN.0;
-        if let Ok(text) = std::str::from_utf8(&message) {
-            pass(watch, stream, text);
-        }
+        pass(watch, stream, &message);
     }
-    Stop::Broken
 }
 
 /// Passes on one message of a stream.
-fn pass(watch: &Watch, stream: &mut Stream, text: &str) {
-    let Some(object) = Object::read(text) else {
+fn pass(watch: &Watch, stream: &mut Stream, message: &[u8]) {
+    let text = std::str::from_utf8(message).ok();
+    let Some((text, object)) = text.and_then(|text| Some((text, Object::read(text)?))) else {
         return;
     };
     match object.text("method").as_deref() {
@@ -362,7 +392,7 @@ fn pass(watch: &Watch, stream: &mut Stream, text: &str) {
                     watch.notices.send(Arc::from(change)).ok();
                 }
             }
-            stream.honoured = honoured.clone();
+            stream.honoured = Some(honoured.clone());
             watch.acknowledged.send_replace(Some(Acknowledged {
                 asked: stream.asked.clone(),
                 honoured,

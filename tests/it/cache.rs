@@ -8,7 +8,12 @@ mod ask;
 mod collapse;
 mod control;
 mod instances;
+mod leases;
+mod outages;
+mod pressure;
+mod reload;
 mod site;
+mod storm;
 mod table;
 mod writes;
 
@@ -30,7 +35,12 @@ enum Tier {
     Memory,
     /// In memory and in Redis.
     Redis,
+    /// In memory; there was a Redis until a moment ago.
+    Killed,
 }
+
+/// All of them.
+const TIERS: [Tier; 3] = [Tier::Memory, Tier::Redis, Tier::Killed];
 
 /// A gateway in front of the places of a site.
 struct Bed {
@@ -42,24 +52,39 @@ struct Bed {
 impl Bed {
     /// A gateway with this `cache` section.
     async fn start(tier: Tier, cache: Value, mut places: Vec<Place>) -> Self {
-        if tier == Tier::Redis {
+        if tier != Tier::Memory {
             places.push(probe());
         }
         let site = Site::start(places).await;
         let redis = match tier {
             Tier::Memory => None,
-            Tier::Redis => Some(Redis::started().await),
+            Tier::Redis | Tier::Killed => Some(Redis::started().await),
         };
         let config = config(&site, cache, redis.as_ref());
         let gateway = Gateway::with(config).await;
         if redis.is_some() {
             is_shared(&gateway).await;
         }
-        Self {
+        let mut bed = Self {
             gateway,
             site,
             redis,
+        };
+        if tier == Tier::Killed {
+            bed.lose_redis().await;
         }
+        bed
+    }
+
+    /// Kills Redis, and waits until the gateway has given it up.
+    async fn lose_redis(&mut self) {
+        let ask = ask::call("read_more", "{}");
+        assert_eq!(self.tells(PROBE, &ask).await, "MISS #1");
+        self.redis.as_mut().unwrap().stop();
+        // Nobody is told of it, whoever asks first.
+        let told = self.tells(PROBE, &ask).await;
+        assert!(["HIT #1", "MISS #2"].contains(&told.as_str()), "{told}");
+        is_alone(&self.gateway).await;
     }
 
     /// One with memory alone.

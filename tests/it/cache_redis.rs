@@ -1,5 +1,6 @@
 //! The second tier of the cache, with real Redis servers.
 
+mod clocks;
 mod coherence;
 mod entries;
 mod faults;

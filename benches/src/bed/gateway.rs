@@ -18,6 +18,8 @@ pub(crate) enum Store {
     Entries(u32),
     /// One result in memory, and all in the Redis on this port.
     Redis(u16),
+    /// What it keeps by default, in memory and in the Redis on this port.
+    Both(u16),
 }
 
 /// A gateway before the stub and a child, and before the stub once more with a cache between.
@@ -46,11 +48,16 @@ pub(super) fn config(
         Store::Redis(port) => json!({
             "l1": { "max_entries": 1 },
             // What is measured is work, not whether a busy machine keeps a time limit.
-            "l2": { "redis_url": format!("redis://127.0.0.1:{port}"), "timeout_ms": 5000 },
+            "l2": { "redis_url": url(port), "timeout_ms": 5000 },
         }),
+        Store::Both(port) => json!({ "l2": { "redis_url": url(port) } }),
     };
     if let Some(config) = config.as_object_mut() {
         config.insert("cache".to_owned(), cache);
     }
     config
+}
+
+fn url(port: u16) -> String {
+    format!("redis://127.0.0.1:{port}")
 }

@@ -2,6 +2,7 @@
 //! spelling, and with no more time to live than is left.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::time::Instant;
 
 use filters::cache::admit;
@@ -21,6 +22,9 @@ use crate::gateway::dispatch::Dispatch;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::reply::Reply;
 use crate::state::snapshot::Server;
+
+/// Room for a `Cache-Status` of usual length.
+const CACHE_STATUS_BYTES_USUAL: usize = 48;
 
 /// How a caller comes by its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,5 +175,8 @@ pub(in crate::gateway) fn note(exchange: &mut Exchange, entry: &Entry, given: Gi
     };
     exchange.live.cache.count(found);
     exchange.outcome.cache_status = Some(status);
-    exchange.cache_status = Some(header.to_string());
+    let mut text = String::with_capacity(CACHE_STATUS_BYTES_USUAL);
+    // Writing to a string never fails.
+    write!(text, "{header}").ok();
+    exchange.cache_status = Some(text);
 }

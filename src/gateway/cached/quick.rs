@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use filters::cache::freshness::Freshness;
 use filters::mcp::call::Call;
+use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::Era;
 use http::HeaderMap;
 use pingora::http::ResponseHeader;
@@ -17,6 +18,7 @@ use crate::gateway::cached::give::{self, Given};
 use crate::gateway::cached::role::{self, Asked, Role};
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
+use crate::gateway::guard::Seen;
 use crate::gateway::{Ended, answer, cached, fields};
 use crate::state::session::Session as Client;
 use crate::state::snapshot::Server;
@@ -26,6 +28,8 @@ use crate::telemetry::outcome::Status;
 pub(in crate::gateway) enum Quick {
     /// This is its answer.
     Hit(Bytes),
+    /// Guardrails change it, or look at its answer.
+    Watched(Box<Seen>),
     /// It is to be fetched, or it makes something stale: the long way.
     Long,
     /// It wants no answer and makes something stale: it is to be sent like any other, and settled then.
@@ -62,11 +66,18 @@ pub(in crate::gateway) fn look(
         method: call.method,
         target: call.target.as_ref().map(|target| target.name()),
         params: call.message.params_text,
-        agreed: cached::agreed(client, text("mcp-protocol-version")),
-        is_promised: role::is_promised(server, call.era, client),
+        agreed: match client {
+            Some(client) => Some(client.opening.revision),
+            None => cached::agreed(None, text("mcp-protocol-version")),
+        },
+        // Of calls nobody asks: what is promised of them is the operator's word.
+        is_promised: call.method != Mcp::ToolsCall && role::is_promised(server, call.era, client),
         capabilities,
         group: group.as_deref(),
-        credential: text("authorization").filter(|_| server.forwards_authorization),
+        credential: server
+            .forwards_authorization
+            .then(|| text("authorization"))
+            .flatten(),
         principal: &exchange.principal.client,
     };
     let live = Arc::clone(&exchange.live);
@@ -112,8 +123,9 @@ pub(in crate::gateway) async fn give(
     text: Bytes,
 ) -> Result<(), Ended> {
     exchange.outcome.status = Status::Success;
-    let header = ResponseHeader::build_no_case(200, Some(8)).map_err(|_| Ended::ClientGone)?;
-    answer::json(session, exchange, header, text)
-        .await
-        .map_err(|_| Ended::ClientGone)
+    let header = ResponseHeader::build_no_case(200, Some(8))
+        .and_then(|header| answer::json_head(exchange, header, &text))
+        .map_err(|_| Ended::ClientGone)?;
+    let sent = answer::send(session, header, text).await;
+    sent.map_err(|_| Ended::ClientGone)
 }

@@ -72,7 +72,8 @@ pub(in crate::gateway) struct Read {
     pub(in crate::gateway) origin: Origin,
     /// What it is stored under for this caller alone.
     private: Key,
-    /// What it is stored under for everybody.
+    /// What it is stored under for everybody; what it is for this caller alone where that is all that
+    /// ever may be.
     public: Key,
     /// Who shares it where its server does not say.
     share: Share,
@@ -254,15 +255,22 @@ fn read(
         tenant: None,
         credential: asked.credential,
     };
+    let share = server.cache.policy.share(asked.method, None);
+    let private = prepared.key(one);
+    let is_private = lifetime.is_some() && share != Share::Public;
     Some(Read {
         origin: Origin {
             server: Arc::clone(&server.id),
             method: asked.method,
             target: asked.target.map(Arc::from),
         },
-        private: prepared.key(one),
-        public: prepared.key(Audience::Everyone),
-        share: server.cache.policy.share(asked.method, None),
+        private,
+        public: if is_private {
+            private
+        } else {
+            prepared.key(Audience::Everyone)
+        },
+        share,
         lifetime,
         effects,
     })

@@ -5,7 +5,6 @@ use crate::gateway::inbound::Inbound;
 use crate::gateway::link::{Way, outward};
 use crate::gateway::lists::{capabilities, catalog};
 use crate::upstream::era;
-use crate::upstream::talk::Answered;
 use crate::upstream::watch::filter::Filter;
 pub(super) use crate::upstream::watch::filter::updated;
 use filters::json::object::Object;
@@ -173,13 +172,11 @@ async fn legacy(
     let Ok(mut follower) = group.follow().await else {
         return Filter::default();
     };
-    let mut honoured = Filter::default();
-    for uri in &wanted.uris {
-        if matches!(follower.subscribe(uri).await, Ok(Answered::Result(_))) {
-            honoured.uris.insert(uri.clone());
-        }
-    }
-    let wanted = wanted.clone();
+    let honoured = Filter {
+        uris: follower.subscribe(&wanted.uris).await,
+        ..Filter::default()
+    };
+    let wanted = honoured.clone();
     let way = way.clone();
     let background = way.server.remote.background.clone();
     background.spawn(async move {

@@ -66,18 +66,23 @@ impl Cache {
 
     /// Counts a finished request.
     pub(super) fn count(&self, outcome: &Outcome, server: &str, tool: &str) {
-        let counter = match outcome.cache_status {
-            Some(CacheStatus::Hit | CacheStatus::Stale) => Some(&self.hits),
-            Some(CacheStatus::Miss | CacheStatus::Revalidated | CacheStatus::SkipError) => {
-                Some(&self.misses)
-            }
-            Some(CacheStatus::Skip | CacheStatus::Bypass) | None => None,
-        };
-        if let Some(counter) = counter {
-            counter.with_label_values(&[server, tool]).inc();
+        if let Some(counter) = self.found(outcome, server, tool) {
+            counter.inc();
         }
         if outcome.is_collapsed {
             self.collapsed.with_label_values(&[server, tool]).inc();
         }
+    }
+
+    /// What counts whether the cache had the answer; nothing where it was not asked.
+    pub(super) fn found(&self, outcome: &Outcome, server: &str, tool: &str) -> Option<IntCounter> {
+        let counter = match outcome.cache_status {
+            Some(CacheStatus::Hit | CacheStatus::Stale) => &self.hits,
+            Some(CacheStatus::Miss | CacheStatus::Revalidated | CacheStatus::SkipError) => {
+                &self.misses
+            }
+            Some(CacheStatus::Skip | CacheStatus::Bypass) | None => return None,
+        };
+        Some(counter.with_label_values(&[server, tool]))
     }
 }

@@ -2,7 +2,8 @@
 //! subscribed.
 //!
 //! **Invariant:** one session listens for all followers, the first; when it ends, the next one does.
-//! The server is told of a resource with its first follower and again with its last.
+//! The server is told of a resource with its first follower and again with its last, and of one
+//! resource by one at a time: what it heard last is what is wanted.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 
 use super::Group;
 use crate::upstream::session::Session;
@@ -23,19 +24,46 @@ const SUBSCRIBING_MAX: usize = 16;
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
 /// Who follows a group.
-#[derive(Default)]
 pub(super) struct Followers {
     known: Mutex<Known>,
-    /// Held while the server is told what is wanted, so that it is told in order.
-    telling: tokio::sync::Mutex<()>,
+    places: Semaphore,
 }
 
 #[derive(Default)]
 struct Known {
     n: usize,
-    subscriptions: HashMap<String, usize>,
+    wishes: HashMap<String, Wish>,
     /// A task sees to it that a session listens.
     is_hosted: bool,
+}
+
+/// A resource that somebody wants to hear of, or did until just now.
+#[derive(Default)]
+struct Wish {
+    n: usize,
+    /// Held while the server is told.
+    told: Arc<tokio::sync::Mutex<Told>>,
+}
+
+/// What a server knows of a wish.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Told {
+    /// Nothing, or it refused.
+    #[default]
+    No,
+    /// It was asked, and nobody waited for its answer.
+    Perhaps,
+    /// It agreed.
+    Yes,
+}
+
+impl Default for Followers {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            places: Semaphore::new(SUBSCRIBING_MAX),
+        }
+    }
 }
 
 impl Followers {
@@ -44,26 +72,33 @@ impl Followers {
         self.known.lock().n > 0
     }
 
-    /// One more that wants a resource; `true` for the first.
-    fn want(&self, uri: &str) -> bool {
+    /// One more that wants a resource.
+    fn want(&self, uri: &str) -> Arc<tokio::sync::Mutex<Told>> {
         let mut known = self.known.lock();
-        let count = known.subscriptions.entry(uri.to_owned()).or_insert(0);
-        *count += 1;
-        *count == 1
+        let wish = known.wishes.entry(uri.to_owned()).or_default();
+        wish.n += 1;
+        Arc::clone(&wish.told)
     }
 
-    /// One less; `true` for the last.
-    fn leave(&self, uri: &str) -> bool {
+    /// One less; what the server knows, for the last.
+    fn leave(&self, uri: &str) -> Option<Arc<tokio::sync::Mutex<Told>>> {
         let mut known = self.known.lock();
-        let Some(count) = known.subscriptions.get_mut(uri) else {
-            return false;
-        };
-        *count = count.saturating_sub(1);
-        let is_last = *count == 0;
-        if is_last {
-            known.subscriptions.remove(uri);
+        let wish = known.wishes.get_mut(uri)?;
+        wish.n = wish.n.saturating_sub(1);
+        (wish.n == 0).then(|| Arc::clone(&wish.told))
+    }
+
+    fn is_wanted(&self, uri: &str) -> bool {
+        let known = self.known.lock();
+        known.wishes.get(uri).is_some_and(|wish| wish.n > 0)
+    }
+
+    /// Forgets a resource that nobody wants and that the server was told so of.
+    fn forget(&self, uri: &str) {
+        let mut known = self.known.lock();
+        if known.wishes.get(uri).is_some_and(|wish| wish.n == 0) {
+            known.wishes.remove(uri);
         }
-        is_last
     }
 }
 
@@ -101,20 +136,73 @@ impl Group {
 
     /// Has the first session listen and be subscribed to what is wanted.
     async fn settle(self: &Arc<Self>) -> Result<Arc<Session>, OpenError> {
-        let _turn = self.followers.telling.lock().await;
         let session = self.main().await?;
         session.listen();
-        let subscriptions: Vec<String> = {
+        let wishes: Vec<_> = {
             let known = self.followers.known.lock();
-            known.subscriptions.keys().cloned().collect()
+            let wishes = known.wishes.iter();
+            wishes
+                .map(|(uri, wish)| (uri.clone(), Arc::clone(&wish.told)))
+                .collect()
         };
-        stream::iter(&subscriptions)
-            .for_each_concurrent(SUBSCRIBING_MAX, async |uri| {
-                session.ask_about(uri, "resources/subscribe").await.ok();
-            })
+        let asked = wishes.into_iter().map(|(uri, told)| {
+            let session = &session;
+            async move {
+                let mut told = told.lock().await;
+                if self.followers.is_wanted(&uri) {
+                    ask(session, &uri, &mut told).await;
+                }
+            }
+        });
+        stream::iter(asked)
+            .buffer_unordered(SUBSCRIBING_MAX)
+            .collect::<()>()
             .await;
         Ok(session)
     }
+
+    /// Has the server tell of a resource that is wanted; whether it does.
+    async fn subscribe(self: &Arc<Self>, uri: &str, told: &tokio::sync::Mutex<Told>) -> bool {
+        let mut told = told.lock().await;
+        if *told == Told::Yes {
+            return true;
+        }
+        let Ok(_place) = self.followers.places.acquire().await else {
+            return false;
+        };
+        if let Ok(session) = self.main().await {
+            ask(&session, uri, &mut told).await;
+        }
+        *told == Told::Yes
+    }
+
+    /// Has the server tell of a resource no more, if nobody wants it any longer.
+    async fn unsubscribe(self: &Arc<Self>, uri: &str) {
+        let Some(told) = self.followers.leave(uri) else {
+            return;
+        };
+        let mut told = told.lock().await;
+        if self.followers.is_wanted(uri) {
+            return;
+        }
+        if std::mem::take(&mut *told) != Told::No
+            && let Ok(_place) = self.followers.places.acquire().await
+            && let Some(session) = self.first()
+        {
+            // It was told, or is gone.
+            session.ask_about(uri, "resources/unsubscribe").await.ok();
+        }
+        self.followers.forget(uri);
+    }
+}
+
+/// Asks a server to tell of a resource.
+async fn ask(session: &Session, uri: &str, told: &mut Told) {
+    *told = Told::Perhaps;
+    *told = match session.ask_about(uri, "resources/subscribe").await {
+        Ok(Answered::Result(_)) => Told::Yes,
+        Ok(_) | Err(_) => Told::No,
+    };
 }
 
 /// Sees to it that a session listens, until nobody follows any more.
@@ -146,27 +234,32 @@ async fn host(group: Weak<Group>) {
 }
 
 impl Follower {
-    /// Subscribes to a resource.
+    /// Subscribes to resources, once; those that the server will tell of.
     ///
-    /// # Errors
-    /// Where the server cannot be asked.
-    pub async fn subscribe(&mut self, uri: &str) -> Result<Answered, OpenError> {
-        let _turn = self.group.followers.telling.lock().await;
-        // Whatever becomes of this call: from here on it is taken back with the follower.
-        if !self.subscribed.insert(uri.to_owned()) || !self.group.followers.want(uri) {
-            return Ok(Answered::Result("{}".to_owned()));
+    /// Not to be given up halfway but by dropping the follower, which takes all of them back.
+    pub async fn subscribe(&mut self, uris: &BTreeSet<String>) -> BTreeSet<String> {
+        let group = &self.group;
+        let fresh: Vec<_> = uris
+            .difference(&self.subscribed)
+            .map(|uri| (uri.clone(), group.followers.want(uri)))
+            .collect();
+        self.subscribed
+            .extend(fresh.iter().map(|(uri, _)| uri.clone()));
+        let asked = fresh.into_iter().map(|(uri, told)| async move {
+            let is_told = group.subscribe(&uri, &told).await;
+            (!is_told).then_some(uri)
+        });
+        let refused: Vec<Option<String>> = stream::iter(asked)
+            .buffer_unordered(SUBSCRIBING_MAX)
+            .collect()
+            .await;
+        for uri in refused.into_iter().flatten() {
+            self.subscribed.remove(&uri);
+            if self.group.followers.leave(&uri).is_some() {
+                self.group.followers.forget(&uri);
+            }
         }
-        let asked = async {
-            let session = self.group.main().await?;
-            let answered = session.ask_about(uri, "resources/subscribe").await?;
-            Ok(answered)
-        };
-        let answered = asked.await;
-        if !matches!(answered, Ok(Answered::Result(_))) {
-            self.subscribed.remove(uri);
-            self.group.followers.leave(uri);
-        }
-        answered
+        uris.intersection(&self.subscribed).cloned().collect()
     }
 }
 
@@ -183,14 +276,9 @@ impl Drop for Follower {
         let subscribed = std::mem::take(&mut self.subscribed);
         let background = group.remote.background.clone();
         background.spawn(async move {
-            let _turn = group.followers.telling.lock().await;
-            for uri in subscribed {
-                if group.followers.leave(&uri)
-                    && let Some(session) = group.first()
-                {
-                    session.ask_about(&uri, "resources/unsubscribe").await.ok();
-                }
-            }
+            stream::iter(&subscribed)
+                .for_each_concurrent(SUBSCRIBING_MAX, |uri| group.unsubscribe(uri))
+                .await;
         });
     }
 }
@@ -200,14 +288,22 @@ mod tests {
     use super::Followers;
 
     #[test]
-    fn the_server_hears_of_the_first_who_wants_a_resource_and_of_the_last() {
+    fn the_last_who_leaves_a_resource_takes_it_back_unless_somebody_came() {
         let followers = Followers::default();
-        assert!(followers.want("a"));
-        assert!(!followers.want("a"));
-        assert!(followers.want("b"));
-        assert!(!followers.leave("a"));
-        assert!(followers.leave("a"));
-        assert!(!followers.leave("a"));
-        assert!(followers.leave("b"));
+        followers.want("a");
+        followers.want("a");
+        followers.want("b");
+        assert!(followers.leave("a").is_none());
+        assert!(followers.leave("a").is_some());
+        assert!(followers.leave("b").is_some());
+        followers.want("b");
+        followers.forget("a");
+        followers.forget("b");
+        assert!(!followers.is_wanted("a"));
+        assert!(
+            followers.is_wanted("b"),
+            "wanted anew before it was forgotten"
+        );
+        assert!(followers.leave("a").is_none());
     }
 }

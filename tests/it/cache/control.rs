@@ -4,11 +4,9 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, call, read};
 use super::site::{Gate, Place, Say};
-use super::{Bed, Tier, admin, control, forget, told};
+use super::{Bed, TIERS, Tier, admin, control, forget, told};
 use crate::support::until;
 use crate::support::wire::{self, Connection, Request};
-
-const TIERS: [Tier; 2] = [Tier::Memory, Tier::Redis];
 
 fn place(id: &str) -> Place {
     let place = Place::new(id).cache(json!({ "default_ttl": 3600,

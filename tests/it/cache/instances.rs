@@ -19,20 +19,20 @@ use crate::support::{until, within};
 /// What the seed of all randomness is.
 const SEED: u64 = 4;
 /// Values that are written and read.
-const N_VALUES: usize = 4;
+pub(super) const N_VALUES: usize = 4;
 const N_READERS: usize = 6;
 const N_WRITES: usize = 60;
 
 /// Two gateways on one Redis, in front of a server whose values can be written.
-struct Pair {
-    gateways: [Gateway; 2],
-    redis: Redis,
-    values: Arc<[AtomicU64; N_VALUES]>,
+pub(super) struct Pair {
+    pub(super) gateways: [Gateway; 2],
+    pub(super) redis: Redis,
+    pub(super) values: Arc<[AtomicU64; N_VALUES]>,
     _site: Site,
 }
 
 impl Pair {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let values: Arc<[AtomicU64; N_VALUES]> = Arc::default();
         let held = Arc::clone(&values);
         let place = Place::new("s").cache(json!({ "default_ttl": 3600 }));
@@ -64,13 +64,13 @@ impl Pair {
         pair
     }
 
-    async fn shared(&self) {
+    pub(super) async fn shared(&self) {
         for gateway in &self.gateways {
             is_shared(gateway).await;
         }
     }
 
-    async fn ask(&self, gateway: usize, tool: &str, at: usize) -> (u64, bool) {
+    pub(super) async fn ask(&self, gateway: usize, tool: &str, at: usize) -> (u64, bool) {
         let ask = call(tool, &format!(r#"{{"at":{at}}}"#));
         let answer = wire::ask(self.gateways[gateway].address, &ask.request("/mcp/s")).await;
         let told = told(&answer);
@@ -79,7 +79,7 @@ impl Pair {
     }
 
     /// Writes through one gateway and reads through both, while others read; how many hits there were.
-    async fn play(&self, seed: u64, n_writes: usize) -> u64 {
+    pub(super) async fn play(&self, seed: u64, n_writes: usize) -> u64 {
         let is_over = AtomicBool::new(false);
         let n_hits = AtomicU64::new(0);
         let (is_over, n_hits) = (&is_over, &n_hits);

@@ -7,14 +7,12 @@ use tokio::sync::mpsc;
 
 use super::ask::{Ask, call, read};
 use super::site::{Gate, Place, Say, Speech};
-use super::{Bed, Tier, told};
+use super::{Bed, TIERS, told};
 use crate::support::gateway::Gateway;
 use crate::support::message::post;
 use crate::support::upstream::{Step, Upstream, answer, chunk, event, friendly, sse_head};
 use crate::support::wire::{self, Connection};
 use crate::support::{until, within};
-
-const TIERS: [Tier; 2] = [Tier::Memory, Tier::Redis];
 
 /// A server whose first reading waits at the gate.
 fn held(gate: &Gate, n: usize) -> Place {

@@ -30,15 +30,23 @@ impl Redis {
 
     /// Starts it, and waits until it answers.
     pub(crate) async fn start(&mut self) {
+        self.start_with(&[]).await;
+    }
+
+    /// Starts it with more arguments, and waits until it answers, if only that it wants a password.
+    pub(crate) async fn start_with(&mut self, more: &[&str]) {
         let folder = self.folder.path().to_str().unwrap();
         let socket = self.socket();
         let arguments = ["--port", "0", "--unixsocket", &socket, "--dir", folder];
         let no_files = ["--save", "", "--appendonly", "no"];
-        let arguments = [arguments.as_slice(), &no_files].concat();
+        let arguments = [arguments.as_slice(), &no_files, more].concat();
         let process = Process::spawn("redis-server", arguments, &[]);
         until("Redis to answer", || async {
             process.assert_alive("Redis to answer");
-            self.try_ask::<String>(&redis::cmd("PING")).await.ok()
+            match self.try_ask::<String>(&redis::cmd("PING")).await {
+                Ok(_) => Some(()),
+                Err(error) => (error.code() == Some("NOAUTH")).then_some(()),
+            }
         })
         .await;
         self.process = Some(process);
