@@ -120,10 +120,8 @@ fn ways(tool: &str, arguments: &Value) -> Vec<(&'static str, Request)> {
 
 /// The answer, also the only one of a batch.
 fn only(answer: &Answer) -> Value {
-    match answer.last_json() {
-        Value::Array(answers) => answers[0].clone(),
-        one => one,
-    }
+    let answer = answer.last_json();
+    answer.get(0).unwrap_or(&answer).clone()
 }
 
 #[tokio::test]
