@@ -9,6 +9,7 @@ mod config;
 mod guard;
 mod guardrails;
 mod health;
+mod limits;
 mod metrics;
 mod servers;
 mod version;
@@ -119,6 +120,13 @@ impl Control {
             .route(
                 "/conduit/config/reload",
                 post(config::reload).with_state(Arc::clone(&self.reload)),
+            )
+            .route("/conduit/limits", get(limits::list))
+            .route("/conduit/limits/reset", delete(limits::reset))
+            .route("/conduit/limits/client/{id}", get(limits::client))
+            .route(
+                "/conduit/limits/client/{id}/reset",
+                delete(limits::reset_client),
             )
             .route("/conduit/version", get(version::show))
             .route("/conduit/metrics", get(metrics::show))

@@ -7,7 +7,9 @@ mod adapter;
 mod build;
 mod cached;
 mod carrier;
+mod jwks;
 mod lifecycle;
+mod limited;
 mod listen;
 pub mod rehearse;
 mod reload;
@@ -27,6 +29,7 @@ use pingora::services::listening::Service;
 use crate::admin;
 use crate::app::adapter::ControlApp;
 use crate::app::build::Workshop;
+use crate::app::build::gatehouse::Gatehouse;
 use crate::app::build::parts::{Basis, Parts, servers};
 use crate::app::build::snapshot;
 use crate::app::lifecycle::{Caretaker, Signals, Work};
@@ -57,11 +60,17 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     let (bell, found, requests) = reload::channel();
     let workshop = Arc::new(Workshop::new(Arc::clone(&live), found));
     let parts = parts(config, &workshop)?;
+    let gatehouse = Gatehouse::build(&workshop, config, None)?;
     let address = listen::address(&config.gateway.host, config.gateway.port)
         .with_context(|| format!("gateway.host {}", config.gateway.host))?;
     listen::probe(address).with_context(|| format!("gateway.port: cannot listen on {address}"))?;
     let shared = Arc::new(Shared {
-        snapshot: ArcSwap::from_pointee(snapshot::build(config, &servers(&parts), None)),
+        snapshot: ArcSwap::from_pointee(snapshot::build(
+            config,
+            &servers(&parts),
+            &gatehouse.auth,
+            None,
+        )),
         live: Arc::clone(&live),
     });
     let access = admin::Access::from(&config.admin);
@@ -93,6 +102,7 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
             file: file.map(Path::to_path_buf),
             config: config.clone(),
             parts,
+            gatehouse,
         },
         requests,
         children: lifecycle::children_runtime(n_threads(config))?,

@@ -9,23 +9,27 @@ pub mod flight;
 pub mod hints;
 pub mod memory;
 pub mod redis;
+pub mod unsettled;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use bytes::Bytes;
 use filters::cache::freshness::Freshness;
 use filters::cache::invalidate::Reach;
 use filters::cache::key::Key;
 use filters::cache::policy::Policy;
 use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
+use pingora::http::ResponseHeader;
 
 use crate::cache::entry::{Entry, Origin};
 use crate::cache::flight::Flights;
 use crate::cache::hints::Hints;
 use crate::cache::memory::{Limits, Memory, Stamp};
 use crate::cache::redis::{Invalidated, Redis};
+use crate::cache::unsettled::Unsettled;
 use crate::telemetry::metrics::cache::Cache as Metrics;
 
 /// What the cache knows of one server.
@@ -35,7 +39,6 @@ pub struct Server {
     pub policy: Policy,
     /// What its answers were like lately.
     pub hints: Hints,
-    is_used: AtomicBool,
 }
 
 impl Server {
@@ -46,17 +49,6 @@ impl Server {
             policy,
             ..Self::default()
         }
-    }
-
-    /// Notes that something of it may be stored from now on.
-    pub fn note_use(&self) {
-        self.is_used.store(true, Ordering::Release);
-    }
-
-    /// Whether anything of it was ever to be stored here.
-    #[must_use]
-    pub fn is_used(&self) -> bool {
-        self.is_used.load(Ordering::Acquire)
     }
 }
 
@@ -70,6 +62,8 @@ pub struct Cache {
     pub redis: Option<Arc<Redis>>,
     /// What is being fetched.
     pub flights: Arc<Flights<Landed>>,
+    /// Writes that may not be over.
+    pub unsettled: Unsettled,
     counts: Counts,
     n_joined: AtomicU64,
 }
@@ -92,7 +86,11 @@ pub enum Landed {
         status: u16,
         /// The error object, JSON text.
         error: Arc<str>,
+        /// The head that it came with, where that refuses, too.
+        head: Option<Arc<ResponseHeader>>,
     },
+    /// The server refused without a word of MCP.
+    Refused(Arc<Page>),
     /// The server could not be asked.
     Failed {
         /// What callers are told.
@@ -100,8 +98,34 @@ pub enum Landed {
         /// What the operator is.
         error: Arc<str>,
     },
+    /// It failed for a reason that is the first caller's own: whoever else waits may fetch anew.
+    Again,
     /// What came can be given to nobody but whoever asks for it alone.
     Alone,
+}
+
+impl Landed {
+    /// Whether the server is down rather than unwilling: what is old is better than that.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Failed { .. } => true,
+            Self::Error { status, .. } => *status >= 500,
+            Self::Refused(page) => page.head.status.is_server_error(),
+            Self::Result { .. } | Self::Again | Self::Alone => false,
+        }
+    }
+}
+
+/// What a server refuses with that says nothing of MCP.
+#[derive(Debug)]
+pub struct Page {
+    /// Its head, ready for a client.
+    pub head: Box<ResponseHeader>,
+    /// Its text.
+    pub text: Bytes,
+    /// Whether it was asked in a session.
+    pub is_in_session: bool,
 }
 
 /// What became of a result that was fetched.
@@ -160,6 +184,7 @@ impl Cache {
             memory: Arc::new(Memory::new(limits)),
             redis,
             flights: Arc::default(),
+            unsettled: Unsettled::default(),
             counts: Counts::default(),
             n_joined: AtomicU64::new(0),
         }

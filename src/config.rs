@@ -56,6 +56,8 @@ pub struct Config {
     pub auth: model::access::Auth,
     /// Who may call what.
     pub acl: model::access::Acl,
+    /// What is done as mcp-conduit does it.
+    pub compat: model::gateway::Compat,
     /// How often clients may call.
     pub rate_limits: model::limit::RateLimits,
     /// Rules that look into arguments.

@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** every way out of a request ends in one `Outcome`, counted and logged once.
 
+mod admit;
 mod aftercare;
 mod aggregate;
 mod answer;
@@ -26,6 +27,7 @@ mod handshake;
 mod hear;
 mod inbound;
 pub mod keeper;
+mod limits;
 mod link;
 mod listen;
 mod lists;

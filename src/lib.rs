@@ -5,11 +5,14 @@
 
 pub mod admin;
 pub mod app;
+pub mod auth;
 pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod gateway;
+pub mod kv;
+pub mod limit;
 pub mod state;
 pub mod stdio;
 pub mod telemetry;

@@ -8,3 +8,4 @@ pub mod key;
 pub mod policy;
 pub mod render;
 pub mod status;
+pub mod task;

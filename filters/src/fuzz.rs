@@ -5,7 +5,13 @@ mod guard;
 mod isolation;
 pub mod oracle;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::bounds::DEPTH_MAX;
+use crate::identity::credential::{self, CREDENTIAL_BYTES_MAX};
+use crate::identity::is_name;
+use crate::identity::token::{Rules, Token};
 use crate::json::canonical;
 use crate::json::canonical::BYTES_MAX;
 use crate::json::canonical::ignored::Ignored;
@@ -58,6 +64,56 @@ pub fn canonical(data: &[u8]) {
         let outcome = canonical::write(&once, &ignored, &mut again);
         assert!(outcome.is_ok() && again == once.as_bytes(), "{once}");
     }
+}
+
+/// Whatever a request carries as its credential, it is one or it is refused; a token is what it was read
+/// from, signed by a public-key algorithm, and good for bounded time. The first line is `Authorization`,
+/// the second one `X-API-Key`, the third one the claims of a token.
+pub fn credential(data: &[u8]) {
+    let mut lines = data.splitn(3, |byte| *byte == b'\n');
+    let (first, second) = (lines.next(), lines.next());
+    if let Ok(Some(found)) = credential::read(first, second) {
+        let text = found.text();
+        assert!(
+            !text.is_empty() && text.len() <= CREDENTIAL_BYTES_MAX,
+            "{text}"
+        );
+        token(text);
+    }
+    let encoded = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
+    let (header, claims) = (first.unwrap_or_default(), lines.next().unwrap_or_default());
+    token(&format!("{}.{}.AAAA", encoded(header), encoded(claims)));
+    token(&format!(
+        "{}.{}.",
+        encoded(br#"{"alg":"ES256"}"#),
+        encoded(claims)
+    ));
+}
+
+fn token(text: &str) {
+    let Ok(token) = Token::parse(text) else {
+        return;
+    };
+    let rest = text.strip_prefix(token.signed);
+    let signature = rest.and_then(|rest| rest.strip_prefix('.'));
+    let signature = signature.and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    assert_eq!(signature, Some(token.signature.clone()), "{text}");
+    let rules = Rules {
+        issuer: None,
+        client_claim: "sub".to_owned(),
+        tenant_claim: "org.id".to_owned(),
+        roles_claim: "roles".to_owned(),
+    };
+    let Ok(grant) = token.grant(&rules) else {
+        return;
+    };
+    let principal = &grant.principal;
+    let names = principal.roles.iter().chain(principal.scopes.iter());
+    let mut names = names
+        .chain(principal.tenant.iter())
+        .chain([&principal.client]);
+    assert!(names.all(|name| is_name(name)), "{text}");
+    assert!(grant.check_time(u64::MAX).is_err(), "{text} lasts for ever");
 }
 
 /// The canonical form of a text, checked by itself.

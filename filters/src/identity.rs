@@ -1,9 +1,21 @@
 //! Who is calling, and how that was proved.
 
+pub mod credential;
+pub mod denial;
+pub mod resource;
+pub mod scope;
+pub mod token;
+
 use std::sync::{Arc, LazyLock};
+
+/// Longest name of a client or tenant, role or scope that a credential may bring along, in bytes.
+pub const NAME_BYTES_MAX: usize = 256;
 
 /// The name of a caller that proved nothing.
 static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("anonymous"));
+
+/// The identity of a caller that proved nothing.
+static NOBODY: LazyLock<Identity> = LazyLock::new(|| Identity::new(Principal::anonymous()));
 
 /// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +45,16 @@ pub enum Proof {
     Certificate,
 }
 
+/// A principal beside the one text that tells it from all others. Cheap to copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The principal.
+    pub principal: Arc<Principal>,
+    /// What sessions, parked calls and seals are bound to: proof, tenant and client together. A client
+    /// of one tenant is another subject than its namesake in another.
+    pub subject: Arc<str>,
+}
+
 impl Principal {
     /// A caller of whom nothing is known. Headers such as `X-Forwarded-For` never name one.
     #[must_use]
@@ -43,6 +65,111 @@ impl Principal {
             roles: Arc::default(),
             scopes: Arc::default(),
             proof: Proof::None,
+        }
+    }
+
+    /// The tenant, where its credential proved it. One that a header merely names is not.
+    #[must_use]
+    pub fn proven_tenant(&self) -> Option<&str> {
+        match self.proof {
+            Proof::None => None,
+            Proof::ApiKey | Proof::Jwt | Proof::Certificate => self.tenant.as_deref(),
+        }
+    }
+
+    fn subject(&self) -> Arc<str> {
+        let tenant = match (self.proof, self.tenant.as_deref()) {
+            (Proof::None, None) => return Arc::clone(&self.client),
+            (_, tenant) => tenant.unwrap_or_default(),
+        };
+        // Names hold no control characters, so that this is read in one way only.
+        format!("{}\n{tenant}\n{}", self.proof.label(), self.client).into()
+    }
+}
+
+impl Proof {
+    /// The label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ApiKey => "api-key",
+            Self::Jwt => "jwt",
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
+impl Identity {
+    /// The identity of a principal.
+    #[must_use]
+    pub fn new(principal: Principal) -> Self {
+        Self {
+            subject: principal.subject(),
+            principal: Arc::new(principal),
+        }
+    }
+
+    /// The identity of a caller of whom nothing is known.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        NOBODY.clone()
+    }
+}
+
+/// Whether `name` can be the name of a client or a tenant, a role or a scope: some text without
+/// control characters, of bounded length.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn principal(tenant: Option<&str>, client: &str, proof: Proof) -> Principal {
+        Principal {
+            client: client.into(),
+            tenant: tenant.map(Arc::from),
+            proof,
+            ..Principal::anonymous()
+        }
+    }
+
+    #[test]
+    fn no_two_principals_are_one_subject() {
+        let rows = [
+            (None, "a", Proof::None),
+            (None, "a", Proof::ApiKey),
+            (None, "a", Proof::Jwt),
+            (Some("a"), "a", Proof::Jwt),
+            (Some("a"), "b", Proof::Jwt),
+            (Some("ab"), "a", Proof::Jwt),
+            (Some("a"), "ba", Proof::Jwt),
+            (Some("a"), "a", Proof::None),
+        ];
+        let subjects: std::collections::HashSet<_> = rows
+            .iter()
+            .map(|(tenant, client, proof)| {
+                Identity::new(principal(*tenant, client, *proof)).subject
+            })
+            .collect();
+        assert_eq!(subjects.len(), rows.len());
+    }
+
+    #[test]
+    fn a_tenant_that_a_header_names_is_not_proven() {
+        assert_eq!(principal(Some("t"), "a", Proof::None).proven_tenant(), None);
+        let proven = principal(Some("t"), "a", Proof::ApiKey);
+        assert_eq!(proven.proven_tenant(), Some("t"));
+    }
+
+    #[test]
+    fn a_name_is_bounded_and_has_no_control_characters() {
+        assert!(is_name("réné@example.com") && is_name(&"a".repeat(NAME_BYTES_MAX)));
+        for name in ["", "a\nb", "a\0", &"a".repeat(NAME_BYTES_MAX + 1)] {
+            assert!(!is_name(name), "{name:?}");
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod mcp;
 pub mod net;
 pub mod origin;
 pub mod problem;
+pub mod rate;
 pub mod refusal;
 pub mod route;
 pub mod rpc;

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::identity::denial;
 use crate::mcp::revision::Revision;
 use crate::rpc::parse::{Id, Invalid};
 use crate::rpc::write::{self, Failure};
@@ -123,6 +124,20 @@ pub enum Refusal {
         /// The server's id.
         server: String,
     },
+    /// The caller did not prove who it is.
+    Unauthenticated(denial::Denial),
+    /// Too many wrong credentials came from where the request comes from.
+    AuthThrottled {
+        /// When they count no more.
+        seconds: u32,
+    },
+    /// Nobody can be believed: the identity provider's keys are not to be had.
+    AuthUnavailable,
+    /// The caller's credential was not issued for this.
+    ScopeInsufficient {
+        /// All scopes that are needed, divided by spaces.
+        required: String,
+    },
     /// The caller may not do this.
     Forbidden,
     /// A guardrail says no.
@@ -134,6 +149,17 @@ pub enum Refusal {
     ApprovalRequired(Box<Approval>),
     /// As many requests for approval are pending as there may be.
     ApprovalsFull,
+    /// A limit is used up, and the caller may try again later.
+    RateLimited {
+        /// The limit: `client/minute`.
+        label: Box<str>,
+        /// How many calls it allows.
+        limit: u32,
+        /// In how many seconds a call fits again.
+        retry_after: u32,
+    },
+    /// Whether a limit is used up cannot be found out, and nothing passes then.
+    LimitsUnavailable,
     /// The server turned out to be reached otherwise: it is from now on.
     UpstreamMoved {
         /// The server's id.
@@ -180,6 +206,16 @@ pub struct Approval {
     pub status: &'static str,
     /// Until when it is good (RFC 3339).
     pub expires_at: String,
+}
+
+/// How refusals of policy are told over HTTP: of authentication, access rules and limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Statuses {
+    /// Each with the status that HTTP and MCP have for it.
+    #[default]
+    Own,
+    /// With 200, as mcp-conduit does; what is wrong stands in the JSON-RPC error.
+    Always200,
 }
 
 /// Which time bound of an upstream call was reached.
@@ -236,6 +272,17 @@ impl Refusal {
         )
     }
 
+    /// The HTTP status that clients of `statuses` are told.
+    #[must_use]
+    pub fn status_in(&self, statuses: Statuses) -> u16 {
+        match (statuses, self.status()) {
+            (Statuses::Always200, 401 | 429) => 200,
+            // A browser's page is no client of mcp-conduit's.
+            (Statuses::Always200, 403) if *self != Self::OriginForbidden => 200,
+            (_, status) => status,
+        }
+    }
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -262,7 +309,8 @@ impl Refusal {
             // The agent is to read why.
             | Self::Guardrail { .. }
             | Self::ApprovalRequired(_) => 200,
-            Self::OriginForbidden | Self::Forbidden => 403,
+            Self::Unauthenticated(_) => 401,
+            Self::OriginForbidden | Self::ScopeInsufficient { .. } | Self::Forbidden => 403,
             Self::ServerUnknown { .. }
             | Self::ProfileUnknown { .. }
             | Self::PathUnknown
@@ -272,18 +320,21 @@ impl Refusal {
             Self::BodyTimeout => 408,
             Self::BodyTooLarge { .. } => 413,
             Self::HostForbidden => 421,
+            Self::RateLimited { .. } | Self::AuthThrottled { .. } => 429,
             Self::Internal => 500,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => 502,
-            Self::UpstreamUnavailable { .. }
+            Self::AuthUnavailable
+            | Self::UpstreamUnavailable { .. }
             | Self::UpstreamMoved { .. }
-            | Self::SessionsFull
-            | Self::ApprovalsFull => 503,
+            | Self::LimitsUnavailable
+            | Self::ApprovalsFull
+            | Self::SessionsFull => 503,
             Self::UpstreamTimeout { .. } => 504,
         }
     }
 
     /// The JSON-RPC code. Ours lie outside -32768…-32000, which JSON-RPC and MCP reserve (E12):
-    /// -31000 less the HTTP status.
+    /// -31000 less the HTTP status. A used-up limit keeps mcp-conduit's -32000.
     #[must_use]
     pub fn code(&self) -> i32 {
         match self {
@@ -315,16 +366,20 @@ impl Refusal {
             | Self::HeaderMismatch { .. }
             | Self::HeaderMalformed { .. } => -32020,
             Self::VersionUnsupported { .. } => -32022,
-            Self::OriginForbidden | Self::Forbidden => -31403,
+            Self::Unauthenticated(_) => -31401,
+            Self::OriginForbidden | Self::ScopeInsufficient { .. } | Self::Forbidden => -31403,
+            Self::AuthThrottled { .. } => -31429,
             Self::HostForbidden => -31421,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => -31502,
-            Self::UpstreamUnavailable { .. }
-            | Self::UpstreamMoved { .. }
-            | Self::SessionsFull
-            | Self::ApprovalsFull => -31503,
             // As mcp-conduit has them: its clients know these codes.
-            Self::Guardrail { .. } => -32000,
+            Self::Guardrail { .. } | Self::RateLimited { .. } => -32000,
             Self::ApprovalRequired(_) => -32011,
+            Self::AuthUnavailable
+            | Self::UpstreamUnavailable { .. }
+            | Self::UpstreamMoved { .. }
+            | Self::LimitsUnavailable
+            | Self::ApprovalsFull
+            | Self::SessionsFull => -31503,
             Self::UpstreamTimeout { .. } => -31504,
         }
     }
@@ -363,10 +418,16 @@ impl Refusal {
             Self::CapabilityMissing { .. } => "capability_missing",
             Self::ClientSilent => "client_silent",
             Self::RoundsExceeded { .. } => "rounds_exceeded",
+            Self::Unauthenticated(denial) => denial.label(),
+            Self::AuthThrottled { .. } => "auth_throttled",
+            Self::AuthUnavailable => "auth_unavailable",
+            Self::ScopeInsufficient { .. } => "auth_scope",
             Self::Forbidden => "forbidden",
             Self::Guardrail { .. } => "guardrail_block",
             Self::ApprovalRequired(_) => "approval_required",
             Self::ApprovalsFull => "approvals_full",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::LimitsUnavailable => "limits_unavailable",
             Self::UpstreamMoved { .. } => "upstream_moved",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamConnect { .. } => "upstream_connect",
@@ -379,6 +440,14 @@ impl Refusal {
     /// Seconds for `Retry-After`, where trying again makes sense.
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u32> {
+        if let Self::RateLimited {
+            retry_after: seconds,
+            ..
+        }
+        | Self::AuthThrottled { seconds } = self
+        {
+            return Some(*seconds);
+        }
         (self.status() == 503).then_some(1)
     }
 
@@ -466,6 +535,20 @@ impl Refusal {
             Self::RoundsExceeded { server } => {
                 format!("server {server} asked for input too many times").into()
             }
+            // The words of mcp-conduit, which clients may know.
+            Self::Unauthenticated(denial) => {
+                format!("Authentication failed: {}", denial.message()).into()
+            }
+            Self::AuthThrottled { seconds } => format!(
+                "too many wrong credentials came from this address: try again in {seconds} seconds"
+            )
+            .into(),
+            Self::AuthUnavailable => {
+                "the identity provider's keys are not to be had: try again later".into()
+            }
+            Self::ScopeInsufficient { required } => {
+                format!("insufficient scope: this needs {required}").into()
+            }
             Self::Forbidden => "forbidden".into(),
             Self::Guardrail { message } => message.clone().into(),
             Self::ApprovalRequired(approval) => format!(
@@ -476,6 +559,13 @@ impl Refusal {
             .into(),
             Self::ApprovalsFull => {
                 "too many requests for approval are pending: try again later".into()
+            }
+            // The words of mcp-conduit, which clients may know.
+            Self::RateLimited {
+                label, retry_after, ..
+            } => format!("Rate limit exceeded: {label}. Retry after {retry_after} seconds").into(),
+            Self::LimitsUnavailable => {
+                "rate limits cannot be checked at the moment: try again later".into()
             }
             Self::UpstreamMoved { server } => {
                 format!("server {server} speaks another transport than it was said to: try again")
@@ -557,6 +647,25 @@ mod tests {
     }
 
     #[test]
+    fn mcp_conduits_clients_are_told_of_policy_with_200_and_of_all_else_as_ever() {
+        let unauthenticated = Refusal::Unauthenticated(denial::Denial::Missing);
+        let throttled = Refusal::AuthThrottled { seconds: 7 };
+        let rows = [
+            (&unauthenticated, 401, 200),
+            (&throttled, 429, 200),
+            (&Refusal::Forbidden, 403, 200),
+            (&Refusal::OriginForbidden, 403, 403),
+            (&Refusal::SessionUnknown, 404, 404),
+            (&Refusal::AuthUnavailable, 503, 503),
+        ];
+        for (refusal, own, compatible) in rows {
+            assert_eq!(refusal.status_in(Statuses::Own), own, "{refusal:?}");
+            assert_eq!(refusal.status_in(Statuses::Always200), compatible);
+        }
+        assert_eq!(throttled.retry_after_seconds(), Some(7));
+    }
+
+    #[test]
     fn an_unsupported_version_names_what_is_supported_and_what_was_asked() {
         let refusal = Refusal::VersionUnsupported {
             requested: "1999-01-01\"".into(),
@@ -564,6 +673,21 @@ mod tests {
         assert_eq!(
             refusal.to_json(Id::from_json("7")),
             r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32022,"message":"unsupported protocol version: 1999-01-01\"","data":{"supported":["2026-07-28"],"requested":"1999-01-01\""}}}"#
+        );
+    }
+
+    #[test]
+    fn a_used_up_limit_is_told_in_the_words_of_mcp_conduit() {
+        let refusal = Refusal::RateLimited {
+            label: "client/minute".into(),
+            limit: 10,
+            retry_after: 42,
+        };
+        assert_eq!(refusal.status(), 429);
+        assert_eq!(refusal.retry_after_seconds(), Some(42));
+        assert_eq!(
+            refusal.to_json(Id::from_json("7")),
+            r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32000,"message":"Rate limit exceeded: client/minute. Retry after 42 seconds"}}"#
         );
     }
 

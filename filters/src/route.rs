@@ -5,6 +5,8 @@ pub mod merge;
 pub mod names;
 pub mod uri;
 
+use crate::identity::resource::WELL_KNOWN;
+
 /// What a path addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint<'a> {
@@ -19,6 +21,9 @@ pub enum Endpoint<'a> {
     Messages(Scope<'a>),
     /// `/conduit/…`: the control plane.
     Admin,
+    /// `/.well-known/oauth-protected-resource…` (RFC 9728): what follows names the endpoint that is
+    /// described.
+    Metadata(&'a str),
     /// Nothing.
     Unknown,
 }
@@ -49,6 +54,11 @@ impl<'a> Endpoint<'a> {
         }
         if path == "/conduit" || path.starts_with("/conduit/") {
             return Self::Admin;
+        }
+        if let Some(rest) = path.strip_prefix(WELL_KNOWN)
+            && (rest.is_empty() || rest.starts_with('/'))
+        {
+            return Self::Metadata(rest);
         }
         Self::Unknown
     }
@@ -132,6 +142,19 @@ mod tests {
         ];
         for (path, endpoint) in rows {
             assert_eq!(Endpoint::resolve(path), endpoint, "{path}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_asked_for_by_the_path_that_it_describes() {
+        let well_known = "/.well-known/oauth-protected-resource";
+        let rows = [
+            ("", Endpoint::Metadata("")),
+            ("/mcp/a", Endpoint::Metadata("/mcp/a")),
+            ("s", Endpoint::Unknown),
+        ];
+        for (rest, endpoint) in rows {
+            assert_eq!(Endpoint::resolve(&format!("{well_known}{rest}")), endpoint);
         }
     }
 

@@ -98,6 +98,35 @@ proptest! {
     }
 }
 
+/// Claims that are often of the right kind.
+fn claims() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "sub", "exp", "nbf", "aud", "org.id", "org", "scope", "x",
+    ]);
+    let value = prop::sample::select(vec![
+        "1",
+        "1.5",
+        "-1",
+        "1e9",
+        "1e300",
+        "null",
+        r#""a""#,
+        r#""a b""#,
+        r#""\u0000""#,
+        r#"["a"]"#,
+        r#"["a",1]"#,
+        r#"{"id":"t"}"#,
+        "[]",
+    ]);
+    let members = prop::collection::vec((name, value), 0..6);
+    members.prop_map(|members| {
+        let texts = members
+            .iter()
+            .map(|(name, value)| format!("\"{name}\":{value}"));
+        format!("{{{}}}", texts.collect::<Vec<_>>().join(","))
+    })
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -117,6 +146,19 @@ proptest! {
     ) {
         fuzz::guard(format!("a{SEPARATOR}{value}{SEPARATOR}{text}").as_bytes());
         fuzz::guard(value.as_bytes());
+    }
+
+    #[test]
+    fn a_credential_is_one_or_none(
+        header in prop_oneof![
+            "[bB]earer [a-zA-Z0-9._-]{0,40}",
+            r#"\{"(alg|kid|typ|crit)":"(RS256|none|HS256|JWT|)"(,"(alg|kid)":("RS256"|1))?\}"#,
+            any::<String>(),
+        ],
+        key in "[a-c ]{0,3}",
+        claims in claims(),
+    ) {
+        fuzz::credential(format!("{header}\n{key}\n{claims}").as_bytes());
     }
 }
 

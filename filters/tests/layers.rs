@@ -23,15 +23,16 @@ const LAYERS: [&[&str]; 8] = [
     &[
         "auth", "cache", "limit", "upstream", "stdio", "plugins", "reqlog",
     ],
-    &["telemetry"],
+    &["telemetry", "kv"],
 ];
 
 /// Crates (and all crates named `<crate>_…`) that belong to some modules only.
-const HOMES: [(&str, &[&str]); 17] = [
+const HOMES: [(&str, &[&str]); 18] = [
     ("pingora", &["app", "gateway", "upstream", "cache"]),
     ("duckdb", &["reqlog"]),
-    ("redis", &["cache", "limit", "state"]),
+    ("redis", &["cache", "kv", "limit", "state"]),
     ("jsonwebtoken", &["auth"]),
+    ("ring", &["auth"]),
     ("rquickjs", &["plugins"]),
     ("axum", &["admin"]),
     ("tower", &["admin"]),

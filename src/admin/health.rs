@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::limit::Store;
 use crate::state::Shared;
 use crate::upstream::cluster::Cluster;
 
@@ -21,12 +22,19 @@ pub(super) async fn live(State(shared): State<Arc<Shared>>) -> Json<Value> {
         .iter()
         .map(|server| backend(&server.cluster))
         .collect();
-    Json(json!({
+    let mut health = json!({
         "status": if is_up { "ok" } else { "degraded" },
         "uptime_seconds": shared.live.started.elapsed().as_secs(),
         "db_writable": shared.live.access.is_writable(),
         "backends": backends,
-    }))
+    });
+    if let Store::Redis(redis) = &shared.live.limiter.store
+        && let Some(health) = health.as_object_mut()
+    {
+        let standing = json!({ "connected": redis.is_used() });
+        health.insert("redis".to_owned(), standing);
+    }
+    Json(health)
 }
 
 /// Readiness: whether traffic should come here.

@@ -1,6 +1,7 @@
 //! Builds the running parts from the configuration: what lasts, each server's own, and the snapshot
 //! that requests are served from.
 
+pub(super) mod gatehouse;
 pub(super) mod parts;
 pub(super) mod snapshot;
 
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::cached;
+use crate::app::limited;
 use crate::config::Config;
 use crate::config::model::Secret;
 use crate::config::model::session::Store as StoreConfig;
@@ -31,7 +33,7 @@ pub(super) struct Workshop {
     /// Ends whatever runs for servers.
     pub(super) stop: CancellationToken,
     /// Reading the system's root certificates is slow: one connector serves all.
-    transport: Arc<TransportConnector>,
+    pub(super) transport: Arc<TransportConnector>,
     /// Where it is told how servers are really reached.
     found: mpsc::Sender<Found>,
     /// Numbers parts.
@@ -105,5 +107,6 @@ pub(super) fn live(config: &Config) -> anyhow::Result<live::Spec> {
         },
         store,
         cache: cached::cache(&config.cache)?,
+        limiter: limited::limiter(&config.rate_limits)?,
     })
 }

@@ -7,6 +7,7 @@ use filters::cache::freshness::Staleness;
 use filters::cache::invalidate::Reach;
 use filters::cache::policy::{Pattern, Policy, Share, ToolRules};
 use filters::json::canonical::ignored::Ignored;
+use filters::mcp::list::Kind;
 use filters::mcp::method::Method;
 
 use crate::cache::Cache;
@@ -95,29 +96,29 @@ fn rules(tool: &ToolCache, calls: Staleness) -> ToolRules {
 pub(super) fn ear(live: &Live) -> Ear {
     let (cache, background) = (Arc::clone(&live.cache), live.background.clone());
     Arc::new(move |server, change| {
-        if let Some(rest) = cache.invalidate_here(server, reach(change)) {
+        let reach = match change {
+            Change::List(kind) => Some(list(*kind)),
+            Change::Resource(uri) => Some(Reach::Resource(uri.clone())),
+            Change::Task(id) => cache.unsettled.end_task(server, id),
+        };
+        if let Some(rest) = reach.and_then(|reach| cache.invalidate_here(server, reach)) {
             background.spawn(rest);
         }
     })
 }
 
-fn reach(change: &Change) -> Reach {
-    match change {
-        Change::List(kind) => Reach::Method(Method::parse(kind.method())),
-        Change::Resource(uri) => Reach::Resource(uri.clone()),
-    }
+fn list(kind: Kind) -> Reach {
+    Reach::Method(Method::parse(kind.method()))
 }
 
 #[cfg(test)]
 mod tests {
-    use filters::mcp::list::Kind;
-
     use super::*;
 
     #[test]
     fn a_list_that_changed_is_stale_whoever_has_it() {
         for kind in Kind::ALL {
-            let Reach::Method(method) = reach(&Change::List(kind)) else {
+            let Reach::Method(method) = list(kind) else {
                 panic!("one method");
             };
             assert_eq!(Kind::of(method), Some(kind));

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::reload::{Bell, Reloader, Requests, Spec};
 use crate::gateway;
+use crate::limit::Store;
 use crate::state::Shared;
 use crate::state::live::Live;
 
@@ -193,13 +194,24 @@ impl Caretaker {
             let memory = Arc::clone(&cache.memory);
             tokio::spawn(Arc::clone(redis).run(memory, self.stop.begin.clone()))
         });
+        let counting = match &self.shared.live.limiter.store {
+            Store::Redis(redis) => {
+                let stop = self.stop.begin.clone();
+                Some(tokio::spawn(Arc::clone(redis).run(stop)))
+            }
+            Store::Memory(_) => None,
+        };
         reloader.start().await;
+        if let Store::Redis(redis) = &self.shared.live.limiter.store {
+            // The first calls are to be counted, too; without Redis this is over soon.
+            redis.tried().await;
+        }
         self.stop.up.cancel();
         self.announce().await;
         reloader.run(requests).await;
         self.stop.begin.cancelled().await;
         reloader.end().await;
-        for task in [Some(keeping), second_tier].into_iter().flatten() {
+        for task in [Some(keeping), second_tier, counting].into_iter().flatten() {
             if let Err(error) = task.await {
                 tracing::error!(%error, "Background task failed");
             }
@@ -238,7 +250,7 @@ impl BackgroundService for Caretaker {
         let work = self.work.lock().take();
         if let Some(work) = work {
             let children = work.children.handle().clone();
-            self.run(work.spec, work.requests, children).await;
+            Box::pin(self.run(work.spec, work.requests, children)).await;
             // All its tasks have ended; a runtime cannot be dropped where another one runs.
             work.children.shutdown_background();
         }

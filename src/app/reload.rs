@@ -23,6 +23,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use crate::app::build::gatehouse::Gatehouse;
 use crate::app::build::parts::{Basis, Parts, servers};
 use crate::app::build::{Workshop, snapshot};
 use crate::app::lifecycle;
@@ -51,6 +52,7 @@ pub(super) struct Reloader {
     file: Option<PathBuf>,
     config: Config,
     parts: Vec<Arc<Parts>>,
+    gatehouse: Arc<Gatehouse>,
     retiring: TaskTracker,
     switches: Switches,
 }
@@ -64,6 +66,7 @@ pub(super) struct Spec {
     pub(super) config: Config,
     /// In the order of the configuration.
     pub(super) parts: Vec<Arc<Parts>>,
+    pub(super) gatehouse: Arc<Gatehouse>,
 }
 
 /// The parts of a configuration's servers.
@@ -84,6 +87,7 @@ impl Reloader {
             file: spec.file,
             config: spec.config,
             parts: spec.parts,
+            gatehouse: spec.gatehouse,
             retiring: TaskTracker::new(),
             switches: Switches::default(),
         }
@@ -91,6 +95,7 @@ impl Reloader {
 
     /// Starts what runs for all servers, and waits until they can be reached.
     pub(super) async fn start(&self) {
+        self.gatehouse.start();
         self.parts
             .iter()
             .for_each(|parts| parts.start(&self.children));
@@ -122,6 +127,7 @@ impl Reloader {
 
     /// Ends what runs for all servers, those included that were taken out before.
     pub(super) async fn end(self) {
+        self.gatehouse.end(None).await;
         join_all(self.parts.iter().map(|parts| parts.end())).await;
         self.retiring.close();
         self.retiring.wait().await;
@@ -157,7 +163,8 @@ impl Reloader {
             Arc::clone(if is_old { &fresh } else { one })
         });
         let parts = parts.collect();
-        self.exchange(self.config.clone(), parts).await;
+        let gatehouse = Arc::clone(&self.gatehouse);
+        self.exchange(self.config.clone(), parts, gatehouse).await;
         true
     }
 
@@ -180,9 +187,14 @@ impl Reloader {
             return report;
         }
         report.warnings.extend(inactive(&plan.config));
+        let before = Some(&self.gatehouse);
+        let gatehouse = match Gatehouse::build(&self.workshop, &plan.config, before) {
+            Ok(gatehouse) => gatehouse,
+            Err(error) => return Report::refused(vec![format!("{error:#}")]),
+        };
         match self.prepare(&plan, &mut report.warnings).await {
             Ok(parts) => {
-                self.exchange(plan.config, parts).await;
+                self.exchange(plan.config, parts, gatehouse).await;
                 report.reloaded = plan.changed;
                 report
             }
@@ -247,13 +259,21 @@ impl Reloader {
     }
 
     /// Makes `config` the one in force, and has what it has no use for end.
-    async fn exchange(&mut self, config: Config, parts: Vec<Arc<Parts>>) {
+    async fn exchange(
+        &mut self,
+        config: Config,
+        parts: Vec<Arc<Parts>>,
+        gatehouse: Arc<Gatehouse>,
+    ) {
+        gatehouse.start();
         let before = self.shared.snapshot.load_full();
         let known = Some((&self.config.router, &*before));
-        let snapshot = snapshot::build(&config, &servers(&parts), known);
+        let snapshot = snapshot::build(&config, &servers(&parts), &gatehouse.auth, known);
         drop(before);
         let old = self.shared.snapshot.swap(Arc::new(snapshot));
         let left = old.users.dismiss();
+        let retired = std::mem::replace(&mut self.gatehouse, gatehouse);
+        retired.end(Some(&self.gatehouse)).await;
         let departed = retire::retire(&self.shared, &old).await;
         let is_kept = |one: &Arc<Parts>| parts.iter().any(|kept| Arc::ptr_eq(kept, one));
         let gone: Vec<Arc<Parts>> = std::mem::take(&mut self.parts)

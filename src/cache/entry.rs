@@ -2,6 +2,7 @@
 
 use std::mem::size_of;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,11 @@ pub struct Entry {
 
 /// A result in the other era, made when it is first asked for.
 #[derive(Debug, Default)]
-pub struct Translated(OnceLock<Box<str>>);
+pub struct Translated {
+    text: OnceLock<Box<str>>,
+    /// Whether its length counts already.
+    is_weighed: AtomicBool,
+}
 
 /// What a result is a result of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +113,7 @@ impl Entry {
         if era == self.era {
             return (&self.text, self.ttl_span.as_ref());
         }
-        let text = self.translated.0.get_or_init(|| {
+        let text = self.translated.text.get_or_init(|| {
             let method = self.origin.method;
             let text = match era {
                 Era::Modern => down::modern_result(method, &self.text, None),
@@ -143,7 +148,27 @@ impl Entry {
     #[must_use]
     pub fn weight(&self) -> usize {
         let target = self.origin.target.as_ref().map_or(0, |target| target.len());
-        size_of::<Self>() + self.text.len() + target + OVERHEAD_BYTES
+        let translated = match self.translated.is_weighed.load(Ordering::Relaxed) {
+            true => self.translated.bytes(),
+            false => 0,
+        };
+        size_of::<Self>() + self.text.len() + translated + target + OVERHEAD_BYTES
+    }
+
+    /// By how much it became heavier since it was weighed: from here on it counts.
+    #[must_use]
+    pub fn gain(&self) -> usize {
+        let Translated { text, is_weighed } = &self.translated;
+        if text.get().is_none() || is_weighed.swap(true, Ordering::Relaxed) {
+            return 0;
+        }
+        self.translated.bytes()
+    }
+}
+
+impl Translated {
+    fn bytes(&self) -> usize {
+        self.text.get().map_or(0, |text| text.len())
     }
 }
 

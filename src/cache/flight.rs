@@ -97,6 +97,33 @@ impl<T: Clone> Flights<T> {
             flight.n_joined.fetch_add(1, Ordering::Relaxed);
             return Place::Seat(Seat(flight.landed.subscribe()));
         }
+        let (pilot, seat) = self.start(&mut part, key, origin, stamp);
+        Place::First(pilot, Seat(seat))
+    }
+
+    /// Begins a flight of `key` that nobody waits for yet; nothing where there is one.
+    #[must_use]
+    pub fn begin(
+        self: &Arc<Self>,
+        key: Key,
+        origin: &Origin,
+        stamp: Stamp,
+        is_current: impl Fn(Stamp) -> bool,
+    ) -> Option<Pilot<T>> {
+        let mut part = self.part(&key).lock();
+        let is_there = part
+            .get(&key)
+            .is_some_and(|flight| is_current(flight.stamp));
+        (!is_there).then(|| self.start(&mut part, key, origin, stamp).0)
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        part: &mut Part<T>,
+        key: Key,
+        origin: &Origin,
+        stamp: Stamp,
+    ) -> (Pilot<T>, watch::Receiver<Option<T>>) {
         let (landed, seat) = watch::channel(None);
         let flight = Arc::new(Flight {
             origin: origin.clone(),
@@ -108,13 +135,12 @@ impl<T: Clone> Flights<T> {
         if part.insert(key, Arc::clone(&flight)).is_none() {
             self.n.fetch_add(1, Ordering::Relaxed);
         }
-        drop(part);
         let pilot = Pilot {
             flights: Arc::clone(self),
             key,
             flight,
         };
-        Place::First(pilot, Seat(seat))
+        (pilot, seat)
     }
 
     /// All flights.

@@ -7,13 +7,15 @@
 //! **Invariant:** an entry is stored only if nothing that covers it was invalidated since its fetch
 //! began: the server's book is locked for both.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
+mod book;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use filters::cache::freshness::Freshness;
-use filters::cache::invalidate::{Ledger, Reach};
+use filters::cache::invalidate::Reach;
 use filters::cache::key::Key;
 use filters::mcp::method::Method;
 use parking_lot::{Mutex, RwLock};
@@ -22,6 +24,7 @@ use pingora::cache::eviction::{CacheEntryKey, EvictionManager};
 use pingora::cache::key::{CompactCacheKey, HashBinary};
 
 use crate::cache::entry::{Entry, Origin};
+use crate::cache::memory::book::{Book, Page};
 
 /// Parts that the map is split into.
 const PARTS: usize = 64;
@@ -56,19 +59,6 @@ pub struct Memory {
 
 /// Some of the entries, by the first half of their keys: all that the order of use knows of them.
 type Part = HashMap<HashBinary, Arc<Entry>>;
-
-/// What there is of one server.
-#[derive(Default)]
-struct Book {
-    ledger: Ledger,
-    pages: HashMap<(Method, Option<Arc<str>>), Page>,
-}
-
-/// The entries of one target.
-enum Page {
-    One(Key),
-    Many(BTreeSet<Key>),
-}
 
 /// When a fetch began, as its server's book counts: nothing that was invalidated since is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,17 +172,45 @@ impl Memory {
             }
             EvictionManager::admit(&self.order, order_key(half(&key)), weight, NO_TIME)
         };
+        self.evict_all(&evicted);
+        Ok(())
+    }
+
+    /// Counts what an entry became heavier by since it was stored.
+    pub fn weigh(&self, entry: &Entry) {
+        let gain = entry.gain();
+        if gain == 0 {
+            return;
+        }
+        let half = half(&entry.key);
+        let evicted = {
+            // Under the part's lock: what is taken out of the map leaves the order after it.
+            let part = self.part(&half).read();
+            let is_there = part
+                .get(&half)
+                .is_some_and(|known| std::ptr::eq(Arc::as_ptr(known), entry));
+            if !is_there {
+                return;
+            }
+            EvictionManager::increment_weight(&self.order, &order_key(half), gain, None)
+        };
+        self.evict_all(&evicted);
+    }
+
+    fn evict_all(&self, evicted: &[CacheEntryKey]) {
         for old in evicted {
             self.n_evicted.fetch_add(1, Ordering::Relaxed);
-            self.evict(&old);
+            self.evict(old);
         }
-        Ok(())
     }
 
     /// Drops all that `reach` covers of a server, and keeps whatever is being fetched of it from being
     /// stored. How many entries there were.
     pub fn invalidate(&self, server: &Arc<str>, reach: &Reach) -> usize {
-        let book = self.book(server);
+        // Of what has no book nothing was ever asked for: whoever begins to now gets nothing older.
+        let Some(book) = self.books.read().get(server).map(Arc::clone) else {
+            return 0;
+        };
         let mut book = book.lock();
         book.ledger.note(reach.clone());
         self.drop_all(&mut book, reach)
@@ -375,61 +393,6 @@ impl Memory {
     }
 }
 
-impl Book {
-    fn add(&mut self, origin: &Origin, key: Key) {
-        let page = (origin.method, origin.target.clone());
-        match self.pages.entry(page) {
-            hash_map::Entry::Vacant(place) => {
-                place.insert(Page::One(key));
-            }
-            hash_map::Entry::Occupied(mut page) => page.get_mut().add(key),
-        }
-    }
-
-    fn remove(&mut self, origin: &Origin, key: &Key) {
-        let page = (origin.method, origin.target.clone());
-        if let hash_map::Entry::Occupied(mut page) = self.pages.entry(page)
-            && !page.get_mut().remove(key)
-        {
-            page.remove();
-        }
-    }
-}
-
-impl Page {
-    fn add(&mut self, key: Key) {
-        match self {
-            Self::One(known) if *known == key => {}
-            Self::One(known) => *self = Self::Many(BTreeSet::from([*known, key])),
-            Self::Many(keys) => {
-                keys.insert(key);
-            }
-        }
-    }
-
-    /// Takes one out, without a look at the others: there may be a million. Whether anything is left.
-    fn remove(&mut self, key: &Key) -> bool {
-        match self {
-            Self::One(known) => known != key,
-            Self::Many(keys) => {
-                keys.remove(key);
-                !keys.is_empty()
-            }
-        }
-    }
-
-    /// Keeps what `is_kept`; whether anything is left.
-    fn retain(&mut self, mut is_kept: impl FnMut(&Key) -> bool) -> bool {
-        match self {
-            Self::One(key) => is_kept(key),
-            Self::Many(keys) => {
-                keys.retain(is_kept);
-                !keys.is_empty()
-            }
-        }
-    }
-}
-
 /// The first half of a key: 128 bits of a hash, which is what Pingora's keys have.
 fn half(key: &Key) -> HashBinary {
     let mut half = HashBinary::default();
@@ -445,4 +408,94 @@ fn order_key(primary: HashBinary) -> CacheEntryKey {
         variance: None,
         user_tag: Box::default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use filters::cache::admit::Hints;
+    use filters::cache::freshness::Lifetime;
+    use filters::cache::policy::Share;
+    use filters::mcp::revision::Era;
+
+    use super::*;
+    use crate::cache::entry::Fresh;
+
+    fn entry(n: u8) -> Arc<Entry> {
+        let fresh = Fresh {
+            key: Key::parse(&format!("{n:02x}").repeat(32)).unwrap(),
+            origin: Origin {
+                server: Arc::from("s"),
+                method: Method::ToolsCall,
+                target: Some(Arc::from("t")),
+            },
+            era: Era::Legacy,
+            text: format!(
+                r#"{{"content":[],"_meta":{{"x":"{}"}}}}"#,
+                "x".repeat(10_000)
+            )
+            .into(),
+            share: Share::Private,
+            is_operators: true,
+            lifetime: Lifetime::new(Duration::from_secs(60), Default::default()),
+        };
+        Arc::new(Entry::new(fresh, &Hints::default(), Instant::now()))
+    }
+
+    fn memory(bytes_max: usize) -> Memory {
+        Memory::new(Limits {
+            entries_max: 100,
+            bytes_max,
+            entry_bytes_max: 100_000,
+        })
+    }
+
+    fn store(memory: &Memory, n: u8) -> Arc<Entry> {
+        let entry = entry(n);
+        let stamp = memory.stamp(&entry.origin.server);
+        memory.store(Arc::clone(&entry), stamp).unwrap();
+        entry
+    }
+
+    #[test]
+    fn what_is_held_in_both_eras_counts_twice_and_once() {
+        let memory = memory(1_000_000);
+        let entry = store(&memory, 1);
+        let alone = memory.bytes();
+        memory.weigh(&entry);
+        assert_eq!(memory.bytes(), alone);
+        let (translated, _) = entry.in_era(Era::Modern);
+        for _ in 0..2 {
+            memory.weigh(&entry);
+            assert_eq!(memory.bytes(), alone + translated.len());
+        }
+        memory.invalidate(&entry.origin.server, &Reach::Server);
+        assert_eq!(memory.bytes(), 0);
+    }
+
+    #[test]
+    fn what_becomes_too_heavy_has_others_go() {
+        let memory = memory(45_000);
+        let entries = [1, 2, 3, 4].map(|n| store(&memory, n));
+        assert_eq!(memory.count(), 4);
+        for entry in &entries {
+            assert!(!entry.in_era(Era::Modern).0.is_empty());
+            memory.weigh(entry);
+            assert!(memory.bytes() <= 45_000, "{}", memory.bytes());
+        }
+        assert!(memory.count() < 4);
+        let known = memory.show(None, 10, |_| true);
+        assert_eq!(known.len(), memory.count());
+    }
+
+    #[test]
+    fn what_is_not_held_weighs_nothing() {
+        let memory = memory(1_000_000);
+        let entry = store(&memory, 1);
+        memory.invalidate(&entry.origin.server, &Reach::Server);
+        assert!(!entry.in_era(Era::Modern).0.is_empty());
+        memory.weigh(&entry);
+        assert_eq!(memory.bytes(), 0);
+    }
 }

@@ -194,7 +194,11 @@ impl Redis {
             return;
         }
         let stamp = stamp.into();
-        match self.queue.put(Store { entry, stamp }) {
+        match self.queue.put(Store {
+            entry,
+            stamp,
+            clock: versions.clock(),
+        }) {
             Put::Waits => {}
             Put::Replaced => count(&self.counts.writes_coalesced),
             Put::Dropped => count(&self.counts.writes_dropped),

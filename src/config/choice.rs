@@ -210,6 +210,17 @@ pub enum LimitBackend {
     Redis,
 }
 
+/// What happens to calls while the store of the counters does not answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnBackendError {
+    /// They pass, uncounted.
+    #[default]
+    Allow,
+    /// They are refused.
+    Deny,
+}
+
 /// Where sessions live.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -16,6 +16,7 @@ use crate::config::raw::Raw;
 use crate::config::walk::Places;
 
 pub mod access;
+pub mod auth;
 pub mod cache;
 pub mod connect;
 pub mod extend;
@@ -41,8 +42,9 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
         servers: server::compile_all(raw.servers, places, problems),
         cache: cache::compile(raw.cache, problems),
         tenant_isolation: access::compile_isolation(&raw.tenant_isolation, problems),
-        auth: access::compile_auth(raw.auth.as_ref(), problems),
+        auth: auth::compile(raw.auth.as_ref(), problems),
         acl: access::compile_acl(raw.acl, raw.auth.as_ref(), problems),
+        compat: gateway::compile_compat(&raw.compat),
         rate_limits: limit::compile(raw.rate_limits, problems),
         // After the sections whose Redis it may borrow, so that a wrong URL is told once.
         sessions: session::compile(raw.sessions, redis_urls, problems),
@@ -60,6 +62,7 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
     reference::check(&config, &server_ids, problems);
     check_ports(&config, places, problems);
     check_admin(&config, places, problems);
+    warn_about_idle_scopes(&config, problems);
     warn_about_forgotten_switches(&config, places, problems);
     config
 }
@@ -102,6 +105,26 @@ fn check_admin(config: &Config, places: &Places, problems: &mut Problems) {
             "metrics.require_auth",
             "needs admin.key (or CONDUIT_ADMIN_KEY) to be set",
         );
+    }
+}
+
+/// Scopes are asked of nobody where nobody is authenticated, which looks like protection.
+fn warn_about_idle_scopes(config: &Config, problems: &mut Problems) {
+    if !config.auth.is_off() {
+        return;
+    }
+    for (index, server) in config.servers.iter().enumerate() {
+        for (key, is_said) in [
+            ("required_scopes", !server.scopes.all.is_empty()),
+            ("tool_scopes", !server.scopes.tools.is_empty()),
+        ] {
+            if is_said {
+                let message = "have no effect because clients are not authenticated";
+                problems
+                    .warning(format!("servers[{index}].{key}"), message)
+                    .because_of("auth.method");
+            }
+        }
     }
 }
 

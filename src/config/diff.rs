@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::config::model::connect::Connect;
 use crate::config::model::gateway::Gateway;
 use crate::config::model::governance::Governance;
+use crate::config::model::limit::RateLimits;
 use crate::config::model::router::Router;
 use crate::config::model::server::Server;
 
@@ -43,6 +44,7 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
         cache,
         tenant_isolation,
         auth,
+        compat,
         acl,
         rate_limits,
         guardrails,
@@ -65,6 +67,13 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     let is_other = running.governance.approvals != *approvals;
     plan.change("governance.approvals", is_other);
     plan.change("guardrails", running.guardrails != guardrails);
+    plan.rate_limits(&running.rate_limits, rate_limits);
+    plan.change(
+        "tenant_isolation",
+        running.tenant_isolation != tenant_isolation,
+    );
+    plan.change("auth", running.auth != auth);
+    plan.change("compat", running.compat != compat);
     if plan.keep("sessions", running.sessions != sessions) {
         plan.config.sessions = running.sessions.clone();
     }
@@ -82,13 +91,7 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
         ..running.governance.clone()
     };
     for (path, is_other) in [
-        (
-            "tenant_isolation",
-            running.tenant_isolation != tenant_isolation,
-        ),
-        ("auth", running.auth != auth),
         ("acl", running.acl != acl),
-        ("rate_limits", running.rate_limits != rate_limits),
         ("observability", running.observability != observability),
         ("identity", running.identity != identity),
         ("governance", without_approvals != governance),
@@ -175,6 +178,18 @@ impl Plan {
         self.leave("connect.managed_runtime", is_other, INACTIVE);
     }
 
+    fn rate_limits(&mut self, running: &RateLimits, wanted: RateLimits) {
+        // The counts are where they were at the start.
+        let is_moved = running.store != wanted.store;
+        self.leave("rate_limits.backend", is_moved, RESTART);
+        let in_force = RateLimits {
+            store: running.store.clone(),
+            ..wanted
+        };
+        self.change("rate_limits", *running != in_force);
+        self.config.rate_limits = in_force;
+    }
+
     fn gateway(&mut self, running: &Gateway, wanted: Gateway) {
         let Gateway {
             port,
@@ -236,6 +251,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::limit::Store;
     use crate::config::{self, source::Source};
 
     fn config(text: &str) -> Config {
@@ -285,6 +301,29 @@ mod tests {
         assert_eq!(first.config.gateway.port, 1);
         assert_eq!(first.config.sessions, running.sessions);
         assert_eq!(plan(&first.config, config(wanted)).left, left);
+    }
+
+    #[test]
+    fn limits_change_and_their_counts_stay_where_they_are() {
+        let plan = compare(
+            "rate_limits: {enabled: true, global: {requests_per_minute: 1}}",
+            "rate_limits: {enabled: true, backend: redis, redis_url: 'redis://h', global: {requests_per_minute: 2}}",
+        );
+        assert_eq!(plan.changed, ["rate_limits"]);
+        assert_eq!(plan.left, ["rate_limits.backend (needs a restart)"]);
+        assert_eq!(plan.config.rate_limits.store, Store::Memory);
+        assert_eq!(plan.config.rate_limits.global[0].n_calls, 2);
+    }
+
+    #[test]
+    fn who_may_call_can_change_at_once() {
+        let plan = compare(
+            "auth: {method: api-key, api_keys: [a]}",
+            "auth: {method: api-key, api_keys: [b]}\ntenant_isolation: {enabled: true}\n\
+             compat: {always_200: true}",
+        );
+        assert_eq!(plan.changed, ["tenant_isolation", "auth", "compat"]);
+        assert!(plan.left.is_empty());
     }
 
     #[test]

@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 
 use crate::config::Config;
-use crate::config::model::access::Auth;
 use crate::config::model::server::Transport;
 use crate::config::walk::Places;
 
@@ -52,28 +51,10 @@ fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
             "NOT in effect: this build speaks plain HTTP only",
         );
     }
-    if config.auth != Auth::None {
-        say(
-            "auth",
-            "NOT enforced: this build does not authenticate clients; everybody may call",
-        );
-    }
     if config.acl.enabled {
         say(
             "acl",
             "NOT enforced: this build lets every client call every tool",
-        );
-    }
-    if config.rate_limits.has_limits() && config.rate_limits.enabled {
-        say(
-            "rate_limits",
-            "NOT enforced: this build does not limit calls",
-        );
-    }
-    if config.tenant_isolation.is_some() {
-        say(
-            "tenant_isolation",
-            "NOT enforced: this build does not know tenants",
         );
     }
     if config.governance.enabled {

@@ -47,6 +47,8 @@ pub struct Raw {
     pub auth: Option<access::Auth>,
     /// Who may call which tool on which server.
     pub acl: access::Acl,
+    /// What is done as mcp-conduit does it, where Conduit does it otherwise.
+    pub compat: gateway::Compat,
     /// How often clients may call.
     pub rate_limits: limit::RateLimits,
     /// Rules that look into what clients and servers say; see docs/GUARDRAILS.md.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use filters::cache::task::Said;
 use filters::mcp::header;
 use filters::mcp::revision::Era;
 use filters::refusal::Phase;
@@ -13,13 +14,14 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
-use crate::gateway::cached::write::Write;
+use crate::gateway::cached::heard::Heard;
+use crate::gateway::cached::write::{self, Write};
 use crate::gateway::relay::Kind;
 use crate::state::live::Live;
 use crate::state::users::User;
 use crate::upstream::cluster::{Cluster, Limits};
 use crate::upstream::error::Error;
-use crate::upstream::head::Head;
+use crate::upstream::head::{Content, Head};
 use crate::upstream::relay::{Body, Flight, Request};
 
 /// What is needed to speak for a call once the client is out of the picture.
@@ -37,13 +39,19 @@ pub(super) struct Aftercare {
     pub(super) user: Option<User>,
     /// What the call may make stale.
     pub(super) write: Option<Write>,
+    /// What the answer to a write says.
+    pub(super) heard: Heard,
     /// Cancelled when a reload took the server out.
     pub(super) retired: CancellationToken,
 }
 
 impl Aftercare {
     /// Gives up on an upstream that failed: tells it, and says what to tell the client.
-    pub(super) fn fail(&self, error: &Error) -> Ended {
+    pub(super) async fn fail(&mut self, error: &Error) -> Ended {
+        if error.is_before_sending() {
+            self.write = None;
+        }
+        self.give_up().await;
         if matches!(
             error,
             Error::Timeout(Phase::Header | Phase::Idle | Phase::Total)
@@ -54,6 +62,41 @@ impl Aftercare {
             refusal: error.to_refusal(&self.cluster.server),
             id: self.id.clone(),
             error: Some(error.to_string()),
+        }
+    }
+
+    /// The server has answered: what the call made stale goes, before the client hears of it.
+    pub(super) async fn settle(&mut self) {
+        if let Some(write) = self.write.take() {
+            let said = if write.is_question() || self.heard.may_begin_a_task() {
+                self.heard.said()
+            } else {
+                Said::Other
+            };
+            write.settle(said).await;
+        }
+    }
+
+    /// The answer to a call comes on another stream than its own: what calls that are not known to be
+    /// over made stale goes, before the client hears of it.
+    pub(super) async fn settle_calls(&self) {
+        let server = &self.cluster.server;
+        if let Some(reach) = self.live.cache.unsettled.calls(server) {
+            write::settle(&self.live, server, &reach).await;
+        }
+    }
+
+    /// Takes a part of the answer, if it matters what that says.
+    pub(super) fn hear(&mut self, bytes: &[u8]) {
+        if self.write.is_some() {
+            self.heard.hear(bytes);
+        }
+    }
+
+    /// The server will not answer any more: it may still be at it.
+    pub(super) async fn give_up(&mut self) {
+        if let Some(write) = self.write.take() {
+            write.give_up().await;
         }
     }
 
@@ -87,19 +130,30 @@ impl Aftercare {
 
     /// The client left before the answer began.
     pub(super) fn abandon_flight(self, mut flight: Flight) {
-        if !self.must_go_on() || !flight.is_sent() {
+        if !flight.is_sent() {
             return;
         }
-        self.go_on(async move {
+        self.abandon(async move {
             let mut head = flight.head().await?;
-            flight.into_body(&mut head)?.discard().await
+            let heard = match head.content {
+                Content::EventStream => Heard::stream(),
+                Content::Json | Content::Other => Heard::document(),
+            };
+            flight.into_body(&mut head)?.discard(heard).await
         });
     }
 
     /// The client left during the answer.
-    pub(super) fn abandon_body(self, body: Body) {
+    pub(super) fn abandon_body(mut self, body: Body) {
+        let heard = std::mem::replace(&mut self.heard, Heard::document());
+        self.abandon(body.discard(heard));
+    }
+
+    fn abandon(mut self, rest: impl Future<Output = Result<Heard, Error>> + Send + 'static) {
         if self.must_go_on() {
-            self.go_on(body.discard());
+            self.go_on(rest);
+        } else if let Some(write) = self.write.take() {
+            write.give_up_later();
         }
     }
 
@@ -107,19 +161,30 @@ impl Aftercare {
         self.era == Era::Legacy && self.kind != Kind::Listen
     }
 
-    fn go_on(self, rest: impl Future<Output = Result<(), Error>> + Send + 'static) {
+    fn go_on(mut self, rest: impl Future<Output = Result<Heard, Error>> + Send + 'static) {
+        let write = self.write.take();
         let Ok(permit) = Arc::clone(&self.live.abandoned).try_acquire_owned() else {
             tracing::warn!(server.id = %self.cluster.server, "Too many abandoned calls; one is cut off");
+            if let Some(write) = write {
+                write.give_up_later();
+            }
             return;
         };
+        if let Some(write) = &write {
+            write.settle_so_far();
+        }
         let left = self.deadline.saturating_duration_since(Instant::now());
         let user = self.user.clone();
         self.live.detached.spawn(async move {
             // Nobody is left to be told how it ends.
-            if fast_timeout(left, rest).await.is_err() {
-                tracing::debug!("An abandoned call exceeded its time");
-            }
+            let ended = fast_timeout(left, rest).await;
             drop((permit, user));
+            match (ended, write) {
+                (Ok(Ok(heard)), Some(write)) => write.settle(heard.said()).await,
+                (_, Some(write)) => write.settle(Said::Other).await,
+                (Ok(_), None) => {}
+                (Err(_), None) => tracing::debug!("An abandoned call exceeded its time"),
+            }
         });
     }
 
@@ -146,9 +211,11 @@ impl Aftercare {
 }
 
 impl Body {
-    /// Reads to the end and keeps nothing.
-    async fn discard(mut self) -> Result<(), Error> {
-        while self.next().await?.is_some() {}
-        Ok(())
+    /// Reads to the end and keeps nothing but what the answer says.
+    async fn discard(mut self, mut heard: Heard) -> Result<Heard, Error> {
+        while let Some(bytes) = self.next().await? {
+            heard.hear(&bytes);
+        }
+        Ok(heard)
     }
 }

@@ -16,9 +16,10 @@ use filters::route::uri;
 use crate::gateway::Ended;
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::inbound::{self, Inbound};
+use crate::gateway::limits::Want;
 use crate::gateway::link::Way;
 use crate::gateway::reply::Reply;
-use crate::gateway::{deliver, guard, handshake, listen, lists, local};
+use crate::gateway::{admit, deliver, guard, handshake, limits, listen, lists, local};
 use crate::state::session::Session;
 use crate::state::snapshot::{Profile, Server};
 
@@ -77,6 +78,12 @@ pub(super) async fn serve(
     call: &Call<'_>,
     scope: &str,
 ) -> Result<(), Ended> {
+    // What goes to one server is charged once that is known.
+    if Aim::of(inbound.method).is_none()
+        && let Some(refusal) = limits::charge_in(reply, call, Want::default()).await?
+    {
+        return reply.refuse(refusal, inbound.id(), None).await;
+    }
     match (&inbound.kind, inbound.method) {
         (inbound::Kind::Response(id, answer), _) => {
             deliver::response(reply, client, id.as_deref(), answer.clone()).await
@@ -121,12 +128,19 @@ async fn forward(
         Some(found) => found,
         None => match Box::pin(look_up(reply, profile, client, inbound, aim)).await {
             Ok(found) => found,
-            Err(refusal) => return reply.refuse(refusal, inbound.id(), None).await,
+            Err(refusal) => {
+                // Looking for what is not there is not free.
+                let limited = limits::charge_in(reply, call, Want::default()).await?;
+                let refusal = limited.unwrap_or(refusal);
+                return reply.refuse(refusal, inbound.id(), None).await;
+            }
         },
     };
     reply.exchange.outcome.server = Some(Arc::clone(&server.id));
     reply.exchange.outcome.target = Some(inner.clone());
     let exchange = &reply.exchange;
+    let tool = (aim == Aim::Tool).then_some(inner.as_str());
+    admit::check(exchange, &server.id, tool)?;
     let permit = acl::permit(
         &exchange.snapshot.acl,
         &exchange.principal,
@@ -138,6 +152,13 @@ async fn forward(
         naming: Some(Arc::clone(&profile.naming)),
     };
     let inbound = &*guard::enter(reply, &way, client, inbound, Some(&inner)).await?;
+    let want = Want {
+        server: Some(&way.server.id),
+        tool: (aim == Aim::Tool).then_some(&*inner),
+    };
+    if let Some(refusal) = limits::charge_in(reply, call, want).await? {
+        return reply.refuse(refusal, inbound.id(), None).await;
+    }
     let _active = reply.exchange.live.metrics.track(&way.server.id);
     let dispatch = Dispatch {
         way: &way,

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
+use crate::gateway::admit;
 use crate::gateway::body;
 use crate::gateway::exchange::Exchange;
 use crate::telemetry::outcome::Status;
@@ -19,6 +20,10 @@ static SERVER_ID: HeaderName = HeaderName::from_static("x-conduit-server-id");
 static CONDUIT_CACHE_STATUS: HeaderName = HeaderName::from_static("x-conduit-cache-status");
 /// `Cache-Status` (RFC 9211)
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+// draft-ietf-httpapi-ratelimit-headers-06, the last one with a header for each value.
+static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+static RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+static RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 /// Refuses a request: status, JSON-RPC error, the caller's id.
 pub(super) async fn refuse(
@@ -33,9 +38,23 @@ pub(super) async fn refuse(
     exchange.outcome.cache_status = None;
     body::drain(session.as_downstream_mut()).await;
     let text = refusal.to_json(id.and_then(Id::from_json));
-    let mut header = ResponseHeader::build_no_case(refusal.status(), Some(8))?;
+    let status = refusal.status_in(exchange.snapshot.statuses);
+    if status != 200
+        && let Some(challenge) = admit::challenge(session, &exchange.snapshot.auth, refusal)
+    {
+        exchange.challenge = Some(challenge);
+    }
+    let mut header = ResponseHeader::build_no_case(status, Some(8))?;
     if let Some(seconds) = refusal.retry_after_seconds() {
         header.insert_header(RETRY_AFTER, seconds)?;
+    }
+    if let Refusal::RateLimited {
+        limit, retry_after, ..
+    } = refusal
+    {
+        header.insert_header(&RATE_LIMIT, *limit)?;
+        header.insert_header(&RATE_LIMIT_REMAINING, 0_u32)?;
+        header.insert_header(&RATE_LIMIT_RESET, *retry_after)?;
     }
     if let Refusal::HttpMethod { allow } = refusal {
         header.insert_header(ALLOW, *allow)?;

@@ -15,8 +15,9 @@ use filters::acl;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
+use filters::rate::fare;
 use filters::refusal::Refusal;
-use filters::rpc::parse::{self, Body as Rpc};
+use filters::rpc::parse::{self, Body as Rpc, Id};
 use filters::sse::write;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -27,9 +28,10 @@ use crate::gateway::batch::author::Author;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::guard::{self, Watch};
+use crate::gateway::limits::Want;
 use crate::gateway::relay::client_gone;
 use crate::gateway::reply::stream_header;
-use crate::gateway::{Ended, answer};
+use crate::gateway::{Ended, admit, answer, limits, pipeline};
 use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -72,7 +74,11 @@ pub(super) async fn serve(
     let author = Author::of(&session.req_header().headers, exchange, way);
     let author = Arc::new(author);
     for (index, entry) in entries.iter().enumerate() {
-        match prepare(session, exchange, way, &author, entry.get()) {
+        let prepared = match prepare(session, exchange, way, &author, entry.get()) {
+            Ok(prepared) => pay(session, exchange, prepared).await?,
+            Err(error) => Err(error),
+        };
+        match prepared {
             Ok(prepared) => {
                 n_owed += usize::from(prepared.id.is_some());
                 // A legacy client that leaves cancels nothing (E22).
@@ -134,6 +140,7 @@ struct Prepared {
     id: Option<String>,
     /// The tool that it calls.
     tool: Option<String>,
+    is_charged: bool,
     /// The message.
     text: Bytes,
     /// What looks at its answer.
@@ -152,6 +159,7 @@ fn prepare(
     let Way {
         server, upstream, ..
     } = *way;
+    exchange.turn();
     let refuse = |refusal: Refusal, id| Bytes::from(refusal.to_json(id));
     let message = parse::message(text).map_err(|invalid| refuse(invalid.into(), None))?;
     let id = message.request_id();
@@ -162,6 +170,8 @@ fn prepare(
         let why = "a batch holds neither `initialize` nor messages of 2026-07-28";
         return Err(refuse(Refusal::ClientShape(why), id));
     }
+    admit::check(exchange, &server.id, pipeline::tool_of(&call))
+        .map_err(|refusal| refuse(refusal, id))?;
     let permit = acl::permit(
         &exchange.snapshot.acl,
         &exchange.principal,
@@ -191,10 +201,34 @@ fn prepare(
         server: Arc::clone(server),
         id: id.filter(|_| is_request).map(|id| id.as_json().to_owned()),
         tool: tool.map(|tool| tool.name().to_owned()),
+        is_charged: fare::is_charged(&call),
         text: body,
         watch,
         author: Arc::clone(author),
     })
+}
+
+/// Charges an entry; one that is refused gets its error.
+async fn pay(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    prepared: Prepared,
+) -> Result<Result<Prepared, Bytes>, Ended> {
+    if !prepared.is_charged {
+        return Ok(Ok(prepared));
+    }
+    let want = Want {
+        server: Some(&prepared.server.id),
+        tool: prepared.tool.as_deref(),
+    };
+    match limits::charge_for(session, exchange, want).await {
+        Ok(()) => Ok(Ok(prepared)),
+        Err(Ended::Refused { refusal, .. }) => {
+            let id = prepared.id.as_deref().and_then(Id::from_json);
+            Ok(Err(refusal.to_json(id).into()))
+        }
+        Err(ended @ (Ended::ClientGone | Ended::Broken { .. })) => Err(ended),
+    }
 }
 
 /// The next message of any entry, while the client is there.

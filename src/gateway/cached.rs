@@ -9,40 +9,38 @@
 
 pub(super) mod ear;
 mod fetch;
+mod fetched;
 pub(super) mod give;
+pub(super) mod heard;
 mod land;
+mod order;
 pub(super) mod quick;
 pub(super) mod role;
+mod wait;
 pub(super) mod write;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use filters::cache::freshness::Freshness;
-use filters::cache::key::Key;
 use filters::cache::status::Status as CacheStatus;
+use filters::mcp::method::Method;
 use filters::mcp::revision::{Era, Revision};
-use filters::refusal::Phase;
-use tokio::sync::mpsc;
 
 use crate::cache::entry::Entry;
-use crate::cache::flight::{Place, Seat};
 use crate::cache::{Fate, Found, Landed};
 use crate::gateway::Ended;
-use crate::gateway::cached::fetch::Order;
 use crate::gateway::cached::give::Given;
 use crate::gateway::cached::role::{Asked, Read, Role};
+use crate::gateway::cached::wait::Waited;
 use crate::gateway::cached::write::Write;
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::lists;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::live::Live;
-use crate::state::session::{Registered, Session as Client};
-use crate::state::users::User;
-use crate::upstream::error::Error;
+use crate::state::session::Session as Client;
+use crate::state::snapshot::Server;
 
-/// Messages before the answer that the first caller may be behind.
-const ASIDE_MAX: usize = 64;
 /// How long a refresh in the background waits, at least and besides, so that not all begin at once.
 const JITTER_MIN: Duration = Duration::from_millis(1);
 const JITTER_MAX: Duration = Duration::from_millis(250);
@@ -56,21 +54,6 @@ pub(super) enum Served {
     Onward,
 }
 
-/// What a caller that waits for a fetch wakes for.
-enum News {
-    Landed(Option<Landed>),
-    Told(String),
-    Late,
-    Cancelled,
-}
-
-/// A caller's place in a flight.
-struct Wait {
-    seat: Seat<Landed>,
-    /// Where the first caller hears what comes before the answer.
-    aside: Option<mpsc::Receiver<String>>,
-}
-
 /// Answers a message from the cache, or together with others that want the same.
 pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Result<Served, Ended> {
     let Dispatch {
@@ -79,10 +62,13 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
         inbound,
         ..
     } = *dispatch;
+    let live = Arc::clone(&reply.exchange.live);
+    if inbound.method == Method::Tasks {
+        reply.write = Write::poll(&live, &way.server, &inbound.name, dispatch.target());
+    }
     if inbound.id().is_none() || !role::concerns(inbound.method) {
         return Ok(Served::Onward);
     }
-    let live = Arc::clone(&reply.exchange.live);
     let capabilities = lists::capabilities(inbound, client);
     let credential = way.server.remote.credential(&inbound.caller);
     let asked = Asked {
@@ -95,6 +81,8 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
         group: inbound.group.as_deref(),
         credential: credential.as_deref(),
         principal: &inbound.principal,
+        tenant: inbound.tenancy.shared(),
+        isolated: inbound.tenancy.isolated(),
     };
     let found = role::find(&live, &way.server, &asked);
     let mut role = match reply.wait(found).await? {
@@ -107,8 +95,9 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
     };
-    if inbound.era == Era::Modern && !role::is_mirrored(&way.server, &asked, header) {
-        // Its server says what is wrong.
+    let is_wrong = inbound.era == Era::Modern && !role::is_mirrored(&way.server, &asked, header);
+    if is_wrong || !role::is_explained(&way.server, &asked, &inbound.mirrored) {
+        // Its server says what is wrong, or what the headers mean.
         role = role.without_reading();
     }
     match role {
@@ -119,7 +108,7 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
         }
         Role::Write(reach) | Role::Guess(reach) => {
             live.cache.count(Found::Skip);
-            reply.write = Some(Write::new(&live, &way.server.id, reach));
+            reply.write = Some(Write::new(&live, &way.server, reach));
             Ok(Served::Onward)
         }
         Role::Read(read) => Box::pin(read_through(reply, dispatch, &live, &read)).await,
@@ -141,7 +130,7 @@ async fn read_through(
     read: &Read,
 ) -> Result<Served, Ended> {
     let now = Instant::now();
-    let hints = &dispatch.way.server.cache.hints;
+    let is_never = || is_never(&dispatch.way.server, read, now);
     let stale = match live.cache.find(read.keys(), now) {
         Some((entry, Freshness::Fresh { .. })) => {
             ear::attend(&dispatch.way.server, read.origin.method);
@@ -150,8 +139,8 @@ async fn read_through(
         Some((entry, Freshness::WhileRevalidate)) => {
             let jitter = JITTER_MIN + JITTER_MAX.mul_f64(fastrand::f64());
             // Whoever refreshes it already does so for this caller, too.
-            if !hints.is_never(&read.private(), now) {
-                board(
+            if !is_never() {
+                wait::refresh(
                     live,
                     &reply.exchange.user,
                     dispatch,
@@ -165,7 +154,7 @@ async fn read_through(
         Some((entry, Freshness::IfError)) => Some(entry),
         Some((_, Freshness::Gone)) | None => None,
     };
-    if hints.is_never(&read.private(), now) {
+    if is_never() {
         return Ok(alone(reply, dispatch, read));
     }
     // Its stream may begin before its answer is there.
@@ -175,20 +164,19 @@ async fn read_through(
         .id()
         .zip(dispatch.client)
         .map(|(id, client)| client.wait(id, &dispatch.way.server.id));
+    let is_public = dispatch
+        .way
+        .server
+        .cache
+        .hints
+        .is_public(read.origin.method);
     // What everybody had last time is fetched for everybody; where that is over, each for itself.
-    for key in read.common(hints.is_public(read.origin.method)) {
-        let user = &reply.exchange.user;
-        let Some(wait) = board(live, user, dispatch, read, key, Duration::ZERO) else {
-            break;
-        };
-        let is_first = wait.aside.is_some();
-        if !is_first {
-            live.cache.count_joined();
-            reply.exchange.outcome.is_collapsed = true;
-        }
-        let landed = await_landing(reply, dispatch, wait, registered.as_ref()).await?;
-        let Some(landed) = landed else {
-            return Ok(Served::Home);
+    for key in read.common(is_public) {
+        let waited = wait::fly(reply, dispatch, read, key, registered.as_ref()).await?;
+        let (landed, is_first) = match waited {
+            Waited::Landed(landed, is_first) => (landed, is_first),
+            Waited::Home => return Ok(Served::Home),
+            Waited::Full => break,
         };
         // In a flight for everybody only what everybody may have is for those who joined it.
         let is_for_all = is_first || key == read.private();
@@ -200,14 +188,22 @@ async fn read_through(
             Landed::Result { entry, fate }
                 if !is_for_all
                     && (fate == Fate::ToolError || !read.keys().any(|key| key == entry.key)) => {}
-            Landed::Error { .. } | Landed::Failed { .. } if !is_for_all => {}
+            Landed::Error { .. } | Landed::Failed { .. } | Landed::Refused(_) if !is_for_all => {}
             landed @ (Landed::Result { .. }
             | Landed::Error { .. }
             | Landed::Failed { .. }
+            | Landed::Refused(_)
+            | Landed::Again
             | Landed::Alone) => return land(reply, dispatch, read, landed, is_first, stale).await,
         }
     }
     Ok(alone(reply, dispatch, read))
+}
+
+/// Whether what is fetched for several could hardly be given to them.
+fn is_never(server: &Server, read: &Read, now: Instant) -> bool {
+    let hints = &server.cache.hints;
+    read.all().iter().any(|key| hints.is_never(key, now))
 }
 
 /// What cannot be shared is asked for by each caller.
@@ -215,108 +211,10 @@ fn alone(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>, read: &Read) -> Served 
     let live = &reply.exchange.live;
     live.cache.count(Found::Miss);
     if let Some(reach) = &read.effects {
-        reply.write = Some(Write::new(live, &dispatch.way.server.id, reach.clone()));
+        reply.write = Some(Write::new(live, &dispatch.way.server, reach.clone()));
     }
     reply.exchange.outcome.cache_status = Some(CacheStatus::Miss);
     Served::Onward
-}
-
-/// Joins the fetch of `key`, or begins it; nothing where there are too many.
-fn board(
-    live: &Arc<Live>,
-    user: &Option<User>,
-    dispatch: &Dispatch<'_>,
-    read: &Read,
-    key: Key,
-    delay: Duration,
-) -> Option<Wait> {
-    dispatch.way.server.cache.note_use();
-    let memory = &live.cache.memory;
-    let stamp = memory.stamp(&read.origin.server);
-    let is_current = |since| memory.is_current(&read.origin, &key, since);
-    match live
-        .cache
-        .flights
-        .join(key, &read.origin, stamp, is_current)
-    {
-        Place::Seat(seat) => Some(Wait { seat, aside: None }),
-        Place::First(pilot, seat) => {
-            let Ok(place) = Arc::clone(&live.fetches).try_acquire_owned() else {
-                tracing::warn!(server.id = %read.origin.server, "Too many fetches at once; one is not shared");
-                return None;
-            };
-            let (sender, aside) = mpsc::channel(ASIDE_MAX);
-            let flight = land::Flight {
-                live: Arc::clone(live),
-                read: read.clone(),
-                stamp,
-                order: Order::of(dispatch),
-                aside: sender,
-                delay,
-                _user: user.clone(),
-                is_refresh: !delay.is_zero(),
-                versions: None,
-                _place: place,
-            };
-            live.detached.spawn(flight.run(pilot));
-            Some(Wait {
-                seat,
-                aside: Some(aside),
-            })
-        }
-    }
-}
-
-/// Waits for a fetch, for as long as the caller's own call may take; nothing where the caller was
-/// answered already, or took its call back.
-async fn await_landing(
-    reply: &mut Reply<'_>,
-    dispatch: &Dispatch<'_>,
-    mut wait: Wait,
-    registered: Option<&Registered>,
-) -> Result<Option<Landed>, Ended> {
-    let remote = &dispatch.way.server.remote;
-    let late = pingora_timeout::sleep(remote.cluster.limits.total);
-    tokio::pin!(late);
-    loop {
-        let next = async {
-            tokio::select! {
-                biased;
-                Some(told) = hear(&mut wait.aside) => News::Told(told),
-                landed = wait.seat.landed() => News::Landed(landed),
-                () = &mut late => News::Late,
-                () = cancelled(registered) => News::Cancelled,
-            }
-        };
-        match reply.wait(next).await? {
-            Wake::Done(News::Landed(landed)) => return Ok(Some(landed.unwrap_or(Landed::Alone))),
-            Wake::Done(News::Told(told)) => reply.event(&told).await?,
-            Wake::Done(News::Late) => {
-                let error = Error::Timeout(Phase::Total);
-                return Ok(Some(Landed::Failed {
-                    refusal: error.to_refusal(remote.id()),
-                    error: error.to_string().into(),
-                }));
-            }
-            Wake::Done(News::Cancelled) => {
-                reply.finish().await?;
-                return Ok(None);
-            }
-            Wake::Gone => return Err(Ended::ClientGone),
-        }
-    }
-}
-
-/// What the first caller is to hear before the answer.
-async fn hear(aside: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
-    aside.as_mut()?.recv().await
-}
-
-async fn cancelled(registered: Option<&Registered>) {
-    match registered {
-        Some(registered) => registered.cancelled.cancelled().await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Gives a caller what a fetch brought.
@@ -340,17 +238,32 @@ async fn land(
             };
             give::entry(reply, dispatch, &entry, given).await
         }
-        (Landed::Error { status, .. }, Some(entry)) if status >= 500 => {
+        (landed, Some(entry)) if landed.is_outage() => {
             give::entry(reply, dispatch, &entry, Given::Stale).await
         }
-        (Landed::Error { era, status, error }, _) => {
-            give::error(reply, dispatch, era, status, &error).await?;
+        (
+            Landed::Error {
+                era,
+                status,
+                error,
+                head,
+            },
+            _,
+        ) => {
+            let said = give::Refused {
+                era,
+                status,
+                error: &error,
+                head: head.as_deref(),
+            };
+            give::error(reply, dispatch, &said).await?;
             Ok(Served::Home)
         }
-        (Landed::Failed { .. }, Some(entry)) => {
-            give::entry(reply, dispatch, &entry, Given::Stale).await
+        (Landed::Refused(page), _) => {
+            give::page(reply, dispatch, &page).await?;
+            Ok(Served::Home)
         }
-        (Landed::Failed { refusal, error }, None) => {
+        (Landed::Failed { refusal, error }, _) => {
             reply.exchange.live.cache.count(Found::Miss);
             reply.exchange.outcome.cache_status = Some(CacheStatus::Miss);
             let error = error.to_string();
@@ -359,6 +272,6 @@ async fn land(
                 .await?;
             Ok(Served::Home)
         }
-        (Landed::Alone, _) => Ok(alone(reply, dispatch, read)),
+        (Landed::Again | Landed::Alone, _) => Ok(alone(reply, dispatch, read)),
     }
 }

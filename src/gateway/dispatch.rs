@@ -45,12 +45,17 @@ impl Dispatch<'_> {
         if Box::pin(cached::serve(reply, &self)).await? == Served::Home {
             return Ok(());
         }
+        self.go_on(reply).await
+    }
+
+    /// Sends what the cache cannot answer.
+    pub(super) async fn go_on(self, reply: &mut Reply<'_>) -> Result<(), Ended> {
         let sent = self.send(reply).await;
         let was_sent =
             !matches!(&sent, Err(Ended::Refused { refusal, .. }) if !refusal.may_have_been_sent());
         if let Some(write) = reply.write.take().filter(|_| was_sent) {
-            // Nobody hears how it ended; it may have been sent all the same.
-            write.settle_later();
+            // Nobody hears how it ends; it may have been sent all the same.
+            write.give_up_later();
         }
         sent
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use filters::identity::Identity;
 use filters::mcp::call::Call;
 use filters::mcp::header::Headers;
 use filters::mcp::revision::{Era, Revision};
@@ -47,7 +48,7 @@ pub(super) async fn stream(
     };
     let headers = &session.req_header().headers;
     let opening = Opening {
-        principal: Arc::clone(&exchange.principal.client),
+        principal: Arc::clone(&exchange.subject),
         scope: sessions::name(scope),
         revision: Revision::V2024_11_05,
         capabilities: "{}".to_owned(),
@@ -127,7 +128,10 @@ pub(super) async fn post(
         user: exchange.user.clone(),
         headers: session.req_header().headers.clone(),
         trace: exchange.trace.clone(),
-        principal: exchange.principal.clone(),
+        identity: Identity {
+            principal: Arc::clone(&exchange.principal),
+            subject: Arc::clone(&exchange.subject),
+        },
         scope: sessions::name(scope),
         client,
         text,
@@ -147,7 +151,7 @@ struct Detached {
     user: Option<User>,
     headers: HeaderMap,
     trace: filters::trace::Trace,
-    principal: filters::identity::Principal,
+    identity: Identity,
     scope: String,
     client: Arc<ClientSession>,
     text: Bytes,
@@ -158,7 +162,7 @@ impl Detached {
         let (shared, snapshot) = (Arc::clone(&self.shared), Arc::clone(&self.snapshot));
         let mut exchange = Exchange::resume(shared, snapshot, self.user.clone());
         exchange.trace = self.trace.clone();
-        exchange.principal = self.principal.clone();
+        exchange.identify(self.identity.clone());
         exchange.outcome.verb = "POST";
         let Ok(Payload::One(message)) = parse::payload(&self.text) else {
             return;

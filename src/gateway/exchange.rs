@@ -1,13 +1,14 @@
 //! The request in flight: Pingora's `CTX`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use filters::identity::Principal;
+use filters::identity::{Identity, Principal};
 use filters::trace::Trace;
 use http::HeaderValue;
 
 use crate::state::Shared;
+use crate::state::guard::approvals::Spent;
 use crate::state::live::{InFlight, Live};
 use crate::state::snapshot::Snapshot;
 use crate::state::users::User;
@@ -28,20 +29,61 @@ pub struct Exchange {
     /// The trace it belongs to.
     pub trace: Trace,
     /// Who is calling.
-    pub principal: Principal,
+    pub principal: Arc<Principal>,
+    /// What tells the caller from all others: what is theirs is bound to it.
+    pub subject: Arc<str>,
     /// The approval that it names.
     pub approval: Option<String>,
+    /// The approval that its message made use of.
+    pub spent: Option<Spent>,
     /// The session that its answer opens.
     pub opened: Option<Arc<str>>,
     /// The credential that its server wants from the client.
     pub challenge: Option<HeaderValue>,
     /// `Cache-Status` (RFC 9211)
     pub cache_status: Option<String>,
+    /// Whether its message was charged: each is once.
+    pub has_paid: bool,
+    /// How long its messages waited for their turn.
+    pub waited: Duration,
     /// What will be told of it.
     pub outcome: Outcome,
     /// Whether it counts as an MCP request: the control plane's do not.
     pub is_counted: bool,
     _in_flight: InFlight,
+}
+
+/// A caller's tenant, as far as what is stored is concerned.
+#[derive(Clone, Debug)]
+pub struct Tenancy {
+    principal: Arc<Principal>,
+    is_isolated: bool,
+}
+
+impl Tenancy {
+    /// That of a caller of whom nothing is known.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            principal: Identity::anonymous().principal,
+            is_isolated: false,
+        }
+    }
+
+    /// The tenant whose clients share what `share: tenant` stores: a proven one.
+    #[must_use]
+    pub fn shared(&self) -> Option<&str> {
+        self.principal.proven_tenant()
+    }
+
+    /// The tenant outside which nothing goes, not even what a server calls public.
+    #[must_use]
+    pub fn isolated(&self) -> Option<&str> {
+        self.principal
+            .tenant
+            .as_deref()
+            .filter(|_| self.is_isolated)
+    }
 }
 
 impl Exchange {
@@ -54,6 +96,37 @@ impl Exchange {
             self.live.metrics.count(&self.outcome);
         }
         self.live.access.log(&self.outcome);
+    }
+
+    /// Goes on with another message of the same request.
+    pub fn turn(&mut self) {
+        self.has_paid = false;
+        self.spent = None;
+    }
+
+    /// Gives back the approval that its message made use of, which does nothing after all.
+    pub fn unspend(&mut self) {
+        if let Some(spent) = self.spent.take() {
+            self.live.guard.approvals.restore(&spent);
+        }
+    }
+
+    /// Notes who is calling.
+    pub fn identify(&mut self, identity: Identity) {
+        let Identity { principal, subject } = identity;
+        self.outcome.client = Arc::clone(&principal.client);
+        self.outcome.tenant.clone_from(&principal.tenant);
+        self.principal = principal;
+        self.subject = subject;
+    }
+
+    /// Who of the caller's tenant shares with whom.
+    #[must_use]
+    pub fn tenancy(&self) -> Tenancy {
+        Tenancy {
+            principal: Arc::clone(&self.principal),
+            is_isolated: self.snapshot.auth.is_isolated,
+        }
     }
 
     /// Pins the configuration.
@@ -74,7 +147,7 @@ impl Exchange {
     #[must_use]
     pub fn resume(shared: Arc<Shared>, snapshot: Arc<Snapshot>, user: Option<User>) -> Self {
         let live = Arc::clone(&shared.live);
-        let principal = Principal::anonymous();
+        let Identity { principal, subject } = Identity::anonymous();
         let outcome = Outcome::begin(Arc::clone(&principal.client));
         Self {
             snapshot,
@@ -83,10 +156,14 @@ impl Exchange {
             started: Instant::now(),
             trace: Trace::default(),
             principal,
+            subject,
             approval: None,
+            spent: None,
             opened: None,
             challenge: None,
             cache_status: None,
+            has_paid: false,
+            waited: Duration::ZERO,
             outcome,
             is_counted: true,
             _in_flight: InFlight::start(Arc::clone(&live)),

@@ -9,6 +9,7 @@ use filters::json::object::Object;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
+use filters::rate::fare;
 use filters::refusal::Refusal;
 use filters::route::Scope;
 use filters::rpc::parse;
@@ -18,14 +19,18 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::value::RawValue;
 
+use crate::gateway::cached::write::Write;
+use crate::gateway::cached::{self, Served};
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::inbound::{self, Inbound};
+use crate::gateway::limits::Want;
 use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, answer, deliver, guard, handshake, listen, passage, pipeline, sessions,
+    Ended, admit, aggregate, answer, deliver, guard, handshake, limits, listen, passage, pipeline,
+    sessions,
 };
 use crate::state::live::Live;
 use crate::state::session::{Link, Session as ClientSession};
@@ -42,8 +47,9 @@ pub(super) fn inbound(
 ) -> Inbound {
     let mirrored = fields::mirrored(headers);
     let caller = fields::caller(headers, exchange);
-    let principal = Arc::clone(&exchange.principal.client);
-    let mut inbound = Inbound::of(call, text, caller, mirrored, principal);
+    let subject = Arc::clone(&exchange.subject);
+    let mut inbound = Inbound::of(call, text, caller, mirrored, subject);
+    inbound.tenancy = exchange.tenancy();
     inbound.group = fields::group(headers).map(Cow::into_owned);
     if call.era == Era::Legacy {
         inbound.bare = fields::bare(headers);
@@ -93,6 +99,46 @@ pub(super) async fn single(
     serve(&mut reply, server, client.as_ref(), &inbound, call).await
 }
 
+/// Has the cache answer a message that could also pass to its server as it is. Where it cannot: what
+/// the message makes stale; nothing where the client has its answer.
+pub(super) async fn read(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    client: Option<&Arc<ClientSession>>,
+    inbound: &Inbound,
+    call: &Call<'_>,
+) -> Result<Option<Option<Write>>, Ended> {
+    let _used = client.map(|client| client.hold());
+    let way = Way {
+        server: Arc::clone(server),
+        naming: None,
+    };
+    let dispatch = Dispatch {
+        way: &way,
+        client,
+        inbound,
+        inner: None,
+        _permit: acl::permit(
+            &exchange.snapshot.acl,
+            &exchange.principal,
+            &server.id,
+            Some(call),
+        )?,
+    };
+    let _active = exchange.live.metrics.track(&server.id);
+    let mut reply = Reply::new(Out::Http(session), exchange);
+    if Box::pin(cached::serve(&mut reply, &dispatch)).await? == Served::Home {
+        return Ok(None);
+    }
+    if reply.is_untold() {
+        return Ok(Some(reply.write.take()));
+    }
+    // What was begun must be ended in the same way.
+    Box::pin(dispatch.go_on(&mut reply)).await?;
+    Ok(None)
+}
+
 /// Serves one message at one server.
 pub(super) async fn serve(
     reply: &mut Reply<'_>,
@@ -106,6 +152,7 @@ pub(super) async fn serve(
         naming: None,
     };
     let exchange = &reply.exchange;
+    admit::check(exchange, &server.id, pipeline::tool_of(call))?;
     let permit = acl::permit(
         &exchange.snapshot.acl,
         &exchange.principal,
@@ -113,6 +160,13 @@ pub(super) async fn serve(
         Some(call),
     )?;
     let inbound = &*guard::enter(reply, &way, client, inbound, None).await?;
+    let want = Want {
+        server: Some(&server.id),
+        tool: fare::tool(call),
+    };
+    if let Some(refusal) = limits::charge_in(reply, call, want).await? {
+        return reply.refuse(refusal, inbound.id(), None).await;
+    }
     let _active = reply.exchange.live.metrics.track(&server.id);
     match (&inbound.kind, inbound.method) {
         (inbound::Kind::Response(id, answer), _) => {
@@ -220,6 +274,7 @@ async fn one_of(
     client: Option<&Arc<ClientSession>>,
     entry: &RawValue,
 ) -> Result<(), Ended> {
+    reply.exchange.turn();
     let message = parse::message(entry.get()).map_err(Refusal::from)?;
     let call = Call::classify(message, &Client::read(headers)?.mcp)?;
     if call.era == Era::Modern || call.method == Method::Initialize {

@@ -56,12 +56,11 @@ impl Seen {
         server: &Server,
         client: Option<&Arc<Session>>,
     ) -> Inbound {
-        let mut inbound = match self.change {
+        let inbound = match self.change {
             Some(change) => changed(inbound, change, server, client).await,
             None => inbound,
         };
-        inbound.is_inspected = true;
-        inbound
+        inbound.inspected()
     }
 }
 

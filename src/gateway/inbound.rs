@@ -9,6 +9,7 @@ use filters::mcp::method::Method;
 use filters::mcp::revision::{Era, Revision};
 use filters::rpc::parse::{Answer, Body};
 
+use crate::gateway::exchange::Tenancy;
 use crate::state::session::Reply;
 use crate::upstream::fields::Caller;
 
@@ -37,8 +38,10 @@ pub(super) struct Inbound {
     pub(super) mirrored: Vec<(String, String)>,
     /// What else a legacy client said in headers.
     pub(super) bare: Bare,
-    /// Who sent it.
+    /// Who sent it: what tells them from all others.
     pub(super) principal: Arc<str>,
+    /// Their tenant.
+    pub(super) tenancy: Tenancy,
     /// `X-Conduit-Group`
     pub(super) group: Option<String>,
     /// Guardrails looked at it already.
@@ -117,10 +120,17 @@ impl Inbound {
             mirrored,
             bare: Bare::default(),
             principal,
+            tenancy: Tenancy::none(),
             group: None,
             is_inspected: false,
             is_repeat: false,
         }
+    }
+
+    /// The message, once guardrails looked at it.
+    pub(super) fn inspected(mut self) -> Self {
+        self.is_inspected = true;
+        self
     }
 
     /// The id to answer; nothing for what wants no answer.

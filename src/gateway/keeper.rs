@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::bridge::park;
+use crate::gateway::cached::write;
 use crate::state::Shared;
 use crate::state::live::Live;
 use crate::state::parked::Parked;
@@ -32,8 +33,15 @@ pub async fn run(shared: Arc<Shared>, shutdown: CancellationToken) {
         }
     };
     shutdown.run_until_cancelled(rounds).await;
-    let left = shared.live.parking.empty().into_iter().map(let_go);
-    let told = futures_util::future::join_all(left);
+    let live = &shared.live;
+    let left = live.parking.empty().into_iter();
+    let left = left.map(|parked| let_go(Arc::clone(live), parked));
+    let told = async {
+        futures_util::future::join_all(left).await;
+        for (server, reach) in live.cache.unsettled.empty() {
+            write::settle(live, &server, &reach).await;
+        }
+    };
     if tokio::time::timeout(EVERY, told).await.is_err() {
         tracing::debug!("Not every server could be told that its question stays open");
     }
@@ -59,7 +67,7 @@ async fn expire(live: &Live) {
 fn look(shared: &Arc<Shared>) {
     let live = &shared.live;
     for parked in live.parking.expired() {
-        live.background.spawn(let_go(parked));
+        live.background.spawn(let_go(Arc::clone(live), parked));
     }
     let snapshot = shared.snapshot.load();
     for server in snapshot.servers.values() {
@@ -67,6 +75,7 @@ fn look(shared: &Arc<Shared>) {
         let n_sessions = server.groups.n_sessions();
         live.metrics.upstream_sessions(&server.id, n_sessions);
     }
+    settle(live);
     let metrics = &live.metrics;
     metrics.sessions.set(gauge(live.sessions.len()));
     metrics.parked.set(gauge(live.parking.len()));
@@ -77,12 +86,21 @@ fn look(shared: &Arc<Shared>) {
     live.cache.show(&metrics.cache);
 }
 
+/// What makes results stale that must be over by now.
+fn settle(live: &Arc<Live>) {
+    for (server, reach) in live.cache.unsettled.due(Instant::now()) {
+        if let Some(rest) = live.cache.invalidate_here(&server, reach) {
+            live.background.spawn(rest);
+        }
+    }
+}
+
 fn gauge(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// A call whose client did not come back: its server is told so, and that the call is over.
-async fn let_go(parked: Parked) {
+async fn let_go(live: Arc<Live>, parked: Parked) {
     let session = &parked.call.lease.session;
     park::refuse_all(session, &parked.questions).await;
     let cancelled = format!(
@@ -91,5 +109,13 @@ async fn let_go(parked: Parked) {
     );
     if let Err(error) = session.tell(cancelled).await {
         tracing::debug!(%error, "Server could not be told of a call that nobody awaits");
+    }
+    if let Some(reach) = &parked.reach {
+        // It may need a while to hear of it.
+        let server = &session.remote.cluster.server;
+        let until = Instant::now() + session.remote.cluster.limits.total;
+        let unsettled = &live.cache.unsettled;
+        unsettled.owe(server, reach.clone(), until);
+        write::settle(&live, server, reach).await;
     }
 }

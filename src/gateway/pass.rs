@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** what needs no other spelling passes byte for byte.
 
-mod end;
+pub(super) mod end;
 pub(super) mod voice;
 
 use std::sync::Arc;
@@ -329,6 +329,8 @@ async fn relay(
             })
         );
         let told = if is_answer {
+            // As its server spells it.
+            reply.hear(&message).await;
             let text = answer(way, inbound.method, &message).unwrap_or_default();
             let text = String::from_utf8_lossy(&text).into_owned();
             reply.answer(200, text).await?;

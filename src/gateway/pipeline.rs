@@ -5,7 +5,8 @@
 //! 3. The body, within its bound.
 //! 4. The message: JSON-RPC, era, headers against body.
 //! 5. The server, and whether the caller may reach it.
-//! 6. What guardrails say to it. What they may have to say to the answer goes the way that reads it.
+//! 6. What guardrails say to it, and what it costs of the caller's limits. What guardrails may have to
+//!    say to the answer goes the way that reads it.
 //! 7. The way there.
 
 use std::sync::Arc;
@@ -25,13 +26,14 @@ use http::{HeaderMap, HeaderName, Method};
 use pingora::proxy::Session;
 
 use crate::gateway::cached::quick::Quick;
+use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, aggregate, batch, bodiless, body, cached, control, events, front, guard, link, passage,
-    sessions,
+    Ended, admit, aggregate, batch, bodiless, body, cached, control, events, front, guard, limits,
+    link, passage, sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
@@ -39,6 +41,7 @@ use crate::state::snapshot::{Profile, Server};
 use crate::upstream::era::Standing;
 use crate::upstream::relay::Request;
 use crate::upstream::remote::Transport;
+use crate::upstream::session::Session as Upstream;
 
 // Names that are checked once, not on each request.
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -57,10 +60,15 @@ pub(super) async fn serve(
     begin(session, exchange)?;
     let path = session.req_header().uri.path().to_owned();
     let verb = session.req_header().method.clone();
+    let endpoint = Endpoint::resolve(&path);
+    if !exchange.snapshot.auth.is_open() {
+        Box::pin(admit::identify(session, exchange, endpoint)).await?;
+    }
     // Other ways than a hit's are boxed: a stream that idles for hours holds its own future, not one
     // with room for all.
-    match (Endpoint::resolve(&path), &verb) {
+    match (endpoint, &verb) {
         (Endpoint::Admin, _) => Box::pin(control::call(session, exchange, plane)).await,
+        (Endpoint::Metadata(rest), _) => Box::pin(admit::describe(session, exchange, rest)).await,
         (Endpoint::Unknown, _) => Err(Refusal::PathUnknown.into()),
         (Endpoint::Server(id), &Method::POST) => post(session, exchange, Scope::Server(id)).await,
         (Endpoint::Profile(id), &Method::POST) => post(session, exchange, Scope::Profile(id)).await,
@@ -104,7 +112,9 @@ fn begin(session: &mut Session, exchange: &mut Exchange) -> Result<(), Ended> {
     let mut random = [0; 24];
     fastrand::fill(&mut random);
     exchange.trace = Trace::resume(text(&TRACEPARENT), text(&TRACE_ID), random);
-    exchange.approval = text(&APPROVAL_ID).map(str::to_owned);
+    if exchange.snapshot.approvals.is_enabled {
+        exchange.approval = text(&APPROVAL_ID).map(str::to_owned);
+    }
     let host = text(&HOST).or_else(|| header.uri.authority().map(http::uri::Authority::as_str));
     // A value that is no text is an Origin all the same, and none that is allowed.
     let origin = header.headers.get(ORIGIN);
@@ -125,7 +135,8 @@ fn verb_label(method: &Method) -> &'static str {
 
 /// A POST: one message or a batch of them.
 ///
-/// A hit is answered from here; any other way is boxed, so that a hit does not pay for its room.
+/// A hit is decided on in here, without a wait or a box; what writes it and every other way is boxed,
+/// so that none pays for another's room.
 async fn post(
     session: &mut Session,
     exchange: &mut Exchange,
@@ -142,7 +153,7 @@ async fn post(
     };
     let echo = message.request_id().map(Id::as_json);
     match open(session, exchange, scope, message) {
-        Ok(Opened::Hit(text)) => cached::quick::give(session, exchange, text).await,
+        Ok(Opened::Hit(text)) => Box::pin(cached::quick::give(session, exchange, text)).await,
         Ok(Opened::Onward(stage)) => {
             Box::pin(onward(session, exchange, scope, stage, &body, echo)).await
         }
@@ -155,21 +166,24 @@ enum Opened<'a> {
     /// This is its answer.
     Hit(Bytes),
     /// Its way goes on.
-    Onward(Box<Stage<'a>>),
+    Onward(Stage<'a>),
 }
 
 /// How far a message came.
 enum Stage<'a> {
-    /// At one server.
-    Server {
-        call: Call<'a>,
-        server: Arc<Server>,
-        seat: Seat,
-        /// That its caller may, and what becomes of it; nothing where its session is yet to be found.
-        decided: Option<(Permit, Quick)>,
-    },
-    /// At several.
-    Profile(parse::Message<'a>),
+    /// To one server.
+    Server(Box<Arrived<'a>>),
+    /// To several.
+    Profile(Box<parse::Message<'a>>),
+}
+
+/// A message at its server.
+struct Arrived<'a> {
+    call: Call<'a>,
+    server: Arc<Server>,
+    seat: Seat,
+    /// That its caller may, and what becomes of it; nothing where its session is yet to be found.
+    decided: Option<(Permit, Quick)>,
 }
 
 /// The session that a message names.
@@ -190,7 +204,7 @@ fn open<'a>(
     message: parse::Message<'a>,
 ) -> Result<Opened<'a>, Refusal> {
     let Scope::Server(id) = scope else {
-        return Ok(Opened::Onward(Box::new(Stage::Profile(message))));
+        return Ok(Opened::Onward(Stage::Profile(Box::new(message))));
     };
     let headers = &session.req_header().headers;
     let client = Client::read(headers)?;
@@ -205,24 +219,24 @@ fn open<'a>(
         Seat::None => None,
         Seat::Taken(client) => Some(client),
         Seat::Unsure => {
-            return Ok(Opened::Onward(Box::new(Stage::Server {
+            let arrived = Arrived {
                 call,
                 server,
                 seat,
                 decided: None,
-            })));
+            };
+            return Ok(Opened::Onward(Stage::Server(Box::new(arrived))));
         }
     };
-    let (permit, quick) = decide(headers, exchange, &server, client, &call)?;
-    if let Quick::Hit(text) = quick {
-        return Ok(Opened::Hit(text));
+    match decide(headers, exchange, &server, client, &call)? {
+        (_, Quick::Hit(text)) => Ok(Opened::Hit(text)),
+        decided => Ok(Opened::Onward(Stage::Server(Box::new(Arrived {
+            call,
+            server,
+            seat,
+            decided: Some(decided),
+        })))),
     }
-    Ok(Opened::Onward(Box::new(Stage::Server {
-        call,
-        server,
-        seat,
-        decided: Some((permit, quick)),
-    })))
 }
 
 /// Steps 5 and 6: whether the caller may, what guardrails say, and whether the answer is there already.
@@ -233,17 +247,39 @@ fn decide(
     client: Option<&Arc<ClientSession>>,
     call: &Call<'_>,
 ) -> Result<(Permit, Quick), Refusal> {
+    admit::check(exchange, &server.id, tool_of(call))?;
     let permit = acl::permit(
         &exchange.snapshot.acl,
         &exchange.principal,
         &server.id,
         Some(call),
     )?;
-    let quick = match guard::look(exchange, server, call)? {
-        Some(seen) => Quick::Watched(Box::new(seen)),
+    let seen = guard::look(exchange, server, call)?.map(Box::new);
+    if !limits::charge_at_once(exchange, &server.id, call)? {
+        return Ok((permit, Quick::Unpaid(seen)));
+    }
+    let quick = match seen {
+        Some(seen) => Quick::Watched(seen),
         None => cached::quick::look(headers, exchange, server, client, call),
     };
     Ok((permit, quick))
+}
+
+/// What becomes of a message once its caller's turn has come.
+async fn pay(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    client: Option<&Arc<ClientSession>>,
+    seen: Option<Box<guard::Seen>>,
+    call: &Call<'_>,
+) -> Result<Quick, Ended> {
+    limits::charge(session, exchange, &server.id, call).await?;
+    let headers = &session.req_header().headers;
+    Ok(match seen {
+        Some(seen) => Quick::Watched(seen),
+        None => cached::quick::look(headers, exchange, server, client, call),
+    })
 }
 
 /// Step 7, and once more from step 4 where its server turned out to be reached otherwise.
@@ -251,7 +287,7 @@ async fn onward(
     session: &mut Session,
     exchange: &mut Exchange,
     scope: Scope<'_>,
-    stage: Box<Stage<'_>>,
+    stage: Stage<'_>,
     body: &Bytes,
     echo: Option<&str>,
 ) -> Result<(), Ended> {
@@ -279,19 +315,17 @@ async fn go_on(
     session: &mut Session,
     exchange: &mut Exchange,
     scope: Scope<'_>,
-    stage: Box<Stage<'_>>,
+    stage: Stage<'_>,
     body: &Bytes,
 ) -> Result<(), Ended> {
-    match (*stage, scope) {
-        (
-            Stage::Server {
+    match (stage, scope) {
+        (Stage::Server(arrived), _) => {
+            let Arrived {
                 call,
                 server,
                 seat,
                 decided,
-            },
-            _,
-        ) => {
+            } = *arrived;
             let client = match seat {
                 Seat::None => None,
                 Seat::Taken(client) => Some(client),
@@ -300,7 +334,7 @@ async fn go_on(
             one(session, exchange, &call, &server, client, decided, body).await
         }
         (Stage::Profile(message), Scope::Profile(id) | Scope::Server(id)) => {
-            Box::pin(aggregated(session, exchange, id, message, body)).await
+            Box::pin(aggregated(session, exchange, id, *message, body)).await
         }
     }
 }
@@ -337,50 +371,59 @@ async fn one(
     body: &Bytes,
 ) -> Result<(), Ended> {
     let headers = &session.req_header().headers;
-    let (permit, quick) = match decided {
+    let (permit, mut quick) = match decided {
         Some(decided) => decided,
         None => decide(headers, exchange, server, client.as_ref(), call)?,
     };
-    let (is_long, told) = match quick {
+    if let Quick::Unpaid(seen) = quick {
+        quick = pay(session, exchange, server, client.as_ref(), seen, call).await?;
+    }
+    let headers = &session.req_header().headers;
+    let mut told = None;
+    let (mut is_read, mut is_long) = (false, false);
+    match quick {
         Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,
         Quick::Watched(seen) => {
             let watched = watched(session, exchange, server, client, *seen, call);
             return Box::pin(watched).await;
         }
-        Quick::Long => (true, None),
-        Quick::Told(write) => (false, Some(write)),
-        Quick::Onward => (is_cancelled_wait(call, client.as_ref()), None),
-    };
+        Quick::Long => is_read = true,
+        Quick::Told(write) => told = Some(write),
+        Quick::Onward => is_long = is_cancelled_wait(call, client.as_ref()),
+        Quick::Unpaid(_) => return Err(Refusal::Internal.into()),
+    }
+    if call.method == Mcp::Tasks {
+        told = Write::of_task(&exchange.live, server, call);
+    }
     if call.era == Era::Modern {
         Box::pin(passage::settle(exchange, headers, server)).await;
         passage::stay(server)?;
     }
     let passage = passage::find(&exchange.live, call, server, client.as_ref());
     let Some(upstream) = passage.filter(|_| !is_long) else {
-        let inbound = front::inbound(headers, exchange, call, body.clone());
+        let inbound = front::inbound(headers, exchange, call, body.clone()).inspected();
         let single = front::single(session, exchange, server, client, inbound, call);
         return Box::pin(single).await;
     };
+    if is_read {
+        let inbound = front::inbound(headers, exchange, call, body.clone()).inspected();
+        let read = front::read(session, exchange, server, client.as_ref(), &inbound, call);
+        match Box::pin(read).await? {
+            Some(write) => told = write,
+            None => return Ok(()),
+        }
+    }
+    let headers = &session.req_header().headers;
     if call.era == Era::Modern && call.method == Mcp::ToolsCall {
         compare(headers, server, call).await?;
     }
-    let named = upstream.as_ref().and_then(|upstream| upstream.id.clone());
-    let request = Request {
-        verb: "POST",
-        target: None,
-        fields: fields::write(headers, exchange, server, call.era, named.as_deref(), true),
-        body: body.clone(),
-        is_repeatable: call.method.is_safe_to_repeat(),
-        session: named,
-    };
-    let mut errand = errand(call, request, permit);
-    errand.write.clone_from(&told);
+    let request = request(headers, exchange, server, call, upstream.as_deref(), body);
+    let errand = errand(call, request, permit, told);
     let _used = client.as_ref().map(|client| client.hold());
-    let carried = relay::carry(session, exchange, server, errand).await;
-    if let Some(write) = told {
-        write.settle().await;
-    }
-    match (carried?, upstream) {
+    match (
+        relay::carry(session, exchange, server, errand).await?,
+        upstream,
+    ) {
         (Carried::Home, _) => return Ok(()),
         // Only this one: another request may have had a new one opened meanwhile.
         (Carried::SessionLost, Some(upstream)) => upstream.lose(),
@@ -404,6 +447,26 @@ async fn watched(
     front::single(session, exchange, server, client, inbound, call).await
 }
 
+/// A message as it goes to its server.
+fn request(
+    headers: &HeaderMap,
+    exchange: &Exchange,
+    server: &Server,
+    call: &Call<'_>,
+    upstream: Option<&Upstream>,
+    body: &Bytes,
+) -> Request {
+    let named = upstream.and_then(|upstream| upstream.id.clone());
+    Request {
+        verb: "POST",
+        target: None,
+        fields: fields::write(headers, exchange, server, call.era, named.as_deref(), true),
+        body: body.clone(),
+        is_repeatable: call.method.is_safe_to_repeat(),
+        session: named,
+    }
+}
+
 /// Whether a message takes back a call that its server knows nothing of: it waits for what is fetched
 /// for several.
 fn is_cancelled_wait(call: &Call<'_>, client: Option<&Arc<ClientSession>>) -> bool {
@@ -415,7 +478,7 @@ fn is_cancelled_wait(call: &Call<'_>, client: Option<&Arc<ClientSession>>) -> bo
     running.is_some_and(|running| running.is_wait)
 }
 
-fn errand(call: &Call<'_>, request: Request, permit: Permit) -> Errand {
+fn errand(call: &Call<'_>, request: Request, permit: Permit, write: Option<Write>) -> Errand {
     Errand {
         request,
         kind: match (&call.message.body, call.method) {
@@ -427,7 +490,7 @@ fn errand(call: &Call<'_>, request: Request, permit: Permit) -> Errand {
         era: call.era,
         id: call.id().map(|id| id.as_json().to_owned()),
         permit,
-        write: None,
+        write,
     }
 }
 
@@ -461,7 +524,7 @@ async fn again(
     };
     let headers = &session.req_header().headers;
     let call = Call::classify(message, &Client::read(headers)?.mcp)?;
-    let mut inbound = front::inbound(headers, exchange, &call, body.clone());
+    let mut inbound = front::inbound(headers, exchange, &call, body.clone()).inspected();
     inbound.is_repeat = true;
     front::single(session, exchange, server, client, inbound, &call).await
 }
@@ -576,6 +639,15 @@ pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Ref
     Ok(server)
 }
 
+/// The tool that a message calls.
+pub(super) fn tool_of<'c>(call: &'c Call<'_>) -> Option<&'c str> {
+    let target = call
+        .target
+        .as_ref()
+        .filter(|_| call.method == Mcp::ToolsCall);
+    target.map(|target| target.name())
+}
+
 /// Notes what is told of a call, whatever becomes of it.
 pub(super) fn note(exchange: &mut Exchange, call: &Call<'_>) {
     exchange.outcome.era = Some(call.era);
@@ -608,7 +680,6 @@ mod tests {
         let size = size_of_future(|(session, exchange, control): Arguments| {
             serve(session, exchange, control)
         });
-        // A hit's own way is in it, not in a box that each hit would pay for.
-        assert!(size <= 1536, "{size} bytes, for each idle stream");
+        assert!(size <= 1024, "{size} bytes, for each idle stream");
     }
 }

@@ -18,6 +18,7 @@ use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use crate::gateway::aftercare::Aftercare;
+use crate::gateway::cached::heard::Heard;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::pass::is_wrong_era;
@@ -91,7 +92,7 @@ pub(super) async fn carry(
         permit,
         write,
     } = errand;
-    let care = Aftercare {
+    let mut care = Aftercare {
         live: Arc::clone(&exchange.live),
         cluster: Arc::clone(&server.cluster),
         limits: server.cluster.limits,
@@ -109,6 +110,7 @@ pub(super) async fn carry(
         user: exchange.user.clone().filter(|_| kind != Kind::Listen),
         retired: server.retired.clone(),
         write,
+        heard: Heard::document(),
     };
     let _active = exchange.live.metrics.track(&server.id);
     let mut flight = Flight::new(Arc::clone(&server.cluster), request, permit);
@@ -120,7 +122,7 @@ pub(super) async fn carry(
         }
         Err(Interrupted::Upstream(error)) => {
             note_replica(exchange, flight.replica().map(|replica| replica.index));
-            return Err(care.fail(&error));
+            return Err(care.fail(&error).await);
         }
     };
     note_replica(exchange, flight.replica().map(|replica| replica.index));
@@ -138,11 +140,12 @@ async fn refused(
     server: &Server,
     flight: Flight,
     mut head: Head,
-    care: Aftercare,
+    mut care: Aftercare,
 ) -> Result<Carried, Ended> {
-    let mut body = flight
-        .into_body(&mut head)
-        .map_err(|error| care.fail(&error))?;
+    let mut body = match flight.into_body(&mut head) {
+        Ok(body) => body,
+        Err(error) => return Err(care.fail(&error).await),
+    };
     let status = head.header.status.as_u16();
     let mut text = BytesMut::new();
     while text.len() < REFUSAL_BYTES_MAX {
@@ -150,8 +153,8 @@ async fn refused(
         match fast_timeout(limit, body.next()).await {
             Ok(Ok(Some(bytes))) => text.extend_from_slice(&bytes),
             Ok(Ok(None)) => break,
-            Ok(Err(error)) => return Err(care.fail(&error)),
-            Err(_) => return Err(care.fail(&Error::Timeout(Phase::Idle))),
+            Ok(Err(error)) => return Err(care.fail(&error).await),
+            Err(_) => return Err(care.fail(&Error::Timeout(Phase::Idle)).await),
         }
     }
     let said = String::from_utf8_lossy(&text);
@@ -176,8 +179,10 @@ async fn refused(
     let length = body
         .is_done()
         .then(|| u64::try_from(text.len()).unwrap_or(u64::MAX));
-    let header = client_header(session, exchange, server, head, length)
-        .map_err(|_| care.fail(&Error::NotHttp("an answer that cannot be passed on")))?;
+    let Ok(header) = client_header(session, exchange, server, head, length) else {
+        return Err(care.fail(&UNFIT).await);
+    };
+    care.settle().await;
     exchange.outcome.status = Status::Error;
     let downstream = session.as_downstream_mut();
     let written = downstream.write_response_header(Box::new(header)).await;
@@ -199,22 +204,20 @@ async fn respond(
     server: &Server,
     flight: Flight,
     mut head: Head,
-    care: Aftercare,
+    mut care: Aftercare,
 ) -> Result<(), Ended> {
-    let body = flight
-        .into_body(&mut head)
-        .map_err(|error| care.fail(&error))?;
+    let body = match flight.into_body(&mut head) {
+        Ok(body) => body,
+        Err(error) => return Err(care.fail(&error).await),
+    };
     care.note_session(&head, &body);
     let content = head.content;
     let length = head
         .content_length
         .filter(|_| content != Content::EventStream);
-    let header = client_header(session, exchange, server, head, length)
-        .map_err(|_| care.fail(&Error::NotHttp("an answer that cannot be passed on")))?;
-    if let Some(write) = &care.write {
-        // Mostly what it did is done when it begins to answer.
-        write.settle_so_far();
-    }
+    let Ok(header) = client_header(session, exchange, server, head, length) else {
+        return Err(care.fail(&UNFIT).await);
+    };
     let is_ok = header.status.is_success();
     exchange.outcome.status = if is_ok {
         Status::Success
@@ -322,9 +325,11 @@ async fn whole(
     session: &mut Session,
     exchange: &mut Exchange,
     mut body: Body,
-    care: Aftercare,
+    mut care: Aftercare,
 ) -> Result<(), Ended> {
     let mut seen = TopLevel::default();
+    // The last that came of the answer to a write: only then is it known to be the last.
+    let mut held = None;
     loop {
         let limit = care
             .limits
@@ -341,17 +346,33 @@ async fn whole(
         let bytes = match next {
             Ok(Ok(bytes)) => bytes,
             // The head is with the client: all that is left is to break off.
-            Ok(Err(error)) => return Err(broken(exchange, &error)),
+            Ok(Err(error)) => {
+                care.give_up().await;
+                return Err(broken(exchange, &error));
+            }
             Err(_) => {
                 care.cancel();
+                care.give_up().await;
                 return Err(broken(exchange, &Error::Timeout(Phase::Idle)));
             }
         };
         if let Some(bytes) = &bytes {
             seen.observe(bytes);
+            care.hear(bytes);
         }
         let is_over = bytes.is_none() || body.is_done();
-        let bytes = bytes.unwrap_or_default();
+        let mut bytes = bytes.unwrap_or_default();
+        if care.write.is_some() && !is_over {
+            match held.replace(bytes) {
+                Some(earlier) => bytes = earlier,
+                None => continue,
+            }
+        } else if let Some(earlier) = held.take() {
+            care.settle().await;
+            bytes = [earlier, bytes].concat().into();
+        } else {
+            care.settle().await;
+        }
         let written = session
             .as_downstream_mut()
             .write_response_body(bytes, is_over)
@@ -379,6 +400,9 @@ pub(super) fn broken(exchange: &mut Exchange, error: &Error) -> Ended {
 fn note_replica(exchange: &mut Exchange, replica: Option<usize>) {
     exchange.outcome.replica = replica;
 }
+
+/// What is said of an answer whose head is none that a client can be given.
+const UNFIT: Error = Error::NotHttp("an answer that cannot be passed on");
 
 /// An empty body part.
 pub(super) const NOTHING: Bytes = Bytes::new();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use filters::cache::task::Said;
 use filters::refusal::Refusal;
 use filters::rpc::parse::Id;
 use filters::sse::write;
@@ -126,7 +127,7 @@ impl<'r> Reply<'r> {
 
     /// Gives the answer, with an HTTP status where nothing was said yet.
     pub(super) async fn answer(&mut self, status: u16, message: String) -> Result<(), Ended> {
-        self.settle().await;
+        self.hear(message.as_bytes()).await;
         let message = match &self.screen {
             Some(watch) => watch.answer(message, Some(&mut self.exchange.outcome)),
             None => message,
@@ -162,7 +163,7 @@ impl<'r> Reply<'r> {
             let text = String::from_utf8_lossy(&text).into_owned();
             return self.answer(status, text).await;
         }
-        self.settle().await;
+        self.hear(&text).await;
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -186,7 +187,7 @@ impl<'r> Reply<'r> {
         mut header: Box<ResponseHeader>,
         text: Bytes,
     ) -> Result<(), Ended> {
-        self.settle().await;
+        self.settle(Said::Other).await;
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -197,10 +198,17 @@ impl<'r> Reply<'r> {
             .map_err(|_| Ended::ClientGone)
     }
 
-    /// What the call makes stale goes.
-    async fn settle(&mut self) {
+    /// What the call makes stale goes: this message of its server's is the answer.
+    pub(super) async fn hear(&mut self, message: &[u8]) {
+        if self.write.is_some() {
+            self.settle(Said::of(message)).await;
+        }
+    }
+
+    /// What the call makes stale goes: its server said this.
+    pub(super) async fn settle(&mut self, said: Said<'_>) {
         if let Some(write) = self.write.take() {
-            write.settle().await;
+            write.settle(said).await;
         }
     }
 
@@ -240,7 +248,9 @@ impl<'r> Reply<'r> {
         if !refusal.may_have_been_sent() {
             self.write = None;
         }
-        self.settle().await;
+        if let Some(write) = self.write.take() {
+            write.give_up().await;
+        }
         if self.is_untold() {
             return Err(Ended::Refused {
                 refusal,
@@ -248,10 +258,13 @@ impl<'r> Reply<'r> {
                 error,
             });
         }
+        // These are our own words.
+        self.screen = None;
         let text = refusal.to_json(id.and_then(Id::from_json));
         self.exchange.outcome.error = error;
         self.exchange.outcome.reason = Some(refusal.label());
-        self.answer(refusal.status(), text).await
+        let status = refusal.status_in(self.exchange.snapshot.statuses);
+        self.answer(status, text).await
     }
 
     /// Waits for something while the client is watched and its stream kept alive.

@@ -122,7 +122,7 @@ async fn take_over(
         tracing::warn!(%error, "Session could not be looked up");
         Refusal::SessionUnknown
     })?;
-    let principal = &exchange.principal.client;
+    let principal = &exchange.subject;
     let record = record
         .filter(|record| *record.principal == **principal && record.scope == name(scope))
         .ok_or(Refusal::SessionUnknown)?;
@@ -256,7 +256,7 @@ pub(super) fn find_local(
     id: &str,
     scope: Scope<'_>,
 ) -> Result<Arc<Session>, Refusal> {
-    let principal = &exchange.principal.client;
+    let principal = &exchange.subject;
     let is_here = |name: &str| self::scope(name) == scope;
     let found = exchange.live.sessions.find(id, principal, is_here);
     found.ok_or(Refusal::SessionUnknown)

@@ -15,6 +15,7 @@ use pingora_timeout::sleep;
 use crate::gateway::Ended;
 use crate::gateway::aftercare::Aftercare;
 use crate::gateway::cached::ear::overhear;
+use crate::gateway::cached::heard::Heard;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::relay::{Kind, NOTHING, broken, client_gone};
 use crate::telemetry::outcome::Status;
@@ -32,8 +33,11 @@ pub(super) async fn relay(
     session: &mut Session,
     exchange: &mut Exchange,
     mut body: Body,
-    care: Aftercare,
+    mut care: Aftercare,
 ) -> Result<(), Ended> {
+    if care.write.is_some() {
+        care.heard = Heard::stream();
+    }
     let mut relay = Relay::new(exchange, &care);
     loop {
         let event = tokio::select! {
@@ -45,7 +49,19 @@ pub(super) async fn relay(
             () = sleep(relay.pause()) => Event::Tick,
         };
         let step = match event {
-            Event::Upstream(Ok(Some(bytes))) => relay.pass(bytes, body.is_done()),
+            Event::Upstream(Ok(Some(bytes))) => {
+                care.hear(&bytes);
+                let step = relay.pass(bytes, body.is_done());
+                if care.kind == Kind::Listen && care.id.is_none() {
+                    // Of a call whose own stream broke.
+                    if relay.observer.take_answer().is_some() {
+                        care.settle_calls().await;
+                    }
+                } else if relay.observer.answer().is_some() {
+                    care.settle().await;
+                }
+                step
+            }
             Event::Upstream(Ok(None)) => relay.end(exchange, &care, &Error::ClosedEarly),
             Event::Upstream(Err(error)) => relay.end(exchange, &care, &error),
             Event::Draining => Step::Finish(NOTHING),
@@ -55,6 +71,9 @@ pub(super) async fn relay(
                 return Err(Ended::ClientGone);
             }
         };
+        if matches!(step, Step::Finish(_) | Step::Break(_)) {
+            care.give_up().await;
+        }
         let (bytes, is_over) = match step {
             Step::Write(bytes) => (bytes, false),
             Step::Finish(bytes) => (bytes, true),
@@ -80,6 +99,7 @@ pub(super) async fn relay(
         if body.is_done() {
             // Its last bytes came together with its end.
             let step = relay.end(exchange, &care, &Error::ClosedEarly);
+            care.give_up().await;
             return relay.finish(session, exchange, step).await;
         }
     }

@@ -9,7 +9,9 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::throttle::Throttle;
 use crate::cache::Cache;
+use crate::limit::Limiter;
 use crate::state::guard::Desk;
 use crate::state::parked::{self, Parking};
 use crate::state::sessions::{self, Sessions};
@@ -38,6 +40,8 @@ pub struct Spec {
     pub store: Store,
     /// The cache.
     pub cache: Cache,
+    /// What callers paid of their limits.
+    pub limiter: Limiter,
 }
 
 /// The parts of a running gateway that no reload replaces.
@@ -64,10 +68,14 @@ pub struct Live {
     pub parking: Parking,
     /// What is kept together with other instances.
     pub store: Store,
+    /// Where wrong credentials come from.
+    pub throttle: Throttle,
     /// Results of servers, and what is being fetched.
     pub cache: Arc<Cache>,
     /// What guardrails did, and what they hold.
     pub guard: Desk,
+    /// What callers paid of their limits, and who waits.
+    pub limiter: Limiter,
     /// Changes in what servers offer, as the catalogs see them.
     pub changes: broadcast::Sender<Change>,
     /// What runs beside requests and ends with the gateway.
@@ -97,8 +105,10 @@ impl Live {
             parking: Parking::new(spec.parking),
             store: spec.store,
             own_key: seal::Key::derive(&random),
+            throttle: Throttle::default(),
             cache: Arc::new(spec.cache),
             guard: Desk::default(),
+            limiter: spec.limiter,
             changes: broadcast::channel(CHANGES_MAX).0,
             background: Background::default(),
             in_flight: AtomicUsize::new(0),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use filters::cache::invalidate::Reach;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -84,6 +85,8 @@ pub struct Parked {
     pub call: Call,
     /// What is asked.
     pub questions: Vec<Question>,
+    /// What it may make stale.
+    pub reach: Option<Reach>,
     /// Until when it waits.
     pub until: Instant,
 }

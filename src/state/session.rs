@@ -55,6 +55,7 @@ pub struct Session {
     linking: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>>,
     is_saved: AtomicBool,
     is_behind: AtomicBool,
+    is_over: AtomicBool,
     usage: Arc<Mutex<Usage>>,
     state: Mutex<State>,
     serial: AtomicU64,
@@ -139,6 +140,7 @@ impl Session {
             linking: Mutex::default(),
             is_saved: AtomicBool::new(false),
             is_behind: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
             usage: Arc::new(Mutex::new(Usage {
                 last: Instant::now(),
                 n_uses: 0,
@@ -177,6 +179,12 @@ impl Session {
     pub fn is_idle(&self, idle: Duration) -> bool {
         let usage = self.usage.lock();
         usage.n_uses == 0 && usage.last.elapsed() >= idle
+    }
+
+    /// Whether it ended. Each request asks: the token would be locked for that.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
     }
 
     /// Whether somebody made sure within `every` that it did not end elsewhere.
@@ -418,6 +426,7 @@ impl Session {
     /// Lets go of all that waits; gives the sessions with servers. None is added from now on.
     fn let_go(&self) -> Vec<Arc<Upstream>> {
         let mut state = self.state.lock();
+        self.is_over.store(true, Ordering::Release);
         self.over.cancel();
         state.questions.clear();
         state.followers.clear();

@@ -121,7 +121,7 @@ impl Sessions {
     ) -> Option<Arc<Session>> {
         let session = self.part(id).lock().get(id).map(Arc::clone)?;
         let is_own = *session.opening.principal == *principal && is_here(&session.opening.scope);
-        (is_own && !session.over.is_cancelled()).then_some(session)
+        (is_own && !session.is_over()).then_some(session)
     }
 
     /// Ends a session.

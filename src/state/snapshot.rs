@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filters::mcp::list::Kind;
+use filters::refusal::Statuses;
 use filters::route::merge::Merged;
 use filters::route::names::Naming;
 use filters::{acl, guard, origin};
@@ -15,7 +16,9 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Authenticator;
 use crate::cache;
+use crate::limit;
 use crate::state::users::Users;
 use crate::upstream::catalog::{Catalogs, Listing};
 use crate::upstream::cluster::Cluster;
@@ -34,6 +37,8 @@ pub struct Snapshot {
     pub lists: Lists,
     /// Which `Host`s and `Origin`s are taken.
     pub origin: origin::Rules,
+    /// Who is calling.
+    pub auth: Arc<Authenticator>,
     /// Who may do what.
     pub acl: acl::Rules,
     /// What is looked for in what is said.
@@ -42,6 +47,10 @@ pub struct Snapshot {
     pub approvals: Approvals,
     /// How the URLs of guardrails are told.
     pub webhooks: Webhooks,
+    /// How often clients may call, where that is limited.
+    pub limits: Option<Arc<limit::Policy>>,
+    /// How refusals of policy are told.
+    pub statuses: Statuses,
     /// Largest request body, in bytes.
     pub body_bytes_max: usize,
     /// How long a stream may be silent before a comment keeps it alive; `None` sends none.

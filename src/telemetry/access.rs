@@ -137,6 +137,7 @@ fn write_line(line: &mut String, outcome: &Outcome) {
     push_string(line, &outcome.trace_id);
     for (name, value) in [
         (r#","client_id":"#, Some(&*outcome.client)),
+        (r#","tenant_id":"#, outcome.tenant.as_deref()),
         (r#","server_id":"#, outcome.server.as_deref()),
         (r#","era":"#, outcome.era.map(|era| era.label())),
         (r#","tool_name":"#, outcome.target.as_deref().map(cut)),

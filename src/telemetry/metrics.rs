@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod guard;
+pub mod limit;
 mod series;
 
 use std::collections::HashSet;
@@ -18,6 +19,7 @@ use prometheus::{
 
 use crate::telemetry::metrics::cache::Cache;
 use crate::telemetry::metrics::guard::Guard;
+use crate::telemetry::metrics::limit::Limits;
 use crate::telemetry::metrics::series::{One, Series};
 use crate::telemetry::outcome::{Outcome, Status};
 
@@ -45,10 +47,13 @@ pub struct Metrics {
     pub parked: IntGauge,
     upstream_sessions: IntGaugeVec,
     partial: IntCounterVec,
+    auth_failures: IntCounterVec,
     /// What guardrails did.
     pub guard: Guard,
     /// What the cache did, and how full it is.
     pub cache: Cache,
+    /// What rate limits did.
+    pub limits: Limits,
     tools: Mutex<HashSet<String>>,
     series: Series,
 }
@@ -118,8 +123,14 @@ impl Metrics {
                 "Aggregated lists given with old items of the server, or without any",
                 &["server", "list", "status"],
             )?,
+            auth_failures: counter(
+                "conduit_auth_failures_total",
+                "Requests whose caller was not believed or let in, by reason",
+                &["reason"],
+            )?,
             guard: Guard::new(&registry)?,
             cache: Cache::new(&registry)?,
+            limits: Limits::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
             series: Series::default(),
             registry,
@@ -158,6 +169,11 @@ impl Metrics {
         self.partial
             .with_label_values(&[server, list, status])
             .inc();
+    }
+
+    /// Counts a caller that was not believed or let in.
+    pub fn count_auth_failure(&self, reason: &'static str) {
+        self.auth_failures.with_label_values(&[reason]).inc();
     }
 
     /// Counts a finished request.

@@ -23,6 +23,8 @@ pub struct Outcome {
     pub target: Option<String>,
     /// The caller.
     pub client: Arc<str>,
+    /// Its tenant, if that is known.
+    pub tenant: Option<Arc<str>>,
     /// The trace.
     pub trace_id: String,
     /// The replica that answered.
@@ -83,6 +85,7 @@ impl Outcome {
             method: None,
             target: None,
             client,
+            tenant: None,
             trace_id: String::new(),
             replica: None,
             http_status: 0,

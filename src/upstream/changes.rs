@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use filters::cache::task;
 use filters::json::object::Object;
 use filters::mcp::list::Kind;
 use memchr::memmem;
@@ -13,6 +14,8 @@ pub enum Change {
     List(Kind),
     /// A resource is not what it was: its URI.
     Resource(String),
+    /// A task is over: its id.
+    Task(String),
 }
 
 /// Is told of changes, with the server's id, before any client is.
@@ -39,6 +42,13 @@ impl Change {
                 .into_iter()
                 .collect();
         }
+        if matches!(
+            &*method,
+            "notifications/tasks" | "notifications/tasks/status"
+        ) {
+            let ended = message.get("params").and_then(task::ended);
+            return ended.map(Self::Task).into_iter().collect();
+        }
         let changed = Kind::ALL
             .into_iter()
             .filter(|kind| kind.changed() == method);
@@ -51,6 +61,7 @@ impl Change {
 pub fn may_tell(text: &[u8]) -> bool {
     memmem::find(text, b"list_changed").is_some()
         || memmem::find(text, b"resources/updated").is_some()
+        || memmem::find(text, b"notifications/tasks").is_some()
 }
 
 #[cfg(test)]
@@ -77,6 +88,13 @@ mod tests {
             [Change::List(Kind::Resources), Change::List(Kind::Templates)]
         );
         assert_eq!(read("notifications/resources/updated", "{}"), []);
+        for method in ["notifications/tasks", "notifications/tasks/status"] {
+            assert_eq!(
+                read(method, r#"{"taskId":"t","status":"failed"}"#),
+                [Change::Task("t".to_owned())]
+            );
+            assert_eq!(read(method, r#"{"taskId":"t","status":"working"}"#), []);
+        }
         assert_eq!(
             read("notifications/message", r#"{"data":"list_changed"}"#),
             []

@@ -57,6 +57,19 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// The caller without what is its own and stands in no key: for what several callers share.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        let lines = self.lines.split_inclusive(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| !line.starts_with(b"baggage:"));
+        Self {
+            authorization: self.authorization.clone(),
+            lines: lines.flatten().copied().collect(),
+        }
+    }
+}
+
 /// The MCP headers of a request that the gateway makes itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Mcp<'a> {

@@ -42,6 +42,8 @@ pub struct Talk {
     document: Document,
     decoder: Decoder,
     is_over: bool,
+    /// It is a document of more than is held in memory, as its head says.
+    is_too_long: bool,
     /// A message that was looked at and not taken.
     held: Option<Bytes>,
     limits: Limits,
@@ -165,6 +167,8 @@ impl Talk {
         let session = head.header.headers.get(header::SESSION_ID);
         let status = head.header.status;
         let is_refusal = status.is_client_error() || status.is_server_error();
+        let length = head.content_length.and_then(|it| usize::try_from(it).ok());
+        let is_document = head.content != Content::EventStream;
         Ok(Self {
             status: status.as_u16(),
             session: session
@@ -178,6 +182,7 @@ impl Talk {
             document: Document::default(),
             decoder: Decoder::new(MESSAGE_BYTES_MAX),
             is_over: false,
+            is_too_long: is_document && length.is_some_and(|it| it > MESSAGE_BYTES_MAX),
             held: None,
             limits,
             deadline,
@@ -223,6 +228,9 @@ impl Talk {
                 Some(Ok(data)) => return Ok(Some(data.into())),
                 Some(Err(_)) => return Err(Error::TooLong),
                 None => {}
+            }
+            if self.is_too_long {
+                return Err(Error::TooLong);
             }
             if self.is_over {
                 let document = self.document.take();

@@ -10,11 +10,15 @@ mod control;
 mod instances;
 mod leases;
 mod outages;
+mod passing;
 mod pressure;
+mod refused;
 mod reload;
 mod site;
 mod storm;
 mod table;
+mod tasks;
+mod unsettled;
 mod writes;
 
 use std::time::Instant;
@@ -171,13 +175,16 @@ async fn is_alone(gateway: &Gateway) {
     .await;
 }
 
-/// What became of a message: the cache's status, and the number of the server's answer or the code of
-/// its error.
+/// What became of a message: the cache's status, and the number of the server's answer, the code of its
+/// error, or the status of a page that is no error of MCP's.
 fn told(answer: &Answer) -> String {
     let status = answer.headers.get("x-conduit-cache-status").unwrap_or("-");
     let text = answer.text();
     let what = match number(&text) {
         Some(number) => format!("#{number}"),
+        None if answer.headers.get("content-type") == Some("text/plain") => {
+            format!("page {}", answer.status)
+        }
         None => {
             let code = answer.last_json()["error"]["code"].as_i64();
             let code = code.unwrap_or_else(|| panic!("neither number nor error: {answer:?}"));

@@ -5,6 +5,7 @@ mod coherence;
 mod entries;
 mod faults;
 mod invalidation;
+mod late;
 mod leases;
 
 use std::sync::Arc;

@@ -13,6 +13,7 @@
 )]
 
 mod aggregate;
+mod auth;
 mod bad_input;
 mod bodies;
 mod cache;
@@ -28,6 +29,7 @@ mod guard;
 mod http_sse;
 mod instances;
 mod isolation;
+mod limits;
 mod matrix;
 mod no_mcp;
 mod operations;

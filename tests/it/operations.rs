@@ -302,14 +302,14 @@ async fn what_is_configured_but_not_built_is_said_at_start() {
     let upstream = Upstream::start(friendly).await;
     let gateway = Gateway::with(json!({
         "servers": [{ "id": "fake", "url": upstream.url() }],
-        "auth": { "method": "api-key", "api_keys": [{ "key": "k", "client_id": "c", "tenant_id": "t" }] },
+        "discovery": { "enabled": true },
     }))
     .await;
     let warned = gateway.process.line("the warning", |line| {
-        (line.contains("auth") && line.contains("warning")).then(|| line.to_owned())
+        (line.contains("discovery") && line.contains("warning")).then(|| line.to_owned())
     });
     assert!(
-        warned.await.contains("not"),
-        "it says that nothing is enforced"
+        warned.await.contains("not active"),
+        "it says that nothing is discovered"
     );
 }

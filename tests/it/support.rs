@@ -4,12 +4,14 @@ use std::time::Duration;
 
 pub(crate) mod gateway;
 pub(crate) mod http1;
+pub(crate) mod idp;
 pub(crate) mod log;
 pub(crate) mod message;
 pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod rust_client;
 pub(crate) mod sdk;
+pub(crate) mod signer;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 

@@ -3,6 +3,7 @@
 //   --legacy    2025-11-25 against server-everything
 //   --fixtures  2026-07-28 against a server with the conformance fixtures (--auto: negotiate, do not pin)
 //   --held      2026-07-28 against ts-v2-server.mjs
+//   --bearer=X  sends the credential X with every request
 
 import { Client, specTypeSchemas, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 
@@ -12,6 +13,9 @@ import { fixtures, held } from './modern.mjs';
 
 const CAPABILITY_OF = { 'elicitation/create': 'elicitation', 'sampling/createMessage': 'sampling', 'roots/list': 'roots' };
 const flags = new Set(process.argv.slice(2).filter((argument) => argument.startsWith('--')));
+
+const bearer = [...flags].find((flag) => flag.startsWith('--bearer='))?.slice('--bearer='.length);
+const authProvider = bearer === undefined ? undefined : { token: async () => bearer };
 
 function versionNegotiation() {
     if (flags.has('--legacy')) return { mode: 'legacy' };
@@ -31,7 +35,7 @@ async function connect(url, { answers = {}, capabilities = {} }) {
             return answers[method](request);
         });
     }
-    const transport = new StreamableHTTPClientTransport(new URL(url));
+    const transport = new StreamableHTTPClientTransport(new URL(url), { authProvider });
     await client.connect(transport);
     return {
         client,

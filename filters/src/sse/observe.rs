@@ -105,6 +105,11 @@ impl Observer {
         self.answer
     }
 
+    /// As [`Self::answer`], once.
+    pub fn take_answer(&mut self) -> Option<Answer> {
+        self.answer.take()
+    }
+
     fn end_line_at<'b>(&mut self, rest: &'b [u8]) -> &'b [u8] {
         let Some((&byte, tail)) = rest.split_first() else {
             return rest;

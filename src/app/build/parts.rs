@@ -18,7 +18,7 @@ use crate::app::build::Workshop;
 use crate::config::Config;
 use crate::config::choice::LoadBalancing;
 use crate::config::model::router::{HealthCheck, Lists};
-use crate::config::model::server::{Server as ServerConfig, ServerId, Transport};
+use crate::config::model::server::{Scopes, Server as ServerConfig, ServerId, Transport};
 use crate::state::snapshot::Server;
 use crate::stdio;
 use crate::stdio::supervisor::Supervisor;
@@ -46,8 +46,11 @@ impl Basis {
     pub(in crate::app) fn of(config: &Config, server: &ServerConfig) -> Self {
         let router = &config.router;
         let is_checked = matches!(server.transport, Transport::Http(_));
+        let mut server = server.clone();
+        // Who may reach it is no part of it.
+        server.scopes = Scopes::default();
         Self {
-            server: server.clone(),
+            server,
             load_balancing: router.load_balancing,
             health_check: router.health_check.filter(|_| is_checked),
             lists: router.lists,

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use filters::guard::rules::Rules;
 use filters::problem::Problems;
+use filters::refusal::Statuses;
 use filters::route::names::{Naming, Strategy};
 use filters::{acl, origin};
 use tokio_util::sync::CancellationToken;
 
+use crate::app::limited;
+use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
 use crate::config::model;
@@ -22,6 +25,7 @@ use crate::state::users::Users;
 pub(in crate::app) fn build(
     config: &Config,
     servers: &[Arc<Server>],
+    auth: &Arc<Authenticator>,
     before: Option<(&Router, &Snapshot)>,
 ) -> Snapshot {
     let gateway = &config.gateway;
@@ -41,6 +45,7 @@ pub(in crate::app) fn build(
             &gateway.allowed_hosts,
             is_loopback(&gateway.host),
         ),
+        auth: Arc::clone(auth),
         acl: acl::Rules::default(),
         // What is wrong with them was found when the configuration was loaded.
         guard: Rules::compile(&config.guardrails.spec(), &mut Problems::default())
@@ -51,6 +56,12 @@ pub(in crate::app) fn build(
             may_be_own: config.governance.approvals.allow_self_approval,
         },
         webhooks: webhooks(&config.guardrails.webhooks),
+        limits: limited::policy(&config.rate_limits).map(Arc::new),
+        statuses: if config.compat.always_200 {
+            Statuses::Always200
+        } else {
+            Statuses::Own
+        },
         body_bytes_max: gateway.max_body_bytes,
         keep_alive: gateway.sse_keepalive,
         users: Users::default(),

@@ -35,13 +35,16 @@ impl Bench {
             )
         };
         let parts: Vec<_> = config.servers.iter().map(build).collect();
-        let snapshot = ArcSwap::from_pointee(snapshot::build(&config, &servers(&parts), None));
+        let gatehouse = Gatehouse::build(&workshop, &config, None).unwrap();
+        let snapshot = snapshot::build(&config, &servers(&parts), &gatehouse.auth, None);
+        let snapshot = ArcSwap::from_pointee(snapshot);
         let spec = Spec {
             shared: Arc::new(Shared { snapshot, live }),
             workshop,
             file: Some(file),
             config,
             parts,
+            gatehouse,
         };
         let reloader = Reloader::new(spec, Handle::current());
         reloader.start().await;

@@ -4,10 +4,12 @@
 -- ARGV: run, token for new versions, ms to keep versions, most fields, field of the method,
 --       field of the target (empty: none), ms of the lease (0: none), its owner, a field for each entry.
 -- Gives: the stamp of each entry, the place of the one found (0: none), its PTTL, its value,
---        and whose turn it is (0: nobody's, 1: the caller's, 2: another's).
+--        whose turn it is (0: nobody's, 1: the caller's, 2: another's), and the time here in ms.
 local versions, lease = KEYS[1], KEYS[2]
 local run, token, kept, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local method, target = ARGV[5], ARGV[6]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- New, or of a Redis that went down since and may have come back with what it once held.
 if redis.call('HGET', versions, 'run') ~= run then
@@ -28,7 +30,7 @@ for i, stamp in ipairs(stamps) do
   local value = redis.call('GET', entry)
   if value then
     if string.sub(value, 1, #stamp + 1) == stamp .. '\n' then
-      return {stamps, i, redis.call('PTTL', entry), value, 0}
+      return {stamps, i, redis.call('PTTL', entry), value, 0, now}
     end
     -- Versions never come back, so it is of no use to anybody.
     redis.call('UNLINK', entry)
@@ -48,19 +50,19 @@ if target ~= '' and not seen[3] then
     noted = redis.pcall('HSETNX', versions, 'more', '1')
   end
   if is_full(noted) then
-    return {{}, 0, 0, false, 0}
+    return {{}, 0, 0, false, 0, now}
   elseif type(noted) == 'table' and noted.err then
     return noted
   end
 end
 
 if ARGV[7] == '0' then
-  return {stamps, 0, 0, false, 0}
+  return {stamps, 0, 0, false, 0, now}
 end
 local taken = redis.pcall('SET', lease, ARGV[8], 'NX', 'PX', ARGV[7])
 if is_full(taken) then
-  return {stamps, 0, 0, false, 0}
+  return {stamps, 0, 0, false, 0, now}
 elseif type(taken) == 'table' and taken.err then
   return taken
 end
-return {stamps, 0, 0, false, taken and 1 or 2}
+return {stamps, 0, 0, false, taken and 1 or 2, now}

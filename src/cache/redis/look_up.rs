@@ -12,7 +12,9 @@ use crate::cache::redis::connection::Connection;
 use crate::cache::redis::counts::count;
 use crate::cache::redis::queue::{Hold, Queue};
 use crate::cache::redis::script::Script;
-use crate::cache::redis::versions::{FIELDS_MAX, Versions, key_field, method_field, target_field};
+use crate::cache::redis::versions::{
+    Clock, FIELDS_MAX, Versions, key_field, method_field, target_field,
+};
 use crate::cache::redis::{Error, Redis, VERSIONS_KEPT, value};
 
 /// The first and the longest pause between two look-ups of who waits for another's fetch.
@@ -47,7 +49,7 @@ pub struct Lease {
 }
 
 /// A look-up as Redis answers it: see `look_up.lua`.
-type Answer = (Vec<String>, usize, i64, Option<Vec<u8>>, u8);
+type Answer = (Vec<String>, usize, i64, Option<Vec<u8>>, u8, u64);
 
 // === impl Redis ===
 
@@ -132,7 +134,11 @@ impl Redis {
     }
 
     fn looked(&self, origin: &Origin, keys: &[Key], answer: Answer, owner: String) -> Looked {
-        let (stamps, place, left_ms, value, turn) = answer;
+        let (stamps, place, left_ms, value, turn, now_ms) = answer;
+        let clock = Clock {
+            ms: now_ms,
+            at: std::time::Instant::now(),
+        };
         let key = place.checked_sub(1).and_then(|place| keys.get(place));
         let found = key.zip(value).and_then(|(key, value)| {
             let left = Duration::from_millis(u64::try_from(left_ms).ok()?);
@@ -152,7 +158,7 @@ impl Redis {
         };
         Looked {
             found,
-            versions: Versions::new(keys, stamps),
+            versions: Versions::new(keys, stamps, clock),
             turn,
         }
     }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::cache::entry::Entry;
+use crate::cache::redis::versions::Clock;
 
 /// The most writes that wait.
 pub(super) const WRITES_MAX: usize = 1_024;
@@ -46,6 +47,8 @@ pub(super) struct Store {
     pub(super) entry: Arc<Entry>,
     /// What it depends on, as it was looked up.
     pub(super) stamp: Box<str>,
+    /// The clock of Redis, as of the look-up.
+    pub(super) clock: Clock,
 }
 
 /// A lease that is held.
@@ -178,6 +181,10 @@ mod tests {
         Store {
             entry: Arc::new(Entry::new(fresh, &Hints::default(), Instant::now())),
             stamp: "".into(),
+            clock: Clock {
+                ms: 0,
+                at: Instant::now(),
+            },
         }
     }
 

@@ -55,8 +55,10 @@ struct Header<'h> {
 pub(super) struct Written {
     /// What Redis is given.
     pub(super) value: Vec<u8>,
-    /// How long it is to keep it.
-    pub(super) expiry: Duration,
+    /// Until when it is to keep it.
+    pub(super) until: Instant,
+    /// How long that is at most.
+    pub(super) kept: Duration,
 }
 
 /// Writes an entry; nothing if it is good for nothing any more.
@@ -69,10 +71,10 @@ pub(super) fn write(entry: &Entry, stamp: &str, multiplier: f64, now: Instant) -
     };
     let here = Lifetime::new(fresh_here, entry.lifetime.stale());
     let kept = here.kept();
-    let expiry = kept.saturating_sub(entry.age(now));
-    if expiry < Duration::from_millis(1) {
+    if kept.saturating_sub(entry.age(now)) < Duration::from_millis(1) {
         return None;
     }
+    let until = entry.fetched.checked_add(kept)?;
     let header = Header {
         version: VERSION,
         server: Cow::Borrowed(&entry.origin.server),
@@ -94,7 +96,8 @@ pub(super) fn write(entry: &Entry, stamp: &str, multiplier: f64, now: Instant) -
     let value = [stamp, "\n", &header, "\n", &entry.text].concat();
     Some(Written {
         value: value.into_bytes(),
-        expiry,
+        until,
+        kept,
     })
 }
 
@@ -220,7 +223,7 @@ mod tests {
     fn expiry(age_secs: u64, is_operators: bool, multiplier: f64) -> Option<u64> {
         let (entry, now) = entry(&origin(), Duration::from_secs(age_secs), is_operators);
         let written = write(&entry, "stamp", multiplier, now)?;
-        Some(written.expiry.as_secs())
+        Some(written.until.checked_duration_since(now)?.as_secs())
     }
 
     #[test]

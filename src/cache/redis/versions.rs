@@ -8,6 +8,7 @@
 //! Each tool and URI that is about to be fetched has a field, so that wildcards find what they cover.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use filters::cache::invalidate::Reach;
 use filters::cache::key::Key;
@@ -15,6 +16,7 @@ use filters::glob::Glob;
 use filters::mcp::method::Method;
 
 use crate::cache::entry::Origin;
+use crate::cache::redis::value;
 
 /// The most fields of a server's versions. Beyond, names are no longer noted, and a wildcard, or
 /// a name that was not noted, makes all of the server invalid.
@@ -25,17 +27,41 @@ const MORE: &str = "more";
 
 /// What was known of an origin when it was looked up: a result that is fetched after it is stored only if
 /// nothing that concerns it was invalidated since.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Versions {
     stamps: Vec<(Key, Box<str>)>,
+    clock: Clock,
+}
+
+/// What the clock of Redis showed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    /// Milliseconds.
+    pub(super) ms: u64,
+    /// When it was known: no earlier than when it showed that.
+    pub(super) at: Instant,
+}
+
+impl Clock {
+    /// What it shows at `then`, or a little before.
+    pub(super) fn at(self, then: Instant) -> u64 {
+        let later = value::milliseconds(then.saturating_duration_since(self.at));
+        self.ms.saturating_add(later)
+    }
 }
 
 impl Versions {
-    pub(super) fn new(keys: &[Key], stamps: Vec<String>) -> Self {
+    pub(super) fn new(keys: &[Key], stamps: Vec<String>, clock: Clock) -> Self {
         let stamps = stamps.into_iter().map(Into::into);
         Self {
             stamps: keys.iter().copied().zip(stamps).collect(),
+            clock,
         }
+    }
+
+    /// The clock of Redis, as of the look-up.
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The stamp of an entry; none if it was not looked up, or could not be.
@@ -145,6 +171,8 @@ impl<'r> Bump<'r> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn bumped<'f>(reach: &Reach, fields: impl IntoIterator<Item = &'f str>) -> String {
@@ -194,12 +222,26 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_shows_no_more_than_what_passed_since_it_was_seen() {
+        let at = Instant::now();
+        let clock = Clock { ms: 1_000, at };
+        assert_eq!(clock.at(at), 1_000);
+        assert_eq!(clock.at(at + Duration::from_micros(1_999)), 1_001);
+        let earlier = at.checked_sub(Duration::from_secs(1)).unwrap();
+        assert_eq!(clock.at(earlier), 1_000);
+    }
+
+    #[test]
     fn an_entry_that_was_not_looked_up_has_no_stamp() {
         let key = |n: u8| Key::parse(&format!("{n:064x}")).unwrap();
         let keys = [key(1), key(2)];
-        let versions = Versions::new(&keys, vec!["a".to_owned(), "b".to_owned()]);
+        let clock = Clock {
+            ms: 7,
+            at: Instant::now(),
+        };
+        let versions = Versions::new(&keys, vec!["a".to_owned(), "b".to_owned()], clock);
         assert_eq!(versions.stamp(&key(2)), Some("b"));
         assert_eq!(versions.stamp(&key(3)), None);
-        assert_eq!(Versions::new(&keys, vec![]).stamp(&key(1)), None);
+        assert_eq!(Versions::new(&keys, vec![], clock).stamp(&key(1)), None);
     }
 }

@@ -83,7 +83,11 @@ impl Redis {
     }
 
     fn store_command(&self, connection: &Connection, store: &Store) -> Option<redis::Cmd> {
-        let Store { entry, stamp } = store;
+        let Store {
+            entry,
+            stamp,
+            clock,
+        } = store;
         let written = value::write(entry, stamp, self.multiplier, Instant::now())?;
         let keys = [
             self.names.versions(&entry.origin.server),
@@ -97,8 +101,9 @@ impl Redis {
             .arg(method_field(entry.origin.method))
             .arg(target_field(&entry.origin))
             .arg(key_field(&entry.key))
-            .arg(value::milliseconds(written.expiry))
-            .arg(written.value);
+            .arg(clock.at(written.until))
+            .arg(written.value)
+            .arg(value::milliseconds(written.kept));
         Some(command)
     }
 }

@@ -7,7 +7,7 @@ use filters::problem::Problems;
 
 use crate::config::compile::listen_host;
 use crate::config::model::Secret;
-use crate::config::model::gateway::{Admin, Gateway, Tls};
+use crate::config::model::gateway::{Admin, Compat, Gateway, Tls};
 use crate::config::raw;
 
 /// `gateway`.
@@ -101,5 +101,13 @@ pub fn compile_admin(raw: raw::gateway::Admin) -> Admin {
         key: raw.key.filter(|key| !key.is_empty()).map(Secret::new),
         allow_private_networks: raw.allow_private_networks,
         allow_unauthenticated: raw.allow_unauthenticated,
+    }
+}
+
+/// `compat`.
+#[must_use]
+pub fn compile_compat(raw: &raw::gateway::Compat) -> Compat {
+    Compat {
+        always_200: raw.always_200,
     }
 }

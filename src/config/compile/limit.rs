@@ -1,5 +1,6 @@
 //! `rate_limits`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use filters::problem::Problems;
@@ -25,7 +26,14 @@ pub fn compile(raw: raw::RateLimits, problems: &mut Problems) -> RateLimits {
     let overrides = raw.overrides.into_iter().enumerate();
     RateLimits {
         enabled: raw.enabled,
-        store: store(raw.enabled, raw.backend, raw.redis_url, problems),
+        store: store(
+            raw.enabled,
+            raw.backend,
+            raw.redis_url,
+            raw.key_prefix,
+            problems,
+        ),
+        on_backend_error: raw.on_backend_error,
         global: windows(&raw.global, &path.key("global"), problems),
         per_client: windows(&raw.per_client, &path.key("per_client"), problems),
         overrides: overrides
@@ -39,19 +47,19 @@ fn store(
     enabled: bool,
     backend: LimitBackend,
     url: Option<String>,
+    key_prefix: String,
     problems: &mut Problems,
 ) -> Store {
+    let redis = |url| Store::Redis { url, key_prefix };
     match backend {
         LimitBackend::Redis if enabled => {
             let missing =
                 "is required when rate_limits.backend is redis; set it or CONDUIT_REDIS_URL";
             redis_url("rate_limits.redis_url", url, missing, problems)
-                .map(Store::Redis)
+                .map(redis)
                 .unwrap_or_default()
         }
-        LimitBackend::Redis => url
-            .map(|url| Store::Redis(Secret::new(url)))
-            .unwrap_or_default(),
+        LimitBackend::Redis => url.map(|url| redis(Secret::new(url))).unwrap_or_default(),
         LimitBackend::Memory => Store::Memory,
     }
 }
@@ -64,17 +72,24 @@ fn one(raw: raw::LimitOverride, path: &Path, problems: &mut Problems) -> Overrid
         requests: raw.requests,
         window_seconds: raw.window_seconds,
     };
-    let tools = path.key("per_tool");
-    let per_tool = raw.per_tool.into_iter().map(|(tool, limit)| {
-        let limits = windows(&limit, &tools.key(&tool), problems);
-        (tool, limits)
-    });
-    let per_tool = per_tool.collect();
     Override {
         server: raw.server,
         limits: windows(&own, path, problems),
-        per_tool,
+        per_tool: tools(raw.per_tool, &path.key("per_tool"), problems),
+        per_client_tool: tools(raw.per_client_tool, &path.key("per_client_tool"), problems),
     }
+}
+
+fn tools(
+    raw: BTreeMap<String, raw::Limit>,
+    path: &Path,
+    problems: &mut Problems,
+) -> BTreeMap<String, Vec<Limit>> {
+    let tools = raw.into_iter().map(|(tool, limit)| {
+        let limits = windows(&limit, &path.key(&tool), problems);
+        (tool, limits)
+    });
+    tools.collect()
 }
 
 /// The limits of one place, in either dialect.

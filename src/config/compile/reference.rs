@@ -23,8 +23,8 @@ pub fn unknown(severity: Severity, path: &Path, name: &str, server_ids: &[String
 
 /// Warns about access rules and limits for servers that do not exist.
 pub fn check(config: &Config, server_ids: &[String], problems: &mut Problems) {
-    let mut look = |path: Path, name: &str| {
-        let is_pattern = name.is_empty() || name.ends_with('*');
+    let mut look = |path: Path, name: &str, is_pattern: bool| {
+        let is_pattern = is_pattern && (name.is_empty() || name.ends_with('*'));
         if !is_pattern && !server_ids.iter().any(|id| id == name) {
             problems.add(unknown(Severity::Warning, &path, name, server_ids));
         }
@@ -34,13 +34,14 @@ pub fn check(config: &Config, server_ids: &[String], problems: &mut Problems) {
             .key("rate_limits")
             .key("overrides")
             .index(index);
-        look(path.key("server"), &limit.server);
+        // A limit is that of one server.
+        look(path.key("server"), &limit.server, false);
     }
     for (index, policy) in config.acl.policies.iter().enumerate() {
         let path = Path::root().key("acl").key("policies").index(index);
         for (list, rules) in [("allow", &policy.allow), ("deny", &policy.deny)] {
             for (at, rule) in rules.iter().enumerate() {
-                look(path.key(list).index(at).key("server"), &rule.server);
+                look(path.key(list).index(at).key("server"), &rule.server, true);
             }
         }
     }

@@ -8,10 +8,12 @@ use filters::problem::Problems;
 use http::{HeaderName, HeaderValue};
 
 use crate::config::choice;
+use crate::config::compile::auth;
 use crate::config::compile::runtime;
 use crate::config::model::Secret;
 use crate::config::model::server::{
-    ConnectedAccount, ForwardIdentity, Http, Server, ServerId, Stdio, Transport, UpstreamAuth,
+    ConnectedAccount, ForwardIdentity, Http, Scopes, Server, ServerId, Stdio, Transport,
+    UpstreamAuth,
 };
 use crate::config::model::url::HttpUrl;
 use crate::config::path::Path;
@@ -86,6 +88,7 @@ fn compile(
     let session_idle = seconds(raw.session_idle_seconds);
     let max_sessions = usize::try_from(raw.max_sessions).unwrap_or(usize::MAX);
     let (era, forward_authorization) = (raw.era, raw.forward_authorization);
+    let scopes = scopes(&mut raw, path, problems);
     let id = ServerId::parse(&raw.id);
     if id.is_none() {
         problems.error(path.key("id"), "must consist of letters, digits and dashes");
@@ -112,9 +115,22 @@ fn compile(
         session_idle,
         max_sessions,
         forward_authorization,
+        scopes,
         cache,
         upstream_auth,
     })
+}
+
+fn scopes(raw: &mut raw::server::Server, path: &Path, problems: &mut Problems) -> Scopes {
+    let scopes = Scopes {
+        all: std::mem::take(&mut raw.required_scopes),
+        tools: std::mem::take(&mut raw.tool_scopes),
+    };
+    auth::check_scopes(&scopes.all, &path.key("required_scopes"), problems);
+    for (tool, needed) in &scopes.tools {
+        auth::check_scopes(needed, &path.key("tool_scopes").key(tool), problems);
+    }
+    scopes
 }
 
 fn compile_http(

@@ -52,3 +52,10 @@ pub struct Admin {
     /// Whether an open admin API on a public address was accepted.
     pub allow_unauthenticated: bool,
 }
+
+/// What is done as mcp-conduit does it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compat {
+    /// Whether refusals of policy are told with HTTP 200.
+    pub always_200: bool,
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::config::choice::OnBackendError;
 use crate::config::model::Secret;
 
 /// How often clients may call.
@@ -12,6 +13,8 @@ pub struct RateLimits {
     pub enabled: bool,
     /// Where the counters live.
     pub store: Store,
+    /// What happens to calls while that does not answer.
+    pub on_backend_error: OnBackendError,
     /// The limit of all clients together.
     pub global: Vec<Limit>,
     /// The limit of each client.
@@ -28,8 +31,13 @@ pub enum Store {
     /// In this process.
     #[default]
     Memory,
-    /// In Redis, at this URL.
-    Redis(Secret),
+    /// In Redis.
+    Redis {
+        /// Its URL.
+        url: Secret,
+        /// What keys begin with.
+        key_prefix: String,
+    },
 }
 
 /// So many calls in any span of this length.
@@ -50,6 +58,8 @@ pub struct Override {
     pub limits: Vec<Limit>,
     /// Those of its tools, by name.
     pub per_tool: BTreeMap<String, Vec<Limit>>,
+    /// Those of each client at its tools, by name.
+    pub per_client_tool: BTreeMap<String, Vec<Limit>>,
 }
 
 /// Lets calls over the limit wait.

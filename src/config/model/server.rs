@@ -42,10 +42,23 @@ pub struct Server {
     pub max_sessions: usize,
     /// Whether the client's `Authorization` is sent on.
     pub forward_authorization: bool,
+    /// Which scopes callers need. They change nothing of what the server answers, and so are in no
+    /// digest of its configuration.
+    #[serde(skip)]
+    pub scopes: Scopes,
     /// How its answers are cached.
     pub cache: Cache,
     /// Credentials looked up for each call.
     pub upstream_auth: Option<UpstreamAuth>,
+}
+
+/// Which scopes callers of a server need.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scopes {
+    /// For any message.
+    pub all: Vec<String>,
+    /// For calls of tools, by patterns of names.
+    pub tools: BTreeMap<String, Vec<String>>,
 }
 
 /// How a server is reached.

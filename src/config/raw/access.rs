@@ -20,10 +20,11 @@ pub struct TenantIsolation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
-    /// `none`, `api-key` (also written `api_key`) or `jwt`.
-    pub method: AuthMethod,
+    /// `none`, `api-key` (also written `api_key`) or `jwt`; or a list of them, of which one
+    /// suffices.
+    pub method: Methods,
     /// The keys that are accepted with `api-key`: objects that say who owns the key, or bare
-    /// strings.
+    /// strings. A key may be written as its SHA-256 digest: `sha256:` and 64 hexadecimal digits.
     pub api_keys: Vec<ApiKey>,
     /// With `jwt`: the URL of the issuer's public keys.
     pub jwks_url: Option<String>,
@@ -33,7 +34,8 @@ pub struct Auth {
     pub issuer: Option<String>,
     /// The same as `issuer`.
     pub jwt_issuer: Option<String>,
-    /// With `jwt`: the audience that tokens must name; one, or a list of which one suffices.
+    /// With `jwt`: the audience that tokens must name; one, or a list of which one suffices. With
+    /// `oauth` a token may instead name the endpoint that it is used at.
     pub audience: Option<OneOrMany>,
     /// The same as `audience`.
     pub jwt_audience: Option<OneOrMany>,
@@ -43,9 +45,64 @@ pub struct Auth {
     /// With `jwt`: the claim that names the client.
     #[schemars(length(min = 1))]
     pub client_claim: String,
-    /// With `jwt`: the signature algorithms accepted. Absent means RS, PS and ES with 256, 384 and
-    /// 512 bits, and `EdDSA`.
+    /// With `jwt`: the claim that lists roles. Dots lead into objects: `realm_access.roles`.
+    #[schemars(length(min = 1))]
+    pub roles_claim: String,
+    /// With `jwt`: the signature algorithms accepted. Absent means RS and PS with 256, 384 and 512
+    /// bits, ES with 256 and 384, and `EdDSA`.
     pub algorithms: Option<Vec<String>>,
+    /// With `jwt`: how often the issuer's public keys are fetched again.
+    #[schemars(range(min = 1, max = 86400))]
+    pub jwks_refresh_seconds: u32,
+    /// With `jwt`: how soon after a fetch a token that names an unknown key may cause another.
+    #[schemars(range(min = 1, max = 3600))]
+    pub jwks_cooldown_seconds: u32,
+    /// How many wrong credentials may come from one address.
+    pub throttle: Throttle,
+    /// The gateway as an OAuth 2.1 resource server: tells clients where to get a token.
+    pub oauth: Option<OAuth>,
+}
+
+/// One way of proving who one is, or several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Methods {
+    /// One.
+    One(AuthMethod),
+    /// Several.
+    Many(#[schemars(length(min = 1, max = 8))] Vec<AuthMethod>),
+}
+
+/// How many wrong credentials may come from one address (IPv6: one network of 64 bits).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Throttle {
+    /// How many in a window; what comes after them is answered 429. 0 means any number.
+    pub max_failures: u32,
+    /// How long a window is.
+    #[schemars(range(min = 1, max = 86400))]
+    pub window_seconds: u32,
+}
+
+/// What clients are told of the gateway as an OAuth 2.1 resource server (RFC 9728).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["resource", "authorization_servers"]))]
+pub struct OAuth {
+    /// The URL that clients reach the gateway by, without `/mcp`: `https://gateway.example.com`.
+    /// Each endpoint below it (`/mcp`, `/mcp/<server>`, …) is a resource, and the audience of
+    /// tokens for it.
+    pub resource: String,
+    /// The issuers of tokens.
+    pub authorization_servers: Vec<String>,
+    /// The scopes that clients are told of. Absent means all that are required anywhere.
+    pub scopes_supported: Option<Vec<String>>,
+    /// The scopes that every credential must carry.
+    pub required_scopes: Vec<String>,
+    /// The name that people are shown.
+    pub resource_name: Option<String>,
+    /// A URL where people read more.
+    pub resource_documentation: Option<String>,
 }
 
 /// An API key.
@@ -63,13 +120,21 @@ pub enum ApiKey {
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["key"]))]
 pub struct OwnedKey {
-    /// The key itself.
+    /// The key itself, or `sha256:` and its SHA-256 digest.
     #[schemars(extend("writeOnly" = true))]
     pub key: String,
     /// The client's name in ACLs, limits and logs. Absent means `key-<n>`, by position.
     pub client_id: Option<String>,
     /// The tenant the client belongs to.
     pub tenant_id: Option<String>,
+    /// What the key is for, as people are told where it has expired.
+    pub label: Option<String>,
+    /// When the key ends: `2027-01-31`, or with a time, `2027-01-31T12:00:00Z`.
+    pub expires_at: Option<String>,
+    /// The roles the client has.
+    pub roles: Vec<String>,
+    /// The scopes that the key carries.
+    pub scopes: Vec<String>,
 }
 
 /// One text, or a list of them.
@@ -140,7 +205,7 @@ impl Default for TenantIsolation {
 impl Default for Auth {
     fn default() -> Self {
         Self {
-            method: AuthMethod::None,
+            method: Methods::One(AuthMethod::None),
             api_keys: Vec::new(),
             jwks_url: None,
             jwks: None,
@@ -150,7 +215,32 @@ impl Default for Auth {
             jwt_audience: None,
             tenant_claim: "org_id".to_owned(),
             client_claim: "sub".to_owned(),
+            roles_claim: "roles".to_owned(),
             algorithms: None,
+            jwks_refresh_seconds: 300,
+            jwks_cooldown_seconds: 30,
+            throttle: Throttle::default(),
+            oauth: None,
+        }
+    }
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            max_failures: 20,
+            window_seconds: 60,
+        }
+    }
+}
+
+impl Methods {
+    /// Whether a method is one of them.
+    #[must_use]
+    pub fn has(&self, method: AuthMethod) -> bool {
+        match self {
+            Self::One(only) => *only == method,
+            Self::Many(several) => several.contains(&method),
         }
     }
 }

@@ -70,6 +70,15 @@ pub struct Admin {
     pub allow_unauthenticated: bool,
 }
 
+/// What is done as mcp-conduit does it, where Conduit does it otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Compat {
+    /// Answers refusals of authentication, access rules and limits with HTTP 200 and a JSON-RPC
+    /// error, instead of 401, 403 and 429.
+    pub always_200: bool,
+}
+
 impl Default for Gateway {
     fn default() -> Self {
         Self {

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::choice::LimitBackend;
+use crate::config::choice::OnBackendError;
 
 /// How often clients may call.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RateLimits {
     /// Whether limits are enforced.
@@ -18,6 +19,12 @@ pub struct RateLimits {
     /// With `redis`: where it is. `CONDUIT_REDIS_URL` overrides it.
     #[schemars(extend("writeOnly" = true))]
     pub redis_url: Option<String>,
+    /// What the names of keys in Redis begin with. Gateways that share counters have the same.
+    #[schemars(length(min = 1))]
+    pub key_prefix: String,
+    /// What happens to calls while Redis does not answer within 50 ms: `allow` lets them pass,
+    /// uncounted; `deny` refuses them with 503.
+    pub on_backend_error: OnBackendError,
     /// The limit of all clients together.
     pub global: Limit,
     /// The limit of each client.
@@ -72,8 +79,10 @@ pub struct LimitOverride {
     /// The span of time for `requests`. Absent means 60.
     #[schemars(range(min = 1, max = 31536000))]
     pub window_seconds: Option<u32>,
-    /// Limits for single tools, by tool name.
+    /// Limits for single tools, by tool name, of all clients together.
     pub per_tool: BTreeMap<String, Limit>,
+    /// Limits of each client at single tools, by tool name.
+    pub per_client_tool: BTreeMap<String, Limit>,
 }
 
 /// Lets calls over the limit wait.
@@ -88,6 +97,22 @@ pub struct Queue {
     /// How many calls may wait at once.
     #[schemars(range(min = 1, max = 1000000))]
     pub max_queue_size: u32,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            backend: LimitBackend::default(),
+            redis_url: None,
+            key_prefix: "conduit:limits:".to_owned(),
+            on_backend_error: OnBackendError::default(),
+            global: Limit::default(),
+            per_client: Limit::default(),
+            overrides: Vec::new(),
+            queue: Queue::default(),
+        }
+    }
 }
 
 impl Default for Queue {

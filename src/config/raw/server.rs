@@ -71,6 +71,12 @@ pub struct Server {
     /// Sends the client's own `Authorization` header on to the server. Off, because that header
     /// usually holds the client's key to Conduit.
     pub forward_authorization: bool,
+    /// The scopes that a client's credential must carry for any message to the server, besides those
+    /// of `auth.oauth.required_scopes`. Only where clients are authenticated.
+    pub required_scopes: Vec<String>,
+    /// The scopes that calls of single tools need beyond that, by the tool's name or a pattern
+    /// (`delete_*`). All patterns that match count.
+    pub tool_scopes: BTreeMap<String, Vec<String>>,
     /// How answers of this server are cached.
     pub cache: ServerCache,
     /// Credentials looked up for each call.
@@ -198,6 +204,8 @@ impl Default for Server {
             session_idle_seconds: 1_800,
             max_sessions: 10_000,
             forward_authorization: false,
+            required_scopes: Vec::new(),
+            tool_scopes: BTreeMap::new(),
             cache: ServerCache::default(),
             upstream_auth: None,
             managed_runtime: None,

@@ -32,7 +32,7 @@ impl Author {
         let capabilities = way.client.map(|client| &client.opening.capabilities);
         Self {
             live: Arc::clone(&exchange.live),
-            principal: Arc::clone(&exchange.principal.client),
+            principal: Arc::clone(&exchange.subject),
             credential: way.server.remote.credential(&caller),
             capabilities: capabilities.map_or_else(|| "{}".to_owned(), Clone::clone),
         }
@@ -49,6 +49,8 @@ impl Author {
             // Nothing of a batch is answered from the cache: what only keys depend on is left out.
             agreed: None,
             group: None,
+            tenant: None,
+            isolated: None,
             is_promised: false,
             capabilities: &self.capabilities,
             credential: self.credential.as_deref(),
@@ -59,6 +61,6 @@ impl Author {
             Role::Read(read) => read.effects,
             Role::None | Role::Skip => None,
         };
-        reach.map(|reach| Write::new(&self.live, &server.id, reach))
+        reach.map(|reach| Write::new(&self.live, server, reach))
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use filters::cache::task::Said;
 use filters::refusal::{Phase, Refusal};
 use filters::rpc::parse::{self, Body as Rpc, Id};
 use filters::sse::decode::Decoder;
@@ -37,7 +38,7 @@ pub(super) async fn fly(index: usize, prepared: Prepared, news: Sender<News>) {
     };
     let run = entry.run(prepared, limits.header, limits.idle);
     let failure = match fast_timeout(limits.total, run).await {
-        Ok(Ok(())) => return entry.settle().await,
+        Ok(Ok(())) => return entry.settle(Said::Other).await,
         Ok(Err(error)) => error,
         Err(_) => Error::Timeout(Phase::Total),
     };
@@ -113,7 +114,7 @@ impl Entry {
     }
 
     async fn answer(&mut self, text: Bytes) {
-        self.settle().await;
+        self.settle(Said::of(&text)).await;
         let text = match &self.watch {
             Some(watch) => {
                 let text = String::from_utf8_lossy(&text).into_owned();
@@ -127,14 +128,16 @@ impl Entry {
     }
 
     /// The call is over, as far as its effects go.
-    async fn settle(&mut self) {
+    async fn settle(&mut self, said: Said<'_>) {
         if let Some(write) = self.write.take() {
-            write.settle().await;
+            write.settle(said).await;
         }
     }
 
     async fn answer_with(&mut self, refusal: &Refusal) {
-        self.settle().await;
+        if let Some(write) = self.write.take() {
+            write.give_up().await;
+        }
         if let Some(id) = self.id.clone() {
             self.answer(refusal.to_json(Id::from_json(&id)).into())
                 .await;

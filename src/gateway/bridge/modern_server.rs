@@ -6,6 +6,7 @@ mod ask;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use filters::cache::task::Said;
 use filters::json::object::Object;
 use filters::mcp::input;
 use filters::mcp::method::Method;
@@ -25,7 +26,7 @@ use crate::gateway::inbound::Inbound;
 use crate::gateway::link::{Way, outward};
 use crate::gateway::lists::catalog;
 use crate::gateway::pass::voice::go_on;
-use crate::gateway::pass::{Passed, fail, is_wrong_era};
+use crate::gateway::pass::{Passed, end, fail, is_wrong_era};
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::session::{Registered, Session};
 use crate::state::snapshot::Server;
@@ -272,7 +273,8 @@ impl<'a> Round<'a> {
             let message = match reply.wait(talk.next()).await {
                 Ok(Wake::Done(Ok(Some(message)))) => message,
                 Ok(Wake::Done(Ok(None))) => {
-                    self.no_answer(reply, way, &talk).await?;
+                    let said = Bytes::new();
+                    end::refused(reply, way, self.inbound, &mut talk, said, false).await?;
                     return Ok(Outcome::Answered);
                 }
                 Ok(Wake::Done(Err(error))) => {
@@ -308,7 +310,7 @@ impl<'a> Round<'a> {
                 Ok(Body::Request { .. }) => {}
                 Err(_) if talk.is_stream() => {}
                 Err(_) => {
-                    self.no_answer(reply, way, &talk).await?;
+                    end::refused(reply, way, self.inbound, &mut talk, message, false).await?;
                     return Ok(Outcome::Answered);
                 }
             }
@@ -331,6 +333,7 @@ impl<'a> Round<'a> {
                     return Ok(Outcome::Input(result.get().to_owned()));
                 }
                 if !down::is_complete(result.get()) {
+                    reply.settle(Said::Result(result.get())).await;
                     let refusal = Refusal::UpstreamBroken {
                         server: way.server.id.to_string(),
                         what: "answered with a task, or what else no client of this revision takes",
@@ -365,19 +368,6 @@ impl<'a> Round<'a> {
             }
         }
         Ok(Outcome::Answered)
-    }
-
-    async fn no_answer(&self, reply: &mut Reply<'_>, way: &Way, talk: &Talk) -> Result<(), Ended> {
-        let refusal = Refusal::UpstreamBroken {
-            server: way.server.id.to_string(),
-            what: if talk.is_stream() {
-                "ended its stream without answering"
-            } else {
-                "answered with something that is not MCP"
-            },
-        };
-        let error = format!("HTTP {}", talk.status);
-        reply.refuse(refusal, self.inbound.id(), Some(error)).await
     }
 }
 

@@ -18,6 +18,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use crate::gateway::Ended;
 use crate::gateway::bridge::legacy_server::relay::{answer_at_once, question};
 use crate::gateway::bridge::legacy_server::until;
+use crate::gateway::cached::write::Write;
 use crate::gateway::inbound::{Context, Inbound};
 use crate::gateway::reply::Reply;
 use crate::state::parked::{Call, Parked, Question};
@@ -64,6 +65,7 @@ async fn set_aside(
         request: digest(inbound),
         call,
         questions: questions.clone(),
+        reach: reply.write.as_ref().and_then(Write::reach).cloned(),
         until: until(reply),
     };
     if let Err(parked) = live.parking.park(key, parked) {

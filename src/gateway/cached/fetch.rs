@@ -17,18 +17,19 @@ use filters::mcp::translate::up;
 use filters::rpc::parse::{self, Answer, Body};
 use tokio::sync::mpsc;
 
+use crate::cache::Page;
 use crate::gateway::Ended;
 use crate::gateway::bridge::legacy_server::relay::{answer_at_once, notification, question};
 use crate::gateway::bridge::{legacy_server, modern_server};
-use crate::gateway::dispatch::Dispatch;
+use crate::gateway::cached::fetched::Fetched;
+use crate::gateway::cached::order::Order;
 use crate::gateway::inbound::{Context, Inbound};
 use crate::gateway::link::{self, Way};
 use crate::gateway::pass::voice::{self, Voice};
 use crate::gateway::pass::{is_wrong_era, respell};
 use crate::state::live::Live;
 use crate::state::parked::Call;
-use crate::state::session::{Link, Session as Client};
-use crate::state::snapshot::Server;
+use crate::state::session::Link;
 use crate::upstream::era::{self, MODERN, Standing};
 use crate::upstream::error::Error;
 use crate::upstream::fields::{Caller, Mcp};
@@ -41,36 +42,6 @@ use crate::upstream::talk::{Patience, Talk};
 
 /// The code of a header that does not mirror the body (2026-07-28).
 const HEADER_MISMATCH: &str = "-32020";
-
-/// Whose question is asked on behalf of all who want the same.
-pub(super) struct Order {
-    way: Way,
-    client: Option<Arc<Client>>,
-    inbound: Inbound,
-    inner: Option<String>,
-}
-
-impl Order {
-    /// The question of a message.
-    pub(super) fn of(dispatch: &Dispatch<'_>) -> Self {
-        Self {
-            way: dispatch.way.clone(),
-            client: dispatch.client.map(Arc::clone),
-            inbound: dispatch.inbound.clone(),
-            inner: dispatch.inner.map(str::to_owned),
-        }
-    }
-
-    /// The message.
-    pub(super) fn inbound(&self) -> &Inbound {
-        &self.inbound
-    }
-
-    /// The server.
-    pub(super) fn server(&self) -> &Arc<Server> {
-        &self.way.server
-    }
-}
 
 /// Everything that a fetch needs once nobody who asked for it may be left.
 pub(super) struct Errand {
@@ -98,20 +69,6 @@ enum Via {
     /// Without a session: the server has none. What the first caller says it speaks, and its further
     /// headers.
     Bare(Option<String>, Vec<(String, String)>),
-}
-
-/// What a fetch brought.
-pub(super) enum Fetched {
-    /// A result, JSON text.
-    Result(Era, String),
-    /// An error object, JSON text.
-    Error(Era, u16, String),
-    /// Nothing: the server cannot be asked.
-    Failed(Error),
-    /// A question back, which is for one caller to answer.
-    Asks,
-    /// Nothing that several could share.
-    Alone,
 }
 
 impl Errand {
@@ -194,13 +151,21 @@ impl Errand {
         };
         let mut ear = match self.send().await {
             Ok(ear) => ear,
-            Err(Fault::Upstream(Error::SessionLost) | Fault::Alone) => return Fetched::Alone,
+            Err(Fault::Upstream(Error::SessionLost)) => return Fetched::Lost,
+            Err(Fault::Alone) => return Fetched::Alone,
             Err(Fault::Upstream(error)) => return Fetched::Failed(error),
         };
         loop {
             let message = match ear.next().await {
                 Ok(Some(message)) => message,
-                Ok(None) => return self.nothing(ear.talk()),
+                Ok(None) => return self.nothing(ear.talk(), Bytes::new()),
+                Err(Error::TooLong) => {
+                    self.cancel(
+                        &ear,
+                        "it is asked for once more, by whom it can be passed on to",
+                    );
+                    return Fetched::Large;
+                }
                 Err(error) => {
                     if matches!(error, Error::Timeout(_)) {
                         self.cancel(&ear, "timed out at the gateway");
@@ -223,7 +188,7 @@ impl Errand {
                     return Fetched::Asks;
                 }
                 Err(_) if is_stream => {}
-                Err(_) => return self.nothing(ear.talk()),
+                Err(_) => return self.nothing(ear.talk(), message),
             }
         }
     }
@@ -330,23 +295,32 @@ impl Errand {
                 let is_refused = code.as_deref() == Some(HEADER_MISMATCH)
                     || is_wrong_era(era, talk.status, &text);
                 if is_refused {
-                    return Fetched::Alone;
+                    return Fetched::Again;
                 }
                 if era == Era::Legacy && input::url_required(error.get()).is_some() {
                     return Fetched::Asks;
                 }
-                Fetched::Error(era, talk.status, error.get().to_owned())
+                let head = talk.refusal.clone();
+                Fetched::Error(era, talk.status, error.get().to_owned(), head)
             }
         }
     }
 
-    /// The server was done and had not answered.
-    fn nothing(&self, talk: &Talk) -> Fetched {
-        match talk.status {
-            // What it refuses, and why, is told to whoever asks alone.
-            400..500 => Fetched::Alone,
-            _ if talk.is_stream() => Fetched::Failed(Error::ClosedEarly),
-            _ => Fetched::Failed(Error::NotHttp("no MCP answer")),
+    /// The server was done and had not answered: all it said is `text`.
+    fn nothing(&self, talk: &Talk, text: Bytes) -> Fetched {
+        let is_modern = matches!(self.via, Via::Modern(_));
+        let said = String::from_utf8_lossy(&text);
+        if is_modern && is_wrong_era(Era::Modern, talk.status, &said) {
+            return Fetched::Again;
+        }
+        match talk.refusal.clone() {
+            Some(head) => Fetched::Refused(Page {
+                head,
+                text,
+                is_in_session: matches!(self.via, Via::Session(_) | Via::Group(..)),
+            }),
+            None if talk.is_stream() => Fetched::Failed(Error::ClosedEarly),
+            None => Fetched::Failed(Error::NotHttp("no MCP answer")),
         }
     }
 

@@ -12,14 +12,16 @@ use filters::mcp::revision::Era;
 use filters::mcp::rewrite::{self, Namespace};
 use filters::mcp::translate::down;
 use filters::rpc::parse::Id;
+use pingora::http::ResponseHeader;
 
-use crate::cache::Found;
 use crate::cache::entry::Entry;
+use crate::cache::{Found, Page};
 use crate::gateway::Ended;
 use crate::gateway::bridge::modern_server;
 use crate::gateway::cached::Served;
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::exchange::Exchange;
+use crate::gateway::pass::end;
 use crate::gateway::reply::Reply;
 use crate::state::snapshot::Server;
 
@@ -75,6 +77,7 @@ pub(super) async fn entry(
     };
     let server = &dispatch.way.server;
     let text = text(id, entry, inbound.era, server, namespace, asked);
+    reply.exchange.live.cache.memory.weigh(entry);
     reply.document(200, text.into()).await?;
     Ok(Served::Home)
 }
@@ -113,14 +116,32 @@ pub(in crate::gateway) fn text(
     out
 }
 
-/// Gives the error that a server answered with.
+/// An error that a server answered with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused<'r> {
+    /// Its era.
+    pub(super) era: Era,
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// The error object, JSON text.
+    pub(super) error: &'r str,
+    /// The head that it came with, where that refuses, too.
+    pub(super) head: Option<&'r ResponseHeader>,
+}
+
+/// Gives the error that a server answered with: under its own head, as without a cache, where that
+/// may pass.
 pub(super) async fn error(
     reply: &mut Reply<'_>,
     dispatch: &Dispatch<'_>,
-    era: Era,
-    status: u16,
-    error: &str,
+    refused: &Refused<'_>,
 ) -> Result<(), Ended> {
+    let Refused {
+        era,
+        status,
+        error,
+        head,
+    } = *refused;
     let inbound = dispatch.inbound;
     reply.exchange.live.cache.count(Found::Miss);
     reply.exchange.outcome.cache_status = Some(Status::SkipError);
@@ -134,7 +155,34 @@ pub(super) async fn error(
     };
     let id = inbound.id().unwrap_or("null");
     let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
-    reply.answer(status, text).await
+    let head = head.filter(|_| inbound.era == era);
+    match head.and_then(|head| end::outward(reply, dispatch.way, head, false)) {
+        Some(head) => reply.page(head, text.into()).await,
+        None => reply.answer(status, text).await,
+    }
+}
+
+/// Gives a server's refusal that says nothing of MCP.
+pub(super) async fn page(
+    reply: &mut Reply<'_>,
+    dispatch: &Dispatch<'_>,
+    page: &Page,
+) -> Result<(), Ended> {
+    reply.exchange.live.cache.count(Found::Miss);
+    reply.exchange.outcome.cache_status = Some(Status::SkipError);
+    let is_in_session = page.is_in_session || dispatch.client.is_some();
+    match end::outward(reply, dispatch.way, &page.head, is_in_session) {
+        Some(head) => reply.page(head, page.text.clone()).await,
+        None => {
+            end::tell(
+                reply,
+                dispatch.way,
+                dispatch.inbound,
+                page.head.status.as_u16(),
+            )
+            .await
+        }
+    }
 }
 
 /// Notes what the cache did, for headers, metrics and the access line.

@@ -9,6 +9,7 @@ use filters::cache::freshness::{self, Freshness, Lifetime, Staleness};
 use filters::cache::invalidate::Reach;
 use filters::cache::key::Key;
 use filters::cache::policy::Share;
+use filters::cache::task::Said;
 use filters::json::object::Object;
 use filters::mcp::list::Kind;
 use filters::mcp::revision::Era;
@@ -22,7 +23,9 @@ use crate::cache::redis::versions::Versions;
 use crate::cache::{Fate, Landed};
 use crate::gateway::Ended;
 use crate::gateway::cached::ear;
-use crate::gateway::cached::fetch::{Errand, Fetched, Order};
+use crate::gateway::cached::fetch::Errand;
+use crate::gateway::cached::fetched::Fetched;
+use crate::gateway::cached::order::Order;
 use crate::gateway::cached::role::Read;
 use crate::gateway::cached::write::Write;
 use crate::state::live::Live;
@@ -73,7 +76,7 @@ impl Flight {
         let landed = tokio::select! {
             biased;
             landed = self.fetch() => landed,
-            () = pilot.deserted(), if ends => return self.settle().await,
+            () = pilot.deserted(), if ends => return self.give_up().await,
         };
         pilot.land(landed);
     }
@@ -104,7 +107,7 @@ impl Flight {
         // The turn is over once the result is on its way to the second tier.
         drop(second.turn);
         match (landed, old) {
-            (Landed::Failed { .. }, Some(entry)) => Landed::Result {
+            (landed, Some(entry)) if landed.is_outage() => Landed::Result {
                 entry,
                 fate: Fate::Old,
             },
@@ -155,52 +158,84 @@ impl Flight {
             // Where it cannot be stored it is given all the same: it was there when it was looked for.
             let stored = self.live.cache.memory.store(Arc::clone(&entry), self.stamp);
             tracing::trace!(?stored, "Result comes from the second tier");
+            self.note_cursor(&entry);
         }
         (entry, is_fresh)
     }
 
-    /// Asks the server.
+    /// Asks the server. A session that it lost is opened anew, once, as for any call.
     async fn ask(&mut self) -> Landed {
         let aside = std::mem::replace(&mut self.aside, mpsc::channel(1).0);
-        let errand = match Errand::prepare(&self.live, &self.order, aside).await {
-            Ok(errand) => errand,
-            Err(Ended::Refused { refusal, error, .. }) => {
-                let error = error.unwrap_or_default().into();
-                return Landed::Failed { refusal, error };
+        let fetched = match self.attempt(aside.clone()).await {
+            Ok(Fetched::Lost) => self.attempt(aside).await,
+            first => first,
+        };
+        let fetched = match fetched {
+            Ok(fetched) => fetched,
+            Err(landed) => return landed,
+        };
+        match &fetched {
+            Fetched::Failed(error) if error.is_before_sending() => {}
+            Fetched::Failed(_) | Fetched::Asks => self.give_up().await,
+            Fetched::Result(_, result) => self.settle(Said::Result(result)).await,
+            Fetched::Error(..) | Fetched::Refused(_) | Fetched::Large | Fetched::Alone => {
+                self.settle(Said::Other).await;
             }
-            Err(Ended::ClientGone | Ended::Broken { .. }) => return Landed::Alone,
-        };
-        let Some(errand) = errand else {
-            return Landed::Alone;
-        };
-        let fetched = errand.run().await;
-        let is_sent = !matches!(&fetched, Fetched::Failed(error) if error.is_before_sending());
-        if is_sent {
-            self.settle().await;
+            // It did nothing.
+            Fetched::Lost | Fetched::Again => {}
         }
         self.judge(fetched)
     }
 
-    /// What asking makes stale goes.
-    async fn settle(&mut self) {
-        if let Some(reach) = self.read.effects.take() {
-            let server = &self.read.origin.server;
-            Write::new(&self.live, server, reach).settle().await;
+    async fn attempt(&self, aside: mpsc::Sender<String>) -> Result<Fetched, Landed> {
+        match Errand::prepare(&self.live, &self.order, aside).await {
+            Ok(Some(errand)) => Ok(errand.run().await),
+            Ok(None) => Err(Landed::Alone),
+            Err(_) if self.order.is_over() => Err(Landed::Again),
+            Err(Ended::Refused { refusal, error, .. }) => {
+                let error = error.unwrap_or_default().into();
+                Err(Landed::Failed { refusal, error })
+            }
+            Err(Ended::ClientGone | Ended::Broken { .. }) => Err(Landed::Alone),
         }
+    }
+
+    /// What asking makes stale goes.
+    async fn settle(&mut self, said: Said<'_>) {
+        if let Some(write) = self.write() {
+            write.settle(said).await;
+        }
+    }
+
+    /// As [`Self::settle`], where the server may still be at it.
+    async fn give_up(&mut self) {
+        if let Some(write) = self.write() {
+            write.give_up().await;
+        }
+    }
+
+    fn write(&mut self) -> Option<Write> {
+        let reach = self.read.effects.take()?;
+        Some(Write::new(&self.live, self.order.server(), reach))
     }
 
     fn judge(&self, fetched: Fetched) -> Landed {
         let server = self.order.server();
         match fetched {
             Fetched::Result(era, text) => self.admit(era, text),
-            Fetched::Error(era, status, error) => {
+            Fetched::Error(era, status, error, head) => {
                 self.drop_pages(&error);
                 Landed::Error {
                     era,
                     status,
                     error: error.into(),
+                    head: head.map(Arc::from),
                 }
             }
+            Fetched::Refused(page) => Landed::Refused(Arc::new(page)),
+            Fetched::Lost | Fetched::Again => Landed::Again,
+            // Its first caller ended its session, and the call with it.
+            Fetched::Failed(_) if self.order.is_over() => Landed::Again,
             Fetched::Failed(error) => Landed::Failed {
                 refusal: error.to_refusal(&server.id),
                 error: error.to_string().into(),
@@ -209,12 +244,17 @@ impl Flight {
                 self.note_never();
                 Landed::Alone
             }
+            Fetched::Large => {
+                let hints = &server.cache.hints;
+                hints.note_large(self.read.all(), Instant::now());
+                Landed::Alone
+            }
             Fetched::Alone => Landed::Alone,
         }
     }
 
     /// A cursor that is good for nothing any more is of a list that is another by now: its pages go,
-    /// before whoever is told begins with the first one again.
+    /// before whoever is told begins with the first one again. One that no page gave out says nothing.
     fn drop_pages(&self, error: &str) {
         let Origin { server, method, .. } = &self.read.origin;
         let error = Object::read(error);
@@ -224,13 +264,36 @@ impl Flight {
         }
         let params = self.order.inbound().params.as_deref();
         let params = params.and_then(Object::read).unwrap_or_default();
-        if params.get("cursor").is_none() {
+        let Some(cursor) = params.text("cursor") else {
+            return;
+        };
+        let hints = &self.order.server().cache.hints;
+        if !hints.take_cursor(*method, &self.whom(), &cursor) {
             return;
         }
         let reach = Reach::Method(*method);
         if let Some(rest) = self.live.cache.invalidate_here(server, reach) {
             self.live.detached.spawn(rest);
         }
+    }
+
+    /// Notes where a page of a list that is held goes on.
+    fn note_cursor(&self, entry: &Entry) {
+        let method = entry.origin.method;
+        let page = Kind::of(method).and_then(|_| Object::read(&entry.text));
+        let Some(cursor) = page.as_ref().and_then(|page| page.text("nextCursor")) else {
+            return;
+        };
+        let whom = (entry.share != Share::Public).then(|| self.whom());
+        let hints = &self.order.server().cache.hints;
+        hints.note_cursor(method, whom.as_deref(), &cursor);
+    }
+
+    /// Who asks, as far as cursors go.
+    fn whom(&self) -> String {
+        let inbound = self.order.inbound();
+        let credential = self.order.server().remote.credential(&inbound.caller);
+        format!("{}\0{}", inbound.principal, credential.unwrap_or_default())
     }
 
     /// Stores a result where it may be.
@@ -280,6 +343,11 @@ impl Flight {
             let public = Reach::Key(self.read.key(Share::Public));
             let memory = &self.live.cache.memory;
             memory.invalidate(&self.read.origin.server, &public);
+            // Nor what the tenant had, where it is one caller's by now.
+            let tenant = self.read.tenant();
+            if let Some(key) = tenant.filter(|_| entry.share == Share::Private) {
+                memory.invalidate(&self.read.origin.server, &Reach::Key(key));
+            }
         }
         if let (Some(redis), Some(versions)) = (&self.live.cache.redis, &self.versions) {
             redis.store(Arc::clone(&entry), versions);
@@ -288,6 +356,9 @@ impl Flight {
             Ok(()) => Fate::Stored,
             Err(_) => Fate::Unstored,
         };
+        if fate == Fate::Stored {
+            self.note_cursor(&entry);
+        }
         // Not before it is stored: whoever goes by this finds the result, and does not fetch it under
         // another key.
         if self.read.lifetime.is_none() {

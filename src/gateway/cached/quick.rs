@@ -30,9 +30,11 @@ pub(in crate::gateway) enum Quick {
     Hit(Bytes),
     /// Guardrails change it, or look at its answer.
     Watched(Box<Seen>),
-    /// It is to be fetched, or it makes something stale: the long way.
+    /// It takes time to find out what it costs, and was not charged; this is what guardrails said.
+    Unpaid(Option<Box<Seen>>),
+    /// It is to be fetched, or its server must be asked first what it is: the long way.
     Long,
-    /// It wants no answer and makes something stale: it is to be sent like any other, and settled then.
+    /// It makes something stale: it is to be sent like any other, and settled then.
     Told(Write),
     /// It is to be sent to its server like any other.
     Onward,
@@ -61,6 +63,7 @@ pub(in crate::gateway) fn look(
         (Era::Legacy, None) => "{}",
     };
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let tenancy = exchange.tenancy();
     let group = fields::group(headers);
     let asked = Asked {
         method: call.method,
@@ -78,22 +81,25 @@ pub(in crate::gateway) fn look(
             .forwards_authorization
             .then(|| text("authorization"))
             .flatten(),
-        principal: &exchange.principal.client,
+        principal: &exchange.subject,
+        tenant: tenancy.shared(),
+        isolated: tenancy.isolated(),
     };
     let live = Arc::clone(&exchange.live);
     let mut role = role::at_once(&live, server, &asked);
-    if call.era == Era::Modern && !role::is_mirrored(server, &asked, text) {
-        // Its server says what is wrong.
+    let is_wrong = call.era == Era::Modern && !role::is_mirrored(server, &asked, text);
+    if is_wrong || !role::is_explained(server, &asked, &fields::mirrored(headers)) {
+        // Its server says what is wrong, or what the headers mean.
         role = role.map(Role::without_reading);
     }
-    let told = |reach| Quick::Told(Write::new(&live, &server.id, reach));
+    let told = |reach| Quick::Told(Write::new(&live, server, reach));
     match (role, call.id()) {
         (Some(Role::None), _) => Quick::Onward,
         (Some(Role::Skip), _) => {
             live.cache.count(Found::Skip);
             Quick::Onward
         }
-        (Some(Role::Guess(reach)), _) => {
+        (Some(Role::Guess(reach) | Role::Write(reach)), _) => {
             live.cache.count(Found::Skip);
             told(reach)
         }
@@ -103,14 +109,15 @@ pub(in crate::gateway) fn look(
                 Some((entry, Freshness::Fresh { .. })) => {
                     give::note(exchange, &entry, Given::Hit, now);
                     ear::attend(server, call.method);
-                    Quick::Hit(give::text(id, &entry, call.era, server, None, now).into())
+                    let text = give::text(id, &entry, call.era, server, None, now);
+                    live.cache.memory.weigh(&entry);
+                    Quick::Hit(text.into())
                 }
                 Some(_) | None => Quick::Long,
             }
         }
-        (None | Some(Role::Write(_)), Some(_)) => Quick::Long,
+        (None, Some(_)) => Quick::Long,
         // It wants no answer: it goes as it is.
-        (Some(Role::Write(reach)), None) => told(reach),
         (Some(Role::Read(read)), None) => read.effects.map_or(Quick::Onward, told),
         (None, None) => Quick::Onward,
     }

@@ -46,8 +46,12 @@ pub(in crate::gateway) struct Asked<'a> {
     pub(in crate::gateway) group: Option<&'a str>,
     /// The client's own credential, as far as the server gets it.
     pub(in crate::gateway) credential: Option<&'a str>,
-    /// Who asks.
+    /// Who asks: what tells them from all others.
     pub(in crate::gateway) principal: &'a str,
+    /// The tenant that they proved to be of.
+    pub(in crate::gateway) tenant: Option<&'a str>,
+    /// The tenant outside which nothing goes.
+    pub(in crate::gateway) isolated: Option<&'a str>,
 }
 
 /// What the cache has to do with a message.
@@ -72,8 +76,10 @@ pub(in crate::gateway) struct Read {
     pub(in crate::gateway) origin: Origin,
     /// What it is stored under for this caller alone.
     private: Key,
-    /// What it is stored under for everybody; what it is for this caller alone where that is all that
-    /// ever may be.
+    /// What it is stored under for this caller's tenant, where it may be shared with that.
+    tenant: Option<Key>,
+    /// What it is stored under for everybody, or for everybody of this caller's tenant where tenants are
+    /// isolated; what it is for this caller alone where it never is anybody's.
     public: Key,
     /// Who shares it where its server does not say.
     share: Share,
@@ -100,12 +106,11 @@ impl Role {
 impl Read {
     /// All that it may be stored under, as far as this caller may have it.
     pub(in crate::gateway) fn keys(&self) -> impl Iterator<Item = Key> + use<> {
-        let (first, second) = match (self.lifetime, self.share) {
-            (Some(_), Share::Public) => (self.public, None),
-            (Some(_), Share::Tenant | Share::Private) => (self.private, None),
-            (None, _) => (self.public, Some(self.private)),
+        let keys = match self.lifetime {
+            Some(_) => [Some(self.key(self.share)), None, None],
+            None => [Some(self.public), self.tenant, Some(self.private)],
         };
-        [Some(first), second].into_iter().flatten()
+        keys.into_iter().flatten()
     }
 
     /// What callers who are to wait for the same fetch have in common, likeliest first. `is_public`
@@ -114,7 +119,13 @@ impl Read {
         let is_public = self.share == Share::Public || (is_public && self.lifetime.is_none());
         // What fails for one of them may well succeed for another: each can still ask for itself.
         let public = is_public.then_some(self.public);
-        [public, Some(self.private)].into_iter().flatten()
+        let tenant = self.tenant.filter(|_| self.lifetime.is_some());
+        [public, tenant, Some(self.private)].into_iter().flatten()
+    }
+
+    /// All that a fetch of it may be known by.
+    pub(in crate::gateway) fn all(&self) -> [Key; 2] {
+        [self.private, self.public]
     }
 
     /// What it is stored under for this caller alone.
@@ -126,9 +137,15 @@ impl Read {
     pub(in crate::gateway) fn key(&self, share: Share) -> Key {
         match share {
             Share::Public => self.public,
-            // Nobody has proved to be of a tenant.
-            Share::Tenant | Share::Private => self.private,
+            // A caller that proved to be of no tenant shares with nobody.
+            Share::Tenant => self.tenant.unwrap_or(self.private),
+            Share::Private => self.private,
         }
+    }
+
+    /// What it is stored under for this caller's tenant, where it may be shared with that.
+    pub(in crate::gateway) fn tenant(&self) -> Option<Key> {
+        self.tenant
     }
 }
 
@@ -252,12 +269,18 @@ fn read(
     let prepared = Prepared::new(&material, &mut scratch).ok()?;
     let one = Audience::One {
         client: asked.principal,
-        tenant: None,
+        tenant: asked.tenant,
         credential: asked.credential,
+    };
+    let everybody = match asked.isolated {
+        Some(tenant) => Audience::Tenant(tenant),
+        None => Audience::Everyone,
     };
     let share = server.cache.policy.share(asked.method, None);
     let private = prepared.key(one);
     let is_private = lifetime.is_some() && share != Share::Public;
+    // Most servers share with no tenant: their callers do not pay for its key.
+    let tenant = asked.tenant.filter(|_| share == Share::Tenant);
     Some(Read {
         origin: Origin {
             server: Arc::clone(&server.id),
@@ -265,10 +288,11 @@ fn read(
             target: asked.target.map(Arc::from),
         },
         private,
+        tenant: tenant.map(|tenant| prepared.key(Audience::Tenant(tenant))),
         public: if is_private {
             private
         } else {
-            prepared.key(Audience::Everyone)
+            prepared.key(everybody)
         },
         share,
         lifetime,
@@ -292,6 +316,29 @@ pub(in crate::gateway) fn is_mirrored<'h>(
     };
     let params = asked.params.and_then(Object::read).unwrap_or_default();
     mirrors.check(params.get("arguments"), header).is_ok()
+}
+
+/// Whether a message's further `Mcp-*` headers say nothing but what its arguments say: then its key
+/// says it, too. They go to the server, which may answer otherwise for them (E7).
+pub(in crate::gateway) fn is_explained(
+    server: &Server,
+    asked: &Asked<'_>,
+    further: &[(String, String)],
+) -> bool {
+    if further.is_empty() {
+        return true;
+    }
+    let Some(tool) = asked.target.filter(|_| asked.method == Method::ToolsCall) else {
+        return false;
+    };
+    let known = server.catalogs.plain().known(Kind::Tools);
+    let Some(mirrors) = known.and_then(|listing| listing.mirrors(tool)) else {
+        return false;
+    };
+    let params = asked.params.and_then(Object::read).unwrap_or_default();
+    let explained = mirrors.emit(params.get("arguments"));
+    let is_among = |name: &String| explained.iter().any(|(known, _)| known == name);
+    further.iter().all(|(name, _)| is_among(name))
 }
 
 /// What a result depends on of its revision: older ones know fewer kinds of content.

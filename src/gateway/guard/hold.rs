@@ -10,8 +10,9 @@ use filters::json::redact;
 use filters::refusal::{Approval, Refusal};
 use sha2::{Digest, Sha256};
 
+use crate::gateway::exchange::Exchange;
 use crate::gateway::guard::watch::Watch;
-use crate::state::guard::approvals::{Approval as Pending, Fingerprint, Petition, Redeemed};
+use crate::state::guard::approvals::{Approval as Pending, Fingerprint, Petition, Redeemed, Spent};
 
 /// Bytes of an id, before it is written in hexadecimal digits.
 const ID_BYTES: usize = 16;
@@ -26,7 +27,7 @@ pub(super) struct Held<'a> {
 }
 
 /// Lets a call through that was approved, and asks for an approval of one that was not.
-pub(super) fn admit(watch: &Watch, held: Held<'_>, named: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn admit(exchange: &mut Exchange, watch: &Watch, held: Held<'_>) -> Result<(), Refusal> {
     let approvals = watch.snapshot.approvals;
     if !approvals.is_enabled {
         let message = format!(
@@ -44,15 +45,28 @@ pub(super) fn admit(watch: &Watch, held: Held<'_>, named: Option<&str>) -> Resul
     };
     let now = SystemTime::now();
     let desk = &watch.live.guard.approvals;
-    let named = named.map(|id| (id, desk.redeem(id, &watch.client, &fingerprint, now)));
-    let status = match &named {
-        Some((_, Redeemed::Yes)) => return Ok(()),
+    // A message that is sent once more is looked at once more.
+    let spent = exchange.spent.as_ref();
+    if spent.is_some_and(|spent| spent.fingerprint == fingerprint) {
+        return Ok(());
+    }
+    let named = exchange.approval.as_deref();
+    let named = named.map(|id| (id, desk.redeem(id, &watch.subject, &fingerprint, now)));
+    let status = match named {
+        Some((id, Redeemed::Yes)) => {
+            exchange.spent = Some(Spent {
+                id: id.to_owned(),
+                fingerprint,
+            });
+            return Ok(());
+        }
         Some((_, Redeemed::No(status))) => Some(status.label()),
         Some((_, Redeemed::Mismatch)) => Some("mismatch"),
         None => None,
     };
     let petition = Petition {
         requester: Arc::clone(&watch.client),
+        subject: Arc::clone(&watch.subject),
         server: Arc::clone(&watch.server.id),
         target: held.target,
         rule: Arc::clone(&held.rule),
@@ -89,7 +103,7 @@ fn required(
 fn fingerprint(watch: &Watch, held: &Held<'_>) -> Option<Fingerprint> {
     let mut text = Vec::new();
     for part in [
-        watch.client.as_bytes(),
+        watch.subject.as_bytes(),
         watch.server.id.as_bytes(),
         held.kind.label().as_bytes(),
         held.target.as_bytes(),

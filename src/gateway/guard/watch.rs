@@ -30,7 +30,10 @@ const DEFAULT: &str = "default_action";
 pub(in crate::gateway) struct Watch {
     pub(super) live: Arc<Live>,
     pub(super) snapshot: Arc<Snapshot>,
+    /// The client's id, as far as that is proved.
     pub(super) client: Arc<str>,
+    /// What tells the client from all others.
+    pub(super) subject: Arc<str>,
     pub(super) server: Arc<Server>,
     pub(super) trace_id: String,
     method: Method,
@@ -62,6 +65,7 @@ impl Watch {
             live: Arc::clone(&exchange.live),
             snapshot: Arc::clone(&exchange.snapshot),
             client: Arc::clone(&exchange.principal.client),
+            subject: Arc::clone(&exchange.subject),
             server: Arc::clone(server),
             trace_id: exchange.trace.id.clone(),
             method,
@@ -134,7 +138,7 @@ impl Watch {
                         target: self.target().to_owned(),
                         value,
                     };
-                    hold::admit(self, held, exchange.approval.as_deref())?;
+                    hold::admit(exchange, self, held)?;
                 }
             }
         }

@@ -4,7 +4,9 @@
 
 use bytes::Bytes;
 use filters::mcp::header::SESSION_ID;
+use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
+use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use pingora::http::ResponseHeader;
 
@@ -18,7 +20,7 @@ use crate::upstream::error::Error;
 use crate::upstream::talk::Talk;
 
 /// Status of a session that is not there (2025-11-25, "Session Management").
-const NOT_FOUND: u16 = 404;
+const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
 
 /// Relays an answer that is one document.
 pub(super) async fn document(
@@ -34,6 +36,8 @@ pub(super) async fn document(
     if judges && is_wrong_era(inbound.era, status, &String::from_utf8_lossy(&text)) {
         return Ok(Passed::WrongEra);
     }
+    // As its server spells it.
+    reply.hear(&text).await;
     let answer = answer(way, inbound.method, &text).filter(|_| talk.is_json());
     match (page(reply, way, &mut voice), answer) {
         (Some(header), _) => reply.page(header, text).await?,
@@ -44,23 +48,53 @@ pub(super) async fn document(
 }
 
 /// The head under which a server's refusal is passed on as it is; nothing where it must be told in
-/// the gateway's words: where there are other servers beside it, or no answer of its own to put it in.
+/// the gateway's words.
 fn page(reply: &Reply<'_>, way: &Way, voice: &mut Voice) -> Option<Box<ResponseHeader>> {
+    let is_in_session = matches!(voice, Voice::Session { .. });
+    let head = voice.talk_mut().refusal.take()?;
+    outward(reply, way, &head, is_in_session)
+}
+
+/// The head of a refusal as a client may have it; nothing where there are other servers beside this
+/// one, or no answer of its own to put it in.
+pub(in crate::gateway) fn outward(
+    reply: &Reply<'_>,
+    way: &Way,
+    head: &ResponseHeader,
+    is_in_session: bool,
+) -> Option<Box<ResponseHeader>> {
     if way.naming.is_some() || !reply.is_untold() {
         return None;
     }
-    let is_in_session = matches!(voice, Voice::Session { .. });
-    let talk = voice.talk_mut();
-    if is_in_session && talk.status == NOT_FOUND {
+    if is_in_session && head.status == NOT_FOUND {
         // To the client, it would mean that its session with the gateway is lost.
         return None;
     }
-    let mut header = talk.refusal.take()?;
-    header.remove_header(SESSION_ID);
+    let mut head = Box::new(head.clone());
+    head.remove_header(SESSION_ID);
     if !way.server.forwards_authorization {
-        header.remove_header(&WWW_AUTHENTICATE);
+        head.remove_header(&WWW_AUTHENTICATE);
     }
-    Some(header)
+    Some(head)
+}
+
+/// Passes on what a server said instead of an answer, where it refused so; else tells the client that
+/// there is none. For servers of another era than the client's.
+pub(in crate::gateway) async fn refused(
+    reply: &mut Reply<'_>,
+    way: &Way,
+    inbound: &Inbound,
+    talk: &mut Talk,
+    text: Bytes,
+    is_in_session: bool,
+) -> Result<(), Ended> {
+    let head = talk.refusal.take();
+    // A legacy client is in a session, if with the gateway alone.
+    let is_in_session = is_in_session || inbound.era == Era::Legacy;
+    match head.and_then(|head| outward(reply, way, &head, is_in_session)) {
+        Some(head) => reply.page(head, text).await,
+        None => silent(reply, way, inbound, talk).await,
+    }
 }
 
 /// Tells the client that its server gave no answer.
@@ -77,15 +111,28 @@ pub(super) async fn silent(
             fail(reply, way, None, &Error::NotHttp("no MCP answer")).await
         };
     }
-    let what = if talk.is_stream() {
-        "ended its stream without answering"
-    } else {
-        "answered with something that is not MCP"
-    };
+    if !talk.is_stream() {
+        return tell(reply, way, inbound, talk.status).await;
+    }
     let refusal = Refusal::UpstreamBroken {
         server: way.server.id.to_string(),
-        what,
+        what: "ended its stream without answering",
     };
     let error = format!("HTTP {}", talk.status);
+    reply.refuse(refusal, inbound.id(), Some(error)).await
+}
+
+/// Tells the client that its server answered with something else than MCP.
+pub(in crate::gateway) async fn tell(
+    reply: &mut Reply<'_>,
+    way: &Way,
+    inbound: &Inbound,
+    status: u16,
+) -> Result<(), Ended> {
+    let refusal = Refusal::UpstreamBroken {
+        server: way.server.id.to_string(),
+        what: "answered with something that is not MCP",
+    };
+    let error = format!("HTTP {status}");
     reply.refuse(refusal, inbound.id(), Some(error)).await
 }

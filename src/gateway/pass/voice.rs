@@ -9,6 +9,7 @@ use crate::upstream::session::Session as Upstream;
 use crate::upstream::session::resume;
 use crate::upstream::talk::Talk;
 use bytes::Bytes;
+use filters::cache::task::Said;
 use filters::mcp::revision::Era;
 use std::sync::Arc;
 use std::time::Instant;
@@ -125,10 +126,13 @@ pub(in crate::gateway) fn go_on(
     let Ok(place) = Arc::clone(&live.abandoned).try_acquire_owned() else {
         tracing::warn!(server.id = %way.server.id, "Too many abandoned calls; one is cut off");
         if let Some(write) = write {
-            write.settle_later();
+            write.give_up_later();
         }
         return;
     };
+    if let Some(write) = &write {
+        write.settle_so_far();
+    }
     let until = Instant::now() + way.server.cluster.limits.total;
     let user = reply.exchange.user.clone();
     live.detached.spawn(async move {
@@ -137,7 +141,7 @@ pub(in crate::gateway) fn go_on(
         tokio::time::timeout(left, rest).await.ok();
         drop((place, user));
         if let Some(write) = write {
-            write.settle().await;
+            write.settle(Said::Other).await;
         }
     });
 }

@@ -15,7 +15,7 @@ pub const APPROVALS_MAX: usize = 10_000;
 /// Most pending ones of a client.
 pub const PENDING_MAX: usize = 100;
 
-/// A digest of client, server, kind, target and canonical arguments.
+/// A digest of who asks, server, kind, target and canonical arguments.
 pub type Fingerprint = [u8; 32];
 
 /// What became of a request.
@@ -50,8 +50,10 @@ impl Status {
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Petition {
-    /// Who asks.
+    /// Who asks, as people are told.
     pub requester: Arc<str>,
+    /// What tells who asks from all others.
+    pub subject: Arc<str>,
     /// The server.
     pub server: Arc<str>,
     /// The tool, prompt or URI.
@@ -98,6 +100,15 @@ pub enum Refused {
     Settled(Status),
     /// Whoever asked decides on nothing of their own.
     Own,
+}
+
+/// An approval that was made use of, and for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// Its id.
+    pub id: String,
+    /// What it is bound to.
+    pub fingerprint: Fingerprint,
 }
 
 /// Whether something was approved.
@@ -154,7 +165,7 @@ impl Approvals {
             all.remove(&oldest);
         }
         let n_own = all.values().filter(|one| {
-            one.status == Status::Pending && one.petition.requester == petition.requester
+            one.status == Status::Pending && one.petition.subject == petition.subject
         });
         if n_own.count() >= PENDING_MAX {
             return None;
@@ -178,7 +189,7 @@ impl Approvals {
     pub fn redeem(
         &self,
         id: &str,
-        requester: &str,
+        subject: &str,
         fingerprint: &Fingerprint,
         now: SystemTime,
     ) -> Redeemed {
@@ -186,8 +197,7 @@ impl Approvals {
         let Some(one) = all.get_mut(id) else {
             return Redeemed::Mismatch;
         };
-        let is_same =
-            *one.petition.requester == *requester && one.petition.fingerprint == *fingerprint;
+        let is_same = *one.petition.subject == *subject && one.petition.fingerprint == *fingerprint;
         if !is_same {
             return Redeemed::Mismatch;
         }
@@ -198,6 +208,15 @@ impl Approvals {
         one.status = Status::Used;
         one.updated = now;
         Redeemed::Yes
+    }
+
+    /// Has an approval that was made use of be good again: what it was for was not done.
+    pub fn restore(&self, spent: &Spent) {
+        if let Some(one) = self.0.lock().get_mut(&spent.id)
+            && one.status == Status::Used
+        {
+            one.status = Status::Approved;
+        }
     }
 
     /// Decides on a request.
@@ -250,6 +269,7 @@ mod tests {
     fn petition(requester: &str, fingerprint: u8) -> Petition {
         Petition {
             requester: requester.into(),
+            subject: requester.into(),
             server: "s".into(),
             target: "t".to_owned(),
             rule: "r".into(),
@@ -293,6 +313,24 @@ mod tests {
         assert_eq!(redeem("b", "alice", 1, 1), "mismatch");
         assert_eq!(redeem("a", "alice", 1, 9), "yes");
         assert_eq!(redeem("a", "alice", 1, 9), "used");
+    }
+
+    #[test]
+    fn what_is_given_back_is_good_once_more() {
+        let approvals = Approvals::default();
+        asked(&approvals, "a", 1);
+        approve(&approvals, "a", "bob", 1).unwrap();
+        let spent = Spent {
+            id: "a".to_owned(),
+            fingerprint: [1; 32],
+        };
+        let redeem = |now| label(&approvals.redeem("a", "alice", &[1; 32], at(now)));
+        assert_eq!(redeem(2), "yes");
+        approvals.restore(&spent);
+        assert_eq!(redeem(3), "yes");
+        assert_eq!(redeem(3), "used");
+        approvals.restore(&spent);
+        assert_eq!(redeem(10), "expired");
     }
 
     #[test]

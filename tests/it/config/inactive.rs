@@ -24,7 +24,7 @@ connect: {profiles: [{id: p, server_ids: [s]}]}
 acl: {enabled: false}
 auth: {method: none}
 guardrails: {enabled: false}
-rate_limits: {enabled: false}
+rate_limits: {enabled: true, global: {requests: 5}}
 tenant_isolation: {enabled: false}
 identity: {enabled: false}
 governance: {enabled: false}
@@ -57,7 +57,6 @@ servers:
 tenant_isolation: {enabled: true}
 auth: {method: jwt, jwks_url: 'https://i/k'}
 acl: {enabled: true}
-rate_limits: {enabled: true, global: {requests: 5}}
 guardrails: {enabled: true}
 observability: {log_args: false, retention_days: 5, opentelemetry: {enabled: true, endpoint: 'http://o'}}
 connect: {profiles: [{id: p, server_ids: [s]}], registry: {page_size: 5}}
@@ -67,10 +66,7 @@ plugins: [{name: p, path: ./plugins/p.js, hooks: []}]
 discovery: {enabled: true}
 ",
         expect![[r#"
-            auth: NOT enforced: this build does not authenticate clients; everybody may call
             acl: NOT enforced: this build lets every client call every tool
-            rate_limits: NOT enforced: this build does not limit calls
-            tenant_isolation: NOT enforced: this build does not know tenants
             governance: NOT enforced: this build has no roles, quotas or approvals
             identity: not active in this build: no credentials are looked up for calls
             router.circuit_breaker: not active in this build: failing replicas are only health-checked

@@ -111,7 +111,7 @@ fn a_redis_url_makes_a_limiter_and_serves_an_existing_second_cache() {
     let config = with("", &environment);
     assert!(config.rate_limits.enabled);
     assert!(
-        matches!(&config.rate_limits.store, Store::Redis(url) if url.expose() == "redis://r:6379")
+        matches!(&config.rate_limits.store, Store::Redis { url, .. } if url.expose() == "redis://r:6379")
     );
     assert_eq!(config.cache.l2, None);
     let config = with(

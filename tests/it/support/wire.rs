@@ -72,6 +72,10 @@ impl Request {
         self
     }
 
+    pub(crate) fn is_post(&self) -> bool {
+        self.method == "POST"
+    }
+
     pub(crate) fn body_bytes(&self) -> usize {
         self.body.len()
     }
@@ -134,6 +138,11 @@ impl Answer {
             Some(data) => serde_json::from_str(data).unwrap(),
             None => self.json(),
         }
+    }
+
+    /// Everything that it says, headers included.
+    pub(crate) fn told(&self) -> String {
+        format!("{:?}\n{}\n", self.headers, self.text())
     }
 
     pub(crate) fn text(&self) -> String {

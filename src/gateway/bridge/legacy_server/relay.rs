@@ -4,11 +4,12 @@ use crate::gateway::Ended;
 use crate::gateway::bridge::park;
 use crate::gateway::inbound::{Context, Inbound};
 use crate::gateway::link::{Way, outward};
-use crate::gateway::pass::fail;
 use crate::gateway::pass::voice;
+use crate::gateway::pass::{end, fail};
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::parked::{Call, Question};
 use crate::upstream::error::Error;
+use bytes::Bytes;
 use filters::json::object::Object;
 use filters::mcp::capability::{self, Need};
 use filters::mcp::input;
@@ -33,7 +34,10 @@ pub(super) async fn relay(
     loop {
         let message = match reply.wait(call.next()).await {
             Ok(Wake::Done(Ok(Some(message)))) => message,
-            Ok(Wake::Done(Ok(None))) => return no_answer(reply, way, id, &call).await,
+            Ok(Wake::Done(Ok(None))) => {
+                let said = Bytes::new();
+                return end::refused(reply, way, inbound, &mut call.talk, said, true).await;
+            }
             Ok(Wake::Done(Err(error))) => {
                 if matches!(error, Error::Timeout(_)) {
                     let session = Arc::clone(&call.lease.session);
@@ -48,7 +52,7 @@ pub(super) async fn relay(
         };
         let Ok(parsed) = parse::message(text) else {
             if !call.talk.is_stream() {
-                return no_answer(reply, way, id, &call).await;
+                return end::refused(reply, way, inbound, &mut call.talk, message, true).await;
             }
             continue;
         };
@@ -218,17 +222,4 @@ async fn conclude(
             reply.answer(status, text).await
         }
     }
-}
-
-async fn no_answer(reply: &mut Reply<'_>, way: &Way, id: &str, call: &Call) -> Result<(), Ended> {
-    let refusal = Refusal::UpstreamBroken {
-        server: way.server.id.to_string(),
-        what: if call.talk.is_stream() {
-            "ended its stream without answering"
-        } else {
-            "answered with something that is not MCP"
-        },
-    };
-    let error = format!("HTTP {}", call.talk.status);
-    reply.refuse(refusal, Some(id), Some(error)).await
 }

@@ -277,6 +277,6 @@ fn broken() -> Vec<Row> {
                 )),
                 _ => Say::Usual,
             })
-            .becomes("- error -31502, MISS #2, HIT #2, MISS #1"),
+            .becomes("SKIP_ERROR page 500, MISS #2, HIT #2, MISS #1"),
     ]
 }

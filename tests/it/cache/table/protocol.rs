@@ -129,9 +129,16 @@ fn pages() -> Vec<Row> {
             })
             .asks([list(), list().page("two"), list()])
             .becomes("MISS #1, MISS #2, HIT #1"),
-        row("a page that is refused is not kept, nor is what it was the next page of")
+        row("a cursor that no page gave out says nothing of the others")
             .says(|asked| match asked.params()["cursor"].as_str() {
                 None => good(asked),
+                Some(_) => Say::Error(json!({ "code": -32602, "message": "no such page" })),
+            })
+            .asks([list(), list().page("x"), list()])
+            .becomes("MISS #1, SKIP_ERROR error -32602, HIT #1"),
+        row("a page that is refused is not kept, nor is what it was the next page of")
+            .says(|asked| match asked.params()["cursor"].as_str() {
+                None => Say::With(json!({ "ttlMs": 60_000, "nextCursor": "x" })),
                 Some(_) => Say::Error(json!({ "code": -32602, "message": "no such page" })),
             })
             .asks([list(), list().page("x"), list().page("x"), list()])

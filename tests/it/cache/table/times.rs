@@ -45,7 +45,7 @@ fn calls() -> Vec<Row> {
                 _ => Say::Usual,
             })
             .does(then("expired", ask()))
-            .becomes("MISS #1, - error -31502"),
+            .becomes("MISS #1, SKIP_ERROR page 503"),
         row("a tool's own time is its own")
             .cache(json!({ "default_ttl": 60, "overrides": { "read": { "ttl": 1 } } }))
             .does(then("expired", ask()))
