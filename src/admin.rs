@@ -3,6 +3,7 @@
 //! **Invariant:** the data plane is read here, never carried on: no request of a client's passes
 //! through this module.
 
+mod acl;
 mod approvals;
 mod cache;
 mod config;
@@ -104,6 +105,7 @@ impl Control {
             .route("/conduit/cache/tag/{tag}", delete(cache::tag))
             .route("/conduit/cache/key/{key}", delete(cache::key))
             .route("/conduit/cache/l2/flush", delete(cache::flush))
+            .route("/conduit/acl/check", get(acl::check))
             .route("/conduit/dedup/inflight", get(cache::inflight))
             .route("/conduit/guardrails/rules", get(guardrails::rules))
             .route("/conduit/guardrails/check", get(guardrails::check))

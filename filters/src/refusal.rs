@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::acl;
 use crate::identity::denial;
 use crate::mcp::revision::Revision;
 use crate::rpc::parse::{Id, Invalid};
@@ -160,6 +161,8 @@ pub enum Refusal {
     },
     /// Whether a limit is used up cannot be found out, and nothing passes then.
     LimitsUnavailable,
+    /// The access rules deny it.
+    AccessDenied(Box<acl::denial::Denial>),
     /// The server turned out to be reached otherwise: it is from now on.
     UpstreamMoved {
         /// The server's id.
@@ -305,6 +308,7 @@ impl Refusal {
             | Self::CursorInvalid
             | Self::StateInvalid
             | Self::ClientSilent
+            | Self::AccessDenied(_)
             | Self::RoundsExceeded { .. }
             // The agent is to read why.
             | Self::Guardrail { .. }
@@ -358,6 +362,8 @@ impl Refusal {
             | Self::CursorInvalid
             | Self::StateInvalid => -32602,
             Self::CapabilityMissing { .. } => -32021,
+            // As mcp-conduit has it.
+            Self::AccessDenied(_) => -32000,
             Self::SessionUnknown => -31404,
             Self::ClientSilent => -31408,
             Self::RoundsExceeded { .. } => -31508,
@@ -428,6 +434,7 @@ impl Refusal {
             Self::ApprovalsFull => "approvals_full",
             Self::RateLimited { .. } => "rate_limited",
             Self::LimitsUnavailable => "limits_unavailable",
+            Self::AccessDenied(_) => "acl_denied",
             Self::UpstreamMoved { .. } => "upstream_moved",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamConnect { .. } => "upstream_connect",
@@ -567,6 +574,7 @@ impl Refusal {
             Self::LimitsUnavailable => {
                 "rate limits cannot be checked at the moment: try again later".into()
             }
+            Self::AccessDenied(denial) => denial.to_string().into(),
             Self::UpstreamMoved { server } => {
                 format!("server {server} speaks another transport than it was said to: try again")
                     .into()

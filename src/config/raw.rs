@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod access;
+pub mod acl;
 pub mod cache;
 pub mod connect;
 pub mod extend;
@@ -45,8 +46,8 @@ pub struct Raw {
     pub tenant_isolation: access::TenantIsolation,
     /// How clients prove who they are. Absent means that everybody may call.
     pub auth: Option<access::Auth>,
-    /// Who may call which tool on which server.
-    pub acl: access::Acl,
+    /// Who may use which tools, prompts and resources of which servers.
+    pub acl: acl::Acl,
     /// What is done as mcp-conduit does it, where Conduit does it otherwise.
     pub compat: gateway::Compat,
     /// How often clients may call.

@@ -119,7 +119,7 @@ pub(super) async fn enter<'i>(
         }
     };
     if inbound.id().is_some() && watch.concerns_answer() {
-        reply.screen = Some(Box::new(watch));
+        reply.watch = Some(Box::new(watch));
     }
     Ok(match change {
         None => Cow::Borrowed(inbound),

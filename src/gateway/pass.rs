@@ -336,7 +336,7 @@ async fn relay(
             reply.answer(200, text).await?;
             return Ok(Passed::Home);
         } else {
-            let asked = guard::asked(reply.screen.as_deref(), text, None);
+            let asked = guard::asked(reply.watch.as_deref(), text, None);
             let text = match &asked {
                 Asked::AsItIs => text,
                 Asked::Becomes(text) => text,

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use filters::acl::{self, Permit};
+use filters::acl::Permit;
 use filters::cache::status::Status as CacheStatus;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
@@ -25,6 +25,7 @@ use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, Method};
 use pingora::proxy::Session;
 
+use crate::gateway::access::Screen;
 use crate::gateway::cached::quick::Quick;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
@@ -32,8 +33,8 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, admit, aggregate, batch, bodiless, body, cached, control, events, front, guard, limits,
-    link, passage, sessions,
+    Ended, access, admit, aggregate, batch, bodiless, body, cached, control, events, front, guard,
+    limits, link, passage, sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
@@ -157,7 +158,7 @@ async fn post(
         Ok(Opened::Onward(stage)) => {
             Box::pin(onward(session, exchange, scope, stage, &body, echo)).await
         }
-        Err(refusal) => Err(Ended::from(refusal).with_id(echo.map(str::to_owned))),
+        Err(ended) => Err(ended.with_id(echo.map(str::to_owned))),
     }
 }
 
@@ -182,8 +183,10 @@ struct Arrived<'a> {
     call: Call<'a>,
     server: Arc<Server>,
     seat: Seat,
-    /// That its caller may, and what becomes of it; nothing where its session is yet to be found.
-    decided: Option<(Permit, Quick)>,
+    /// That its caller may.
+    permit: Permit,
+    /// What becomes of it; nothing where its session is yet to be found.
+    quick: Option<Quick>,
 }
 
 /// The session that a message names.
@@ -202,7 +205,7 @@ fn open<'a>(
     exchange: &mut Exchange,
     scope: Scope<'_>,
     message: parse::Message<'a>,
-) -> Result<Opened<'a>, Refusal> {
+) -> Result<Opened<'a>, Ended> {
     let Scope::Server(id) = scope else {
         return Ok(Opened::Onward(Stage::Profile(Box::new(message))));
     };
@@ -210,7 +213,7 @@ fn open<'a>(
     let client = Client::read(headers)?;
     let call = Call::classify(message, &client.mcp)?;
     note(exchange, &call);
-    let server = find(exchange, id)?;
+    let (server, permit) = enter(exchange, id, &call)?;
     let seat = match client.session.filter(|_| is_in_session(&call)) {
         Some(named) => sessions::seat(exchange, named, scope)?.map_or(Seat::Unsure, Seat::Taken),
         None => Seat::None,
@@ -223,46 +226,38 @@ fn open<'a>(
                 call,
                 server,
                 seat,
-                decided: None,
+                permit,
+                quick: None,
             };
             return Ok(Opened::Onward(Stage::Server(Box::new(arrived))));
         }
     };
-    match decide(headers, exchange, &server, client, &call)? {
-        (_, Quick::Hit(text)) => Ok(Opened::Hit(text)),
-        decided => Ok(Opened::Onward(Stage::Server(Box::new(Arrived {
-            call,
-            server,
-            seat,
-            decided: Some(decided),
-        })))),
+    let mut quick = decide(headers, exchange, &server, client, &call)?;
+    if let Quick::Hit(text) = &mut quick {
+        return Ok(Opened::Hit(std::mem::take(text)));
     }
+    Ok(Opened::Onward(Stage::Server(Box::new(Arrived {
+        call,
+        server,
+        seat,
+        permit,
+        quick: Some(quick),
+    }))))
 }
 
-/// Steps 5 and 6: whether the caller may, what guardrails say, and whether the answer is there already.
+/// Step 6: what guardrails say, what it costs, and whether the answer is there already.
 fn decide(
     headers: &HeaderMap,
     exchange: &mut Exchange,
     server: &Arc<Server>,
     client: Option<&Arc<ClientSession>>,
     call: &Call<'_>,
-) -> Result<(Permit, Quick), Refusal> {
-    admit::check(exchange, &server.id, tool_of(call))?;
-    let permit = acl::permit(
-        &exchange.snapshot.acl,
-        &exchange.principal,
-        &server.id,
-        Some(call),
-    )?;
+) -> Result<Quick, Refusal> {
     let seen = guard::look(exchange, server, call)?.map(Box::new);
     if !limits::charge_at_once(exchange, &server.id, call)? {
-        return Ok((permit, Quick::Unpaid(seen)));
+        return Ok(Quick::Unpaid(seen));
     }
-    let quick = match seen {
-        Some(seen) => Quick::Watched(seen),
-        None => cached::quick::look(headers, exchange, server, client, call),
-    };
-    Ok((permit, quick))
+    Ok(find_answer(headers, exchange, server, client, (seen, call)))
 }
 
 /// What becomes of a message once its caller's turn has come.
@@ -276,10 +271,25 @@ async fn pay(
 ) -> Result<Quick, Ended> {
     limits::charge(session, exchange, &server.id, call).await?;
     let headers = &session.req_header().headers;
-    Ok(match seen {
-        Some(seen) => Quick::Watched(seen),
-        None => cached::quick::look(headers, exchange, server, client, call),
-    })
+    Ok(find_answer(headers, exchange, server, client, (seen, call)))
+}
+
+/// What becomes of a message that was paid for.
+fn find_answer(
+    headers: &HeaderMap,
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    client: Option<&Arc<ClientSession>>,
+    (seen, call): (Option<Box<guard::Seen>>, &Call<'_>),
+) -> Quick {
+    if let Some(seen) = seen {
+        return Quick::Watched(seen);
+    }
+    // What may have to be given in part only is so on the long way.
+    if access::hides_some(exchange, server, call.method) {
+        return Quick::Long;
+    }
+    cached::quick::look(headers, exchange, server, client, call)
 }
 
 /// Step 7, and once more from step 4 where its server turned out to be reached otherwise.
@@ -305,7 +315,7 @@ async fn onward(
             Ok(Opened::Onward(stage)) => {
                 Box::pin(go_on(session, exchange, scope, stage, body)).await
             }
-            Err(refusal) => Err(refusal.into()),
+            Err(ended) => Err(ended),
         };
     }
     served.map_err(|ended| ended.with_id(echo.map(str::to_owned)))
@@ -324,13 +334,15 @@ async fn go_on(
                 call,
                 server,
                 seat,
-                decided,
+                permit,
+                quick,
             } = *arrived;
             let client = match seat {
                 Seat::None => None,
                 Seat::Taken(client) => Some(client),
                 Seat::Unsure => Some(confirm(session, exchange, scope).await?),
             };
+            let decided = (permit, quick);
             one(session, exchange, &call, &server, client, decided, body).await
         }
         (Stage::Profile(message), Scope::Profile(id) | Scope::Server(id)) => {
@@ -367,12 +379,12 @@ async fn one(
     call: &Call<'_>,
     server: &Arc<Server>,
     client: Option<Arc<ClientSession>>,
-    decided: Option<(Permit, Quick)>,
+    (mut permit, quick): (Permit, Option<Quick>),
     body: &Bytes,
 ) -> Result<(), Ended> {
     let headers = &session.req_header().headers;
-    let (permit, mut quick) = match decided {
-        Some(decided) => decided,
+    let mut quick = match quick {
+        Some(quick) => quick,
         None => decide(headers, exchange, server, client.as_ref(), call)?,
     };
     if let Quick::Unpaid(seen) = quick {
@@ -384,10 +396,15 @@ async fn one(
     match quick {
         Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,
         Quick::Watched(seen) => {
-            let watched = watched(session, exchange, server, client, *seen, call);
+            let seen = (*seen, permit);
+            let watched = watched(session, exchange, server, client, seen, call);
             return Box::pin(watched).await;
         }
-        Quick::Long => is_read = true,
+        Quick::Long => {
+            is_read = true;
+            // A list that is shown in part is not passed on as it comes.
+            is_long = access::hides_some(exchange, server, call.method);
+        }
         Quick::Told(write) => told = Some(write),
         Quick::Onward => is_long = is_cancelled_wait(call, client.as_ref()),
         Quick::Unpaid(_) => return Err(Refusal::Internal.into()),
@@ -402,14 +419,16 @@ async fn one(
     let passage = passage::find(&exchange.live, call, server, client.as_ref());
     let Some(upstream) = passage.filter(|_| !is_long) else {
         let inbound = front::inbound(headers, exchange, call, body.clone()).inspected();
+        let inbound = (inbound, Some(permit));
         let single = front::single(session, exchange, server, client, inbound, call);
         return Box::pin(single).await;
     };
     if is_read {
         let inbound = front::inbound(headers, exchange, call, body.clone()).inspected();
-        let read = front::read(session, exchange, server, client.as_ref(), &inbound, call);
+        let inbound = (&inbound, permit);
+        let read = front::read(session, exchange, server, client.as_ref(), inbound, call);
         match Box::pin(read).await? {
-            Some(write) => told = write,
+            Some(unread) => (told, permit) = unread,
             None => return Ok(()),
         }
     }
@@ -418,7 +437,8 @@ async fn one(
         compare(headers, server, call).await?;
     }
     let request = request(headers, exchange, server, call, upstream.as_deref(), body);
-    let errand = errand(call, request, permit, told);
+    let mut errand = errand(call, request, permit, told);
+    errand.screen = Screen::one(exchange, server, call.method);
     let _used = client.as_ref().map(|client| client.hold());
     match (
         relay::carry(session, exchange, server, errand).await?,
@@ -438,12 +458,13 @@ async fn watched(
     exchange: &mut Exchange,
     server: &Arc<Server>,
     client: Option<Arc<ClientSession>>,
-    seen: guard::Seen,
+    (seen, permit): (guard::Seen, Permit),
     call: &Call<'_>,
 ) -> Result<(), Ended> {
     let text = Bytes::copy_from_slice(call.message.text.as_bytes());
     let inbound = front::inbound(&session.req_header().headers, exchange, call, text);
     let inbound = seen.apply(inbound, server, client.as_ref()).await;
+    let inbound = (inbound, Some(permit));
     front::single(session, exchange, server, client, inbound, call).await
 }
 
@@ -491,6 +512,7 @@ fn errand(call: &Call<'_>, request: Request, permit: Permit, write: Option<Write
         id: call.id().map(|id| id.as_json().to_owned()),
         permit,
         write,
+        screen: None,
     }
 }
 
@@ -526,6 +548,7 @@ async fn again(
     let call = Call::classify(message, &Client::read(headers)?.mcp)?;
     let mut inbound = front::inbound(headers, exchange, &call, body.clone()).inspected();
     inbound.is_repeat = true;
+    let inbound = (inbound, None);
     front::single(session, exchange, server, client, inbound, &call).await
 }
 
@@ -621,20 +644,52 @@ async fn several(
     }
 }
 
-/// The profile that the path names.
+/// The profile that the path names, as far as the caller may know of it. That of everything is always
+/// there.
 pub(super) fn profile(exchange: &Exchange, id: &str) -> Result<Arc<Profile>, Refusal> {
-    let profile = exchange.snapshot.profiles.get(id).map(Arc::clone);
-    profile.ok_or_else(|| Refusal::ProfileUnknown {
+    let whole = exchange.snapshot.profiles.get(id);
+    let part = whole.and_then(|profile| access::part(exchange, profile));
+    part.ok_or_else(|| Refusal::ProfileUnknown {
         profile: id.to_owned(),
     })
 }
 
-/// Step 5: the server that the path names.
-pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Refusal> {
+/// Step 5: the server that the path names, and whether the caller may do there what it asks. A server
+/// that it may not know of is none.
+fn enter(
+    exchange: &mut Exchange,
+    id: &str,
+    call: &Call<'_>,
+) -> Result<(Arc<Server>, Permit), Ended> {
+    let server = known(exchange, id)?;
+    let entered = access::permit(exchange, &server, Some(call), None);
+    if !matches!(&entered, Err(ended) if is_unknown(ended)) {
+        exchange.outcome.server = Some(Arc::clone(&server.id));
+    }
+    Ok((server, entered?))
+}
+
+fn is_unknown(ended: &Ended) -> bool {
+    matches!(
+        ended,
+        Ended::Refused {
+            refusal: Refusal::ServerUnknown { .. },
+            ..
+        }
+    )
+}
+
+fn known(exchange: &Exchange, id: &str) -> Result<Arc<Server>, Refusal> {
     let server = exchange.snapshot.servers.get(id).map(Arc::clone);
-    let server = server.ok_or_else(|| Refusal::ServerUnknown {
+    server.ok_or_else(|| Refusal::ServerUnknown {
         server: id.to_owned(),
-    })?;
+    })
+}
+
+/// The server that the path names. One that the caller may not know of is none.
+pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Ended> {
+    let server = known(exchange, id)?;
+    access::look(exchange, &server)?;
     exchange.outcome.server = Some(Arc::clone(&server.id));
     Ok(server)
 }

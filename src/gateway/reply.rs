@@ -17,6 +17,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora_timeout::sleep;
 
+use crate::gateway::access::Screen;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::guard::Watch;
@@ -48,9 +49,11 @@ pub(super) struct Reply<'r> {
     /// The request it belongs to.
     pub(super) exchange: &'r mut Exchange,
     /// What looks at the answer before its client gets it.
-    pub(super) screen: Option<Box<Watch>>,
+    pub(super) watch: Option<Box<Watch>>,
     /// What the call makes stale: gone before its client hears how it ended.
     pub(super) write: Option<Write>,
+    /// What of the server's words its client is shown.
+    pub(super) screen: Option<Screen>,
     is_open: bool,
     /// A write was begun and not ended: what is written next would stand in its middle.
     is_torn: bool,
@@ -72,8 +75,9 @@ impl<'r> Reply<'r> {
         Self {
             out,
             exchange,
-            screen: None,
+            watch: None,
             write: None,
+            screen: None,
             is_open: false,
             is_torn: false,
             is_held: false,
@@ -106,6 +110,9 @@ impl<'r> Reply<'r> {
 
     /// Says something before the answer.
     pub(super) async fn event(&mut self, message: &str) -> Result<(), Ended> {
+        if self.screen.as_ref().is_some_and(|one| one.hides(message)) {
+            return Ok(());
+        }
         match &mut self.out {
             Out::Http(_) => {
                 self.open().await?;
@@ -128,10 +135,11 @@ impl<'r> Reply<'r> {
     /// Gives the answer, with an HTTP status where nothing was said yet.
     pub(super) async fn answer(&mut self, status: u16, message: String) -> Result<(), Ended> {
         self.hear(message.as_bytes()).await;
-        let message = match &self.screen {
+        let message = match &self.watch {
             Some(watch) => watch.answer(message, Some(&mut self.exchange.outcome)),
             None => message,
         };
+        let message = self.shown(&message).unwrap_or(message);
         self.exchange.outcome.status = if is_error(&message) {
             Status::Error
         } else {
@@ -159,11 +167,12 @@ impl<'r> Reply<'r> {
 
     /// Gives a document as the answer, byte for byte.
     pub(super) async fn document(&mut self, status: u16, text: Bytes) -> Result<(), Ended> {
-        if self.is_open || self.screen.is_some() || !matches!(self.out, Out::Http(_)) {
+        if self.is_open || self.watch.is_some() || !matches!(self.out, Out::Http(_)) {
             let text = String::from_utf8_lossy(&text).into_owned();
             return self.answer(status, text).await;
         }
         self.hear(&text).await;
+        let text = self.shown_bytes(text);
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -188,6 +197,7 @@ impl<'r> Reply<'r> {
         text: Bytes,
     ) -> Result<(), Ended> {
         self.settle(Said::Other).await;
+        let text = self.shown_bytes(text);
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -196,6 +206,17 @@ impl<'r> Reply<'r> {
         answer::write(session, *header, text)
             .await
             .map_err(|_| Ended::ClientGone)
+    }
+
+    /// An answer as its client is shown it; nothing where that is all of it.
+    fn shown(&self, answer: &str) -> Option<String> {
+        self.screen.as_ref()?.answer(answer)
+    }
+
+    fn shown_bytes(&self, answer: Bytes) -> Bytes {
+        let shown = std::str::from_utf8(&answer).ok();
+        let shown = shown.and_then(|answer| self.shown(answer));
+        shown.map_or(answer, Bytes::from)
     }
 
     /// What the call makes stale goes: this message of its server's is the answer.
@@ -259,7 +280,7 @@ impl<'r> Reply<'r> {
             });
         }
         // These are our own words.
-        self.screen = None;
+        self.watch = None;
         let text = refusal.to_json(id.and_then(Id::from_json));
         self.exchange.outcome.error = error;
         self.exchange.outcome.reason = Some(refusal.label());

@@ -17,7 +17,9 @@ use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
 use crate::config::model;
 use crate::config::model::router::Router;
-use crate::state::snapshot::{Approvals, Lists, Merging, Profile, Server, Snapshot, Webhooks};
+use crate::state::snapshot::{
+    Acl, Approvals, Lists, Merging, Parts, Profile, Server, Snapshot, Webhooks,
+};
 use crate::state::users::Users;
 
 /// Compiles a configuration over its servers' parts, which are in its order. Profiles that did not
@@ -26,15 +28,20 @@ pub(in crate::app) fn build(
     config: &Config,
     servers: &[Arc<Server>],
     auth: &Arc<Authenticator>,
-    before: Option<(&Router, &Snapshot)>,
+    before: Option<(&Config, &Snapshot)>,
 ) -> Snapshot {
     let gateway = &config.gateway;
+    let acl = acl(config, before);
     let lists = config.router.lists;
     let by_id = servers
         .iter()
         .map(|one| (one.id.to_string(), Arc::clone(one)));
     Snapshot {
-        profiles: profiles(config, servers, before),
+        profiles: profiles(
+            config,
+            servers,
+            before.map(|(config, snapshot)| (&config.router, snapshot)),
+        ),
         servers: by_id.collect(),
         lists: Lists {
             deadline: lists.deadline,
@@ -46,7 +53,7 @@ pub(in crate::app) fn build(
             is_loopback(&gateway.host),
         ),
         auth: Arc::clone(auth),
-        acl: acl::Rules::default(),
+        acl,
         // What is wrong with them was found when the configuration was loaded.
         guard: Rules::compile(&config.guardrails.spec(), &mut Problems::default())
             .of_servers(servers.iter().map(|one| &*one.id)),
@@ -79,6 +86,21 @@ fn webhooks(webhooks: &model::guard::Webhooks) -> Webhooks {
         attempts_max: webhooks.attempts_max,
         queue_max: webhooks.queue_max,
     }
+}
+
+/// The access rules: those in force where they did not change.
+fn acl(config: &Config, before: Option<(&Config, &Snapshot)>) -> Arc<Acl> {
+    if let Some((known, snapshot)) = before
+        && known.acl == config.acl
+    {
+        return Arc::clone(&snapshot.acl);
+    }
+    let acl = &config.acl;
+    let rules = acl.enabled.then(|| acl::Rules::compile(&acl.spec));
+    Arc::new(Acl {
+        rules: rules.unwrap_or_default(),
+        ..Acl::default()
+    })
 }
 
 /// The configured profiles, and `default`, which is everything.
@@ -117,6 +139,7 @@ fn compile(router: &Router, id: &str, servers: Vec<Arc<Server>>) -> Profile {
         id: id.to_owned(),
         naming: Arc::new(Naming::new(strategy, separator, router.name_limit, ids)),
         merging: Merging::default(),
+        parts: Parts::default(),
         servers,
         retired: CancellationToken::new(),
     }

@@ -14,6 +14,7 @@ use filters::sse::decode::Decoder;
 use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::sync::mpsc::Sender;
 
+use crate::gateway::access::Screen;
 use crate::gateway::batch::{News, Prepared};
 use crate::gateway::cached::write::Write;
 use crate::gateway::guard::{self, Asked, Watch};
@@ -34,6 +35,7 @@ pub(super) async fn fly(index: usize, prepared: Prepared, news: Sender<News>) {
         server: Arc::clone(&prepared.server),
         write: None,
         watch: prepared.watch.clone(),
+        screen: prepared.screen.clone(),
         news,
     };
     let run = entry.run(prepared, limits.header, limits.idle);
@@ -59,6 +61,8 @@ struct Entry {
     write: Option<Write>,
     /// What looks at what is said.
     watch: Option<Watch>,
+    /// What of the server's words is shown.
+    screen: Option<Screen>,
     news: Sender<News>,
 }
 
@@ -101,6 +105,9 @@ impl Entry {
                     self.answer(text.into()).await;
                 } else if !text.is_empty() {
                     self.server.remote.hear(&text);
+                    if self.screen.as_ref().is_some_and(|one| one.hides(&text)) {
+                        continue;
+                    }
                     match guard::asked(self.watch.as_ref(), &text, None) {
                         Asked::AsItIs => self.say(News::Interim(text.into())).await,
                         Asked::Becomes(text) => self.say(News::Interim(text.into())).await,
@@ -123,6 +130,9 @@ impl Entry {
             None => text,
         };
         if self.id.take().is_some() {
+            let shown = self.screen.as_ref().zip(str::from_utf8(&text).ok());
+            let shown = shown.and_then(|(screen, text)| screen.answer(text));
+            let text = shown.map_or(text, Bytes::from);
             self.say(News::Answer(self.index, text)).await;
         }
     }
