@@ -10,6 +10,7 @@ pub mod cache;
 pub mod fuzz;
 pub mod glob;
 pub mod grant;
+pub mod guard;
 pub mod http1;
 pub mod identity;
 pub mod json;
