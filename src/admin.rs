@@ -16,6 +16,7 @@ mod health;
 mod key;
 mod limits;
 mod metrics;
+mod policy;
 mod servers;
 mod version;
 
@@ -159,6 +160,7 @@ impl Control {
             .route("/conduit/cache/l2/flush", delete(cache::flush))
             .route("/conduit/acl/check", get(acl::check))
             .route("/conduit/dedup/inflight", get(cache::inflight))
+            .route("/conduit/policy/explain", post(policy::show))
             .route("/conduit/guardrails/rules", get(guardrails::rules))
             .route("/conduit/guardrails/check", get(guardrails::check))
             .route("/conduit/guardrails/stats", get(guardrails::stats))

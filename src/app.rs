@@ -14,6 +14,7 @@ mod limited;
 mod listen;
 pub mod rehearse;
 mod reload;
+pub mod rulebook;
 mod socket;
 
 use std::path::Path;

@@ -18,6 +18,7 @@ pub mod mask;
 pub mod mcp;
 pub mod net;
 pub mod origin;
+pub mod policy;
 pub mod problem;
 pub mod rate;
 pub mod refusal;

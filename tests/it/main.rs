@@ -35,6 +35,7 @@ mod limits;
 mod matrix;
 mod no_mcp;
 mod operations;
+mod policy;
 mod recovery;
 mod reload;
 mod replicas;

@@ -56,9 +56,7 @@ pub(in crate::app) fn build(
         control_origins: control_origins(config),
         auth: Arc::clone(auth),
         acl,
-        // What is wrong with them was found when the configuration was loaded.
-        guard: Rules::compile(&config.guardrails.spec(), &mut Problems::default())
-            .of_servers(servers.iter().map(|one| &*one.id)),
+        guard: guardrails(config),
         approvals: Approvals {
             is_enabled: config.governance.approvals.enabled,
             ttl: config.governance.approvals.ttl,
@@ -118,12 +116,23 @@ fn acl(config: &Config, before: Option<(&Config, &Snapshot)>) -> Arc<Acl> {
     {
         return Arc::clone(&snapshot.acl);
     }
-    let acl = &config.acl;
-    let rules = acl.enabled.then(|| acl::Rules::compile(&acl.spec));
     Arc::new(Acl {
-        rules: rules.unwrap_or_default(),
+        rules: access_rules(config),
         ..Acl::default()
     })
+}
+
+/// The access rules of a configuration.
+pub(in crate::app) fn access_rules(config: &Config) -> acl::Rules {
+    let acl = &config.acl;
+    let rules = acl.enabled.then(|| acl::Rules::compile(&acl.spec));
+    rules.unwrap_or_default()
+}
+
+/// The guardrails of a configuration. What is wrong with them was found when it was loaded.
+pub(in crate::app) fn guardrails(config: &Config) -> Rules {
+    Rules::compile(&config.guardrails.spec(), &mut Problems::default())
+        .of_servers(config.servers.iter().map(|one| one.id.as_str()))
 }
 
 /// The configured profiles, and `default`, which is everything.
@@ -152,20 +161,25 @@ fn profiles(
 }
 
 fn compile(router: &Router, id: &str, servers: Vec<Arc<Server>>) -> Profile {
-    let strategy = match router.namespace_strategy {
-        NamespaceStrategy::Prefix => Strategy::Prefix,
-        NamespaceStrategy::None => Strategy::None,
-    };
     let ids = servers.iter().map(|server| server.id.to_string());
-    let separator = router.namespace_separator.as_str();
     Profile {
         id: id.to_owned(),
-        naming: Arc::new(Naming::new(strategy, separator, router.name_limit, ids)),
+        naming: Arc::new(naming(router, ids)),
         merging: Merging::default(),
         parts: Parts::default(),
         servers,
         retired: CancellationToken::new(),
     }
+}
+
+/// What the things of these servers are called where several are seen as one.
+pub(in crate::app) fn naming(router: &Router, ids: impl IntoIterator<Item = String>) -> Naming {
+    let strategy = match router.namespace_strategy {
+        NamespaceStrategy::Prefix => Strategy::Prefix,
+        NamespaceStrategy::None => Strategy::None,
+    };
+    let separator = router.namespace_separator.as_str();
+    Naming::new(strategy, separator, router.name_limit, ids)
 }
 
 fn is_named_alike(one: &Router, other: &Router) -> bool {
