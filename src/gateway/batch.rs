@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use filters::acl::Permit;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 
 use crate::gateway::access::Screen;
 use crate::gateway::batch::author::Author;
+use crate::gateway::batch::reading::Reading;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::limits::Want;
@@ -34,10 +36,11 @@ use crate::gateway::{Ended, access, answer, limits};
 use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
-use crate::upstream::relay::{Flight, Request};
+use crate::upstream::relay::Request;
 
 mod author;
-mod entry;
+pub(super) mod entry;
+mod reading;
 
 /// Messages that wait for a slow client before the entries have to.
 const WAITING_MAX: usize = 64;
@@ -57,6 +60,8 @@ pub(super) enum News {
     Interim(Bytes),
     /// The answer.
     Answer(usize, Bytes),
+    /// The client took its request back: it wants no answer any more.
+    Waived,
 }
 
 /// Serves a batch.
@@ -109,6 +114,7 @@ pub(super) async fn serve(
                     (None, None) => {}
                 }
             }
+            News::Waived => n_owed -= 1,
             News::Interim(text) => {
                 if stream.is_none() {
                     stream = Some(open_stream(session, exchange).await?);
@@ -134,7 +140,11 @@ pub(super) async fn serve(
 
 /// An entry that may go.
 struct Prepared {
-    flight: Flight,
+    /// What goes to its server, and that it may.
+    request: Request,
+    permit: Permit,
+    /// What the cache is asked before.
+    reading: Option<Reading>,
     server: Arc<Server>,
     id: Option<String>,
     /// The tool that it calls.
@@ -190,7 +200,9 @@ fn prepare(
     let is_call = call.method == Method::ToolsCall;
     let tool = call.target.as_ref().filter(|_| is_call);
     Ok(Prepared {
-        flight: Flight::new(Arc::clone(&server.cluster), request, permit),
+        reading: Reading::of(headers, exchange, way, &call, &body),
+        request,
+        permit,
         server: Arc::clone(server),
         id: id.filter(|_| is_request).map(|id| id.as_json().to_owned()),
         tool: tool.map(|tool| tool.name().to_owned()),
