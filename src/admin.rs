@@ -7,9 +7,11 @@
 //! through this module.
 
 mod acl;
+mod approvals;
 mod cache;
 mod config;
 mod guard;
+mod guardrails;
 mod health;
 mod key;
 mod limits;
@@ -157,6 +159,18 @@ impl Control {
             .route("/conduit/cache/l2/flush", delete(cache::flush))
             .route("/conduit/acl/check", get(acl::check))
             .route("/conduit/dedup/inflight", get(cache::inflight))
+            .route("/conduit/guardrails/rules", get(guardrails::rules))
+            .route("/conduit/guardrails/check", get(guardrails::check))
+            .route("/conduit/guardrails/stats", get(guardrails::stats))
+            .route("/conduit/governance/approvals", get(approvals::list))
+            .route(
+                "/conduit/governance/approvals/{id}/approve",
+                post(approvals::approve),
+            )
+            .route(
+                "/conduit/governance/approvals/{id}/reject",
+                post(approvals::reject),
+            )
             .route(
                 "/conduit/config/reload",
                 post(config::reload).with_state(Arc::clone(&self.reload)),

@@ -1,5 +1,6 @@
 //! What a request works on: the compiled configuration, and what outlives it.
 
+pub mod guard;
 pub mod live;
 pub mod outlet;
 pub mod parked;

@@ -29,6 +29,7 @@ use crate::gateway::batch::author::Author;
 use crate::gateway::batch::reading::Reading;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
+use crate::gateway::guard::{self, Watch};
 use crate::gateway::limits::Want;
 use crate::gateway::relay::client_gone;
 use crate::gateway::reply::stream_header;
@@ -152,6 +153,8 @@ struct Prepared {
     is_charged: bool,
     /// The message.
     text: Bytes,
+    /// What looks at its answer.
+    watch: Option<Watch>,
     author: Arc<Author>,
     /// What of the server's words is shown.
     screen: Option<Screen>,
@@ -160,7 +163,7 @@ struct Prepared {
 /// Classifies and permits one entry; a bad one gets its error, if it wants an answer.
 fn prepare(
     session: &Session,
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     way: &Way<'_>,
     author: &Arc<Author>,
     text: &str,
@@ -168,6 +171,7 @@ fn prepare(
     let Way {
         server, upstream, ..
     } = *way;
+    exchange.turn();
     let refuse = |refusal: Refusal, id| Some(Bytes::from(refusal.to_json(id)));
     let message = parse::message(text).map_err(|invalid| refuse(invalid.into(), None))?;
     let id = message.request_id();
@@ -187,7 +191,18 @@ fn prepare(
         };
         refuse(refusal, id)
     })?;
-    let body = Bytes::copy_from_slice(text.as_bytes());
+    let seen = guard::look(exchange, server, &call).map_err(|refusal| refuse(refusal, id))?;
+    let (change, watch) = seen.map_or((None, None), |seen| (seen.change, seen.watch));
+    let body = match &change {
+        Some(change) => Bytes::from(guard::respelled(text, change)),
+        None => Bytes::copy_from_slice(text.as_bytes()),
+    };
+    let reading = match &change {
+        None => Reading::of(headers, exchange, way, &call, &body, watch.as_ref()),
+        // The cache is asked for what the message says now.
+        Some(_) => reread(&body, &client)
+            .and_then(|call| Reading::of(headers, exchange, way, &call, &body, watch.as_ref())),
+    };
     let request = Request {
         verb: "POST",
         target: None,
@@ -200,7 +215,7 @@ fn prepare(
     let is_call = call.method == Method::ToolsCall;
     let tool = call.target.as_ref().filter(|_| is_call);
     Ok(Prepared {
-        reading: Reading::of(headers, exchange, way, &call, &body),
+        reading,
         request,
         permit,
         server: Arc::clone(server),
@@ -208,9 +223,16 @@ fn prepare(
         tool: tool.map(|tool| tool.name().to_owned()),
         is_charged: fare::is_charged(&call),
         text: body,
+        watch,
         author: Arc::clone(author),
         screen: Screen::one(exchange, server, call.method),
     })
+}
+
+/// A message that was changed, as it goes on.
+fn reread<'b>(body: &'b Bytes, client: &Client<'_>) -> Option<Call<'b>> {
+    let message = parse::message(str::from_utf8(body).ok()?).ok()?;
+    Call::classify(message, &client.mcp).ok()
 }
 
 /// Charges an entry; one that is refused gets its error.
@@ -222,7 +244,6 @@ async fn pay(
     if !prepared.is_charged {
         return Ok(Ok(prepared));
     }
-    exchange.has_paid = false;
     let want = Want {
         server: Some(&prepared.server.id),
         tool: prepared.tool.as_deref(),

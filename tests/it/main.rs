@@ -27,6 +27,7 @@ mod disconnect;
 mod eras;
 mod faults;
 mod forwarding;
+mod guard;
 mod http_sse;
 mod instances;
 mod isolation;

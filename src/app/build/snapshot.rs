@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use filters::guard::rules::Rules;
+use filters::problem::Problems;
 use filters::refusal::Statuses;
 use filters::route::names::{Naming, Strategy};
 use filters::{acl, origin};
@@ -13,10 +15,11 @@ use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
 use crate::config::compile::is_loopback;
+use crate::config::model;
 use crate::config::model::gateway::Listen;
 use crate::config::model::router::Router;
 use crate::state::snapshot::{
-    Acl, ControlOrigins, Lists, Merging, Parts, Profile, Server, Snapshot,
+    Acl, Approvals, ControlOrigins, Lists, Merging, Parts, Profile, Server, Snapshot, Webhooks,
 };
 use crate::state::users::Users;
 
@@ -53,6 +56,15 @@ pub(in crate::app) fn build(
         control_origins: control_origins(config),
         auth: Arc::clone(auth),
         acl,
+        // What is wrong with them was found when the configuration was loaded.
+        guard: Rules::compile(&config.guardrails.spec(), &mut Problems::default())
+            .of_servers(servers.iter().map(|one| &*one.id)),
+        approvals: Approvals {
+            is_enabled: config.governance.approvals.enabled,
+            ttl: config.governance.approvals.ttl,
+            may_be_own: config.governance.approvals.allow_self_approval,
+        },
+        webhooks: webhooks(&config.guardrails.webhooks),
         limits: limited::policy(&config.rate_limits).map(Arc::new),
         statuses: if config.compat.always_200 {
             Statuses::Always200
@@ -84,6 +96,19 @@ fn control_origins(config: &Config) -> ControlOrigins {
         origin::Rules::compile(origins, &any, false)
     };
     ControlOrigins { admin, metrics }
+}
+
+fn webhooks(webhooks: &model::guard::Webhooks) -> Webhooks {
+    Webhooks {
+        secret: webhooks
+            .secret
+            .as_ref()
+            .map(|secret| secret.expose().as_bytes().into()),
+        allow_private: webhooks.allow_private,
+        timeout: webhooks.timeout,
+        attempts_max: webhooks.attempts_max,
+        queue_max: webhooks.queue_max,
+    }
 }
 
 /// The access rules: those in force where they did not change.

@@ -16,6 +16,7 @@ use crate::gateway::cached::write::Write;
 use crate::gateway::cached::{self, Served, role};
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::exchange::Exchange;
+use crate::gateway::guard::Watch;
 use crate::gateway::inbound::Inbound;
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{Ended, front, link};
@@ -27,6 +28,7 @@ pub(super) struct Reading {
     exchange: Exchange,
     client: Option<Arc<ClientSession>>,
     inbound: Inbound,
+    watch: Option<Watch>,
     screen: Option<Screen>,
 }
 
@@ -48,13 +50,15 @@ impl Reading {
         way: &Way<'_>,
         call: &Call<'_>,
         text: &Bytes,
+        watch: Option<&Watch>,
     ) -> Option<Self> {
         let is_request = matches!(call.message.body, Body::Request { .. });
         let is_asked = role::concerns(call.method) || call.method == Method::Tasks;
         (is_request && is_asked).then(|| Self {
             exchange: exchange.branch(),
             client: way.client.map(Arc::clone),
-            inbound: front::inbound(headers, exchange, call, text.clone()),
+            inbound: front::inbound(headers, exchange, call, text.clone()).inspected(),
+            watch: watch.cloned(),
             screen: Screen::one(exchange, way.server, call.method),
         })
     }
@@ -78,6 +82,7 @@ impl Reading {
             permit,
         };
         let mut reply = Reply::new(Out::Entry(voice), &mut self.exchange);
+        reply.watch = self.watch.map(Box::new);
         reply.screen = self.screen;
         match cached::serve(&mut reply, &dispatch).await {
             Ok(Served::Home) => Said::Told,
