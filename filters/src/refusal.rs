@@ -185,6 +185,14 @@ pub enum Refusal {
         /// What it did, in a few words of ours.
         what: &'static str,
     },
+    /// The server did not accept the gateway's own credential, or there is none to send. Nothing of
+    /// its challenge is for the client (E19).
+    UpstreamCredential {
+        /// The server's id.
+        server: String,
+        /// What became of the credential, in a few words of ours.
+        what: &'static str,
+    },
     /// The upstream took longer than it may.
     UpstreamTimeout {
         /// The server's id.
@@ -326,7 +334,9 @@ impl Refusal {
             Self::HostForbidden => 421,
             Self::RateLimited { .. } | Self::AuthThrottled { .. } => 429,
             Self::Internal => 500,
-            Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => 502,
+            Self::UpstreamConnect { .. }
+            | Self::UpstreamBroken { .. }
+            | Self::UpstreamCredential { .. } => 502,
             Self::AuthUnavailable
             | Self::UpstreamUnavailable { .. }
             | Self::UpstreamMoved { .. }
@@ -376,7 +386,9 @@ impl Refusal {
             Self::OriginForbidden | Self::ScopeInsufficient { .. } | Self::Forbidden => -31403,
             Self::AuthThrottled { .. } => -31429,
             Self::HostForbidden => -31421,
-            Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => -31502,
+            Self::UpstreamConnect { .. }
+            | Self::UpstreamBroken { .. }
+            | Self::UpstreamCredential { .. } => -31502,
             // As mcp-conduit has them: its clients know these codes.
             Self::Guardrail { .. } | Self::RateLimited { .. } => -32000,
             Self::ApprovalRequired(_) => -32011,
@@ -439,6 +451,7 @@ impl Refusal {
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamConnect { .. } => "upstream_connect",
             Self::UpstreamBroken { .. } => "upstream_broken",
+            Self::UpstreamCredential { .. } => "upstream_credential",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::Internal => "internal",
         }
@@ -584,6 +597,11 @@ impl Refusal {
             }
             Self::UpstreamConnect { server } => format!("server {server} is unreachable").into(),
             Self::UpstreamBroken { server, what } => format!("server {server} {what}").into(),
+            Self::UpstreamCredential { server, what } => format!(
+                "server {server} cannot be used: the gateway's credential {what}; its operator has to \
+                 look at servers[].upstream_auth"
+            )
+            .into(),
             Self::UpstreamTimeout { server, phase } => {
                 format!("server {server} {}", phase.describe()).into()
             }

@@ -114,6 +114,17 @@ pub enum IdentityMode {
     ClaimsHeader,
 }
 
+/// How the gateway proves to an authorization server who it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAuthentication {
+    /// In the `Authorization` header.
+    #[default]
+    Basic,
+    /// In the body.
+    Post,
+}
+
 /// Where a managed package comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -15,6 +15,7 @@ pub mod access;
 pub mod acl;
 pub mod cache;
 pub mod connect;
+pub mod credential;
 pub mod extend;
 pub mod gateway;
 pub mod governance;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use filters::http1::chunked;
-use http::HeaderValue;
+use filters::mask::Mask;
+use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 
 use crate::upstream::error::Error;
@@ -25,6 +26,27 @@ pub struct Head {
     pub content_length: Option<u64>,
     /// How long the connection may be kept after this answer; `None` to close it.
     pub keep_alive: Option<Duration>,
+}
+
+impl Head {
+    /// Covers what its fields repeat of what is secret.
+    pub fn cover(&mut self, mask: &Mask) {
+        let fields = self.header.headers.iter();
+        let told = fields.filter(|(_, value)| mask.is_in(value.as_bytes()));
+        let mut names: Vec<HeaderName> = told.map(|(name, _)| name.clone()).collect();
+        names.dedup();
+        for name in names {
+            let values = self.header.headers.get_all(&name).iter();
+            let covered: Vec<HeaderValue> = values
+                .filter_map(|value| HeaderValue::from_bytes(&mask.cover(value.as_bytes())).ok())
+                .collect();
+            self.header.remove_header(&name);
+            for value in covered {
+                // A head that had these lines has room for them.
+                self.header.append_header(name.clone(), value).ok();
+            }
+        }
+    }
 }
 
 /// What an answer's body is, by its media type.
@@ -153,7 +175,7 @@ impl Builder {
                 let value = text.slice(start..start + field.value.len());
                 let value = HeaderValue::from_maybe_shared(value)
                     .map_err(|_| Error::NotHttp("invalid header value"))?;
-                let name = http::HeaderName::from_bytes(field.name.as_bytes())
+                let name = HeaderName::from_bytes(field.name.as_bytes())
                     .map_err(|_| Error::NotHttp("invalid header name"))?;
                 self.header
                     .append_header(name, value)
@@ -280,12 +302,7 @@ mod tests {
              Keep-Alive: timeout=5\r\nTrailer: x\r\n\r\n",
         )
         .unwrap();
-        let names: Vec<_> = head
-            .header
-            .headers
-            .keys()
-            .map(http::HeaderName::as_str)
-            .collect();
+        let names: Vec<_> = head.header.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["content-type", "x-own"]);
         assert_eq!(head.header.headers.get_all("x-own").iter().count(), 2);
         assert_eq!(head.content, Content::Json);

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::config::choice::{AccountBinding, Era, IdentityMode, Share};
 use crate::config::model::Secret;
+use crate::config::model::credential::Credential;
 use crate::config::model::digest;
 use crate::config::model::runtime::ManagedRuntime;
 use crate::config::model::url::HttpUrl;
@@ -48,7 +49,7 @@ pub struct Server {
     pub scopes: Scopes,
     /// How its answers are cached.
     pub cache: Cache,
-    /// Credentials looked up for each call.
+    /// Credentials that it is sent.
     pub upstream_auth: Option<UpstreamAuth>,
 }
 
@@ -150,9 +151,11 @@ pub struct ToolCache {
     pub stale_if_error: Option<Duration>,
 }
 
-/// Credentials looked up for each call.
+/// Credentials that a server is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct UpstreamAuth {
+    /// The gateway's own.
+    pub credential: Option<Credential>,
     /// The caller's account at the provider.
     pub connected_account: Option<ConnectedAccount>,
     /// Tells the server who calls.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::choice::{AccountBinding, Era, IdentityMode, Share, Transport};
+use crate::config::raw::credential::{Bearer, ClientCredentials};
 use crate::config::raw::runtime::ManagedRuntime;
 
 /// An MCP server behind the gateway, reached over HTTP or started as a child process.
@@ -79,7 +80,7 @@ pub struct Server {
     pub tool_scopes: BTreeMap<String, Vec<String>>,
     /// How answers of this server are cached.
     pub cache: ServerCache,
-    /// Credentials looked up for each call.
+    /// Credentials that the server is sent.
     pub upstream_auth: Option<UpstreamAuth>,
     /// Only stdio: a package that Conduit installs, updates and rolls back.
     pub managed_runtime: Option<ManagedRuntime>,
@@ -146,10 +147,14 @@ pub struct ToolCache {
     pub stale_if_error: Option<u32>,
 }
 
-/// Credentials looked up for each call.
+/// Credentials that a server is sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamAuth {
+    /// Only http and sse: a token of the gateway's own.
+    pub bearer: Option<Bearer>,
+    /// Only http and sse: tokens of the gateway's own, from an authorization server.
+    pub oauth: Option<ClientCredentials>,
     /// The account of the caller at the provider behind this server.
     pub connected_account: Option<ConnectedAccount>,
     /// Tells the server who calls.

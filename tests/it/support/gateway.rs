@@ -40,9 +40,14 @@ impl Gateway {
 
     /// Starts it with more of the config; the addresses are filled in.
     pub(crate) async fn with(config: Value) -> Self {
+        Self::among(config, &[]).await
+    }
+
+    /// As [`Self::with`], among variables of its own.
+    pub(crate) async fn among(config: Value, variables: &[(&str, &str)]) -> Self {
         // Between choosing a port and listening on it, another process may take it.
         for _ in 0..PORT_TRIES {
-            let gateway = Self::spawn(config.clone());
+            let gateway = Self::spawn(config.clone(), variables);
             if gateway.ready().await {
                 return gateway;
             }
@@ -50,14 +55,15 @@ impl Gateway {
         panic!("no free port in {PORT_TRIES} tries");
     }
 
-    fn spawn(config: Value) -> Self {
+    fn spawn(config: Value, variables: &[(&str, &str)]) -> Self {
         let (address, metrics) = (free_address(), free_address());
         let folder = TempDir::new().unwrap();
         let file = folder.path().join(FILE);
         fs::write(&file, text(config, address, metrics)).unwrap();
         let arguments = ["run".into(), "--config".into(), file.into_os_string()];
         let folder_path = folder.path().to_string_lossy();
-        let environment = [("RUST_LOG", "info"), ("RUNTIME_DIRECTORY", &*folder_path)];
+        let own = [("RUST_LOG", "info"), ("RUNTIME_DIRECTORY", &*folder_path)];
+        let environment: Vec<_> = own.iter().chain(variables).copied().collect();
         let process = Process::spawn(binary(), arguments, &environment);
         Self {
             address,
