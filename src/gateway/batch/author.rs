@@ -46,7 +46,7 @@ impl Author {
             method: Method::ToolsCall,
             target: Some(tool),
             params: message.as_ref().and_then(|message| message.get("params")),
-            // Nothing of a batch is answered from the cache: what only keys depend on is left out.
+            // What is not asked for is not looked up: what only keys depend on is left out.
             agreed: None,
             group: None,
             tenant: None,

@@ -8,7 +8,13 @@ use crate::support::gateway::free_address;
 use crate::support::wire::Request;
 
 /// Every route of the admin API, and what it answers to the operator.
-const ROUTES: [(&str, &str, u16); 21] = [
+const ROUTES: [(&str, &str, u16); 27] = [
+    ("GET", "/conduit/guardrails/rules", 200),
+    ("GET", "/conduit/guardrails/check", 400),
+    ("GET", "/conduit/guardrails/stats", 200),
+    ("GET", "/conduit/governance/approvals", 200),
+    ("POST", "/conduit/governance/approvals/{id}/approve", 400),
+    ("POST", "/conduit/governance/approvals/{id}/reject", 400),
     ("GET", "/conduit/acl/check", 400),
     ("GET", "/conduit/servers", 200),
     ("POST", "/conduit/servers/{id}/refresh", 200),
