@@ -8,6 +8,7 @@ mod build;
 mod cached;
 mod carrier;
 mod control;
+mod front;
 mod jwks;
 mod lifecycle;
 mod limited;
@@ -16,7 +17,9 @@ pub mod rehearse;
 mod reload;
 pub mod rulebook;
 mod socket;
+pub mod tls;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,16 +27,20 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use pingora::apps::HttpServerOptions;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
+use pingora::services::listening::Service;
 
 use crate::admin;
 use crate::app::build::Workshop;
 use crate::app::build::gatehouse::Gatehouse;
 use crate::app::build::parts::{Basis, Parts, servers};
 use crate::app::build::snapshot;
+use crate::app::front::Front;
 use crate::app::lifecycle::{Caretaker, Signals, Work};
+use crate::app::tls::Secure;
 use crate::config::Config;
 use crate::config::model::gateway::Listen;
 use crate::gateway::Gateway;
@@ -45,6 +52,9 @@ use crate::upstream::found::Dialect;
 
 /// The read buffer of a client's connection, in bytes: a request's head fits.
 const LISTENER_READ_BYTES: usize = 4 * 1024;
+
+/// What HTTP/2 adds to the size of each header (RFC 9113 §6.5.2).
+const H2_HEADER_EXTRA_BYTES: usize = 32;
 
 /// How long Pingora waits for its runtimes once everything is drained, in seconds.
 const RUNTIME_SHUTDOWN_SECONDS: u64 = 2;
@@ -63,6 +73,7 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     let workshop = Arc::new(Workshop::new(Arc::clone(&live), found));
     let parts = parts(config, &workshop)?;
     let gatehouse = Gatehouse::build(&workshop, config, None)?;
+    let secure = secure(config, &live)?;
     let address = listen::address(&config.gateway.host, config.gateway.port)
         .with_context(|| format!("gateway.host {}", config.gateway.host))?;
     control::protect(config, address)?;
@@ -83,16 +94,16 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(config));
     let conf = Arc::clone(&server.configuration);
     let gateway = Gateway::new(Arc::clone(&shared), plane);
-    let mut service = pingora::proxy::http_proxy_service_with_name(&conf, gateway, "gateway");
-    if let Some(proxy) = service.app_logic_mut() {
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        proxy.server_options = Some(options);
-    }
-    // Pingora gives each connection a read buffer of 64 KiB; what an idle stream holds of it is
-    // most of what the stream costs. Longer reads pass the buffer by.
-    let buffers = L4BufferSettings::default().read(LISTENER_READ_BYTES);
-    service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(buffers));
+    let mut proxy = pingora::proxy::http_proxy(&conf, gateway);
+    proxy.server_options = Some(http_options(config));
+    proxy.h2_options = Some(h2_options(config));
+    let front = Front::new(
+        proxy,
+        secure.clone(),
+        &config.gateway.connections,
+        Arc::clone(&live),
+    );
+    let service = listener(config, address, front);
     server.add_service(service);
     if config.metrics.enabled {
         server.add_service(control::metrics(config, &control)?);
@@ -108,6 +119,7 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
             config: config.clone(),
             parts,
             gatehouse,
+            secure,
         },
         requests,
         children: lifecycle::children_runtime(n_threads(config))?,
@@ -120,6 +132,48 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     });
     drop((writer, socket));
     Ok(())
+}
+
+/// The listener of clients.
+fn listener(config: &Config, address: SocketAddr, front: Front) -> Service<Front> {
+    // Pingora gives each connection a read buffer of 64 KiB; what an idle stream holds of it is
+    // most of what the stream costs. Longer reads pass the buffer by. TLS has a buffer of its own.
+    let n_bytes = if config.gateway.tls.is_some() {
+        0
+    } else {
+        LISTENER_READ_BYTES
+    };
+    let buffers = L4BufferSettings::default().read(n_bytes);
+    let mut service = Service::new("gateway".to_owned(), front);
+    service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(buffers));
+    service
+}
+
+/// What TLS is spoken with, where it is.
+fn secure(config: &Config, live: &Arc<Live>) -> anyhow::Result<Option<Arc<Secure>>> {
+    let Some(tls) = &config.gateway.tls else {
+        return Ok(None);
+    };
+    let secure = Secure::new(tls, Arc::clone(live));
+    let secure = secure.map_err(|errors| anyhow::anyhow!(errors.join("\n")))?;
+    Ok(Some(Arc::new(secure)))
+}
+
+fn http_options(config: &Config) -> HttpServerOptions {
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    options.h2_idle_timeout = Some(config.gateway.connections.idle);
+    options
+}
+
+fn h2_options(config: &Config) -> H2Options {
+    let bytes_max = config.gateway.connections.header_bytes_max;
+    let mut options = default_h2_options();
+    // HTTP/2 counts 32 bytes more for each header; what is longer it answers with 431 by itself.
+    let lines_max = config.gateway.connections.headers_max;
+    let bytes_max = bytes_max.saturating_add(lines_max.saturating_mul(H2_HEADER_EXTRA_BYTES));
+    options.max_header_list_size(u32::try_from(bytes_max).unwrap_or(u32::MAX));
+    options
 }
 
 /// The parts of all servers.
@@ -159,7 +213,12 @@ fn banner(config: &Config) -> String {
         v6 if v6.contains(':') => format!("[{v6}]"),
         host => host.to_owned(),
     };
-    let base = format!("http://{host}:{}", config.gateway.port);
+    let scheme = if config.gateway.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let base = format!("{scheme}://{host}:{}", config.gateway.port);
     let mut text = format!(
         "conduit {} is listening on {base}\n",
         env!("CARGO_PKG_VERSION")

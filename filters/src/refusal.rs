@@ -30,6 +30,13 @@ pub enum Refusal {
     },
     /// The client stopped sending its body.
     BodyTimeout,
+    /// The request's head has more or longer headers than is allowed.
+    HeadTooLarge {
+        /// Most headers.
+        lines_max: usize,
+        /// Most bytes of names and values.
+        bytes_max: usize,
+    },
     /// `Origin` is not allowed.
     OriginForbidden,
     /// `Host` is not allowed.
@@ -331,6 +338,7 @@ impl Refusal {
             Self::HttpMethod { .. } => 405,
             Self::BodyTimeout => 408,
             Self::BodyTooLarge { .. } => 413,
+            Self::HeadTooLarge { .. } => 431,
             Self::HostForbidden => 421,
             Self::RateLimited { .. } | Self::AuthThrottled { .. } => 429,
             Self::Internal => 500,
@@ -358,6 +366,7 @@ impl Refusal {
             | Self::ClientBatch
             | Self::BodyTooLarge { .. }
             | Self::BodyTimeout
+            | Self::HeadTooLarge { .. }
             | Self::HttpMethod { .. }
             | Self::SessionMissing
             | Self::SessionMalformed => -32600,
@@ -412,6 +421,7 @@ impl Refusal {
             Self::ClientBatch => "batch_unsupported",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyTimeout => "body_timeout",
+            Self::HeadTooLarge { .. } => "head_too_large",
             Self::OriginForbidden => "origin_forbidden",
             Self::HostForbidden => "host_forbidden",
             Self::ServerUnknown { .. } => "server_unknown",
@@ -489,6 +499,14 @@ impl Refusal {
                 format!("request body too large: at most {max} bytes are accepted").into()
             }
             Self::BodyTimeout => "the request body did not arrive in time".into(),
+            Self::HeadTooLarge {
+                lines_max,
+                bytes_max,
+            } => format!(
+                "the request has more than {lines_max} headers, or more than {bytes_max} bytes of them; \
+                 send fewer or shorter ones"
+            )
+            .into(),
             Self::OriginForbidden => {
                 "forbidden: this Origin is not in gateway.allowed_origins".into()
             }

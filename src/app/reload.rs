@@ -31,6 +31,7 @@ use crate::app::rehearse;
 use crate::app::reload::request::Next;
 use crate::app::reload::retirement::Retirement;
 use crate::app::reload::switch::Switches;
+use crate::app::tls::{Renewal, Secure};
 use crate::config::choice::NamespaceStrategy;
 use crate::config::diff::{self, Plan};
 use crate::config::inactive::inactive;
@@ -53,6 +54,7 @@ pub(super) struct Reloader {
     config: Config,
     parts: Vec<Arc<Parts>>,
     gatehouse: Arc<Gatehouse>,
+    secure: Option<Arc<Secure>>,
     retiring: TaskTracker,
     switches: Switches,
 }
@@ -67,6 +69,8 @@ pub(super) struct Spec {
     /// In the order of the configuration.
     pub(super) parts: Vec<Arc<Parts>>,
     pub(super) gatehouse: Arc<Gatehouse>,
+    /// TLS of the listener, where it is spoken.
+    pub(super) secure: Option<Arc<Secure>>,
 }
 
 /// The parts of a configuration's servers.
@@ -88,6 +92,7 @@ impl Reloader {
             config: spec.config,
             parts: spec.parts,
             gatehouse: spec.gatehouse,
+            secure: spec.secure,
             retiring: TaskTracker::new(),
             switches: Switches::default(),
         }
@@ -96,6 +101,10 @@ impl Reloader {
     /// Starts what runs for all servers, and waits until they can be reached.
     pub(super) async fn start(&self) {
         self.gatehouse.start();
+        if let Some(secure) = &self.secure {
+            let watch = Arc::clone(secure).watch(self.workshop.stop.clone());
+            self.retiring.spawn(watch);
+        }
         self.parts
             .iter()
             .for_each(|parts| parts.start(&self.children));
@@ -182,8 +191,13 @@ impl Reloader {
             warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
             ..Report::default()
         };
+        let renewal = match self.read_tls(&plan.config).await {
+            Ok(renewal) => renewal,
+            Err(errors) => return Report::refused(errors),
+        };
         if plan.changed.is_empty() {
             self.config = plan.config;
+            self.renew(renewal, &mut report);
             return report;
         }
         report.warnings.extend(inactive(&plan.config));
@@ -196,9 +210,30 @@ impl Reloader {
             Ok(parts) => {
                 self.exchange(plan.config, parts, gatehouse).await;
                 report.reloaded = plan.changed;
+                self.renew(renewal, &mut report);
                 report
             }
             Err(errors) => Report::refused(errors),
+        }
+    }
+
+    /// Reads the files of TLS again: they may have changed where the configuration did not.
+    async fn read_tls(&self, config: &Config) -> Result<Option<Renewal>, Vec<String>> {
+        let (Some(secure), Some(tls)) = (&self.secure, config.gateway.tls.clone()) else {
+            return Ok(None);
+        };
+        let read = tokio::task::spawn_blocking(move || Secure::read(&tls)).await;
+        let read = read.unwrap_or_else(|error| Err(vec![format!("gateway.tls: {error}")]));
+        read.map(Some).inspect_err(|_| secure.count_failure())
+    }
+
+    fn renew(&self, renewal: Option<Renewal>, report: &mut Report) {
+        let (Some(secure), Some(renewal)) = (&self.secure, renewal) else {
+            return;
+        };
+        let is_named = report.reloaded.iter().any(|one| one == "gateway.tls");
+        if secure.renew(renewal) && !is_named {
+            report.reloaded.push("gateway.tls (files)".to_owned());
         }
     }
 

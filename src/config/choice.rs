@@ -58,6 +58,36 @@ pub enum TlsVersion {
     V1_3,
 }
 
+/// Whether clients must show a certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAuth {
+    /// They must: who has none cannot even say what it wants.
+    #[default]
+    Required,
+    /// They may; one that is shown must be good.
+    Optional,
+}
+
+/// A kind of name in a client certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateName {
+    /// A subject alternative name that is a URI, such as a SPIFFE id.
+    #[default]
+    SanUri,
+    /// One that is a host name.
+    SanDns,
+    /// One that is a mail address.
+    SanEmail,
+    /// The subject's common name.
+    SubjectCn,
+    /// The subject's organisation.
+    SubjectO,
+    /// The subject's organisational unit.
+    SubjectOu,
+}
+
 /// How a server is reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -174,7 +204,7 @@ pub enum ReleaseStatus {
 /// How clients prove who they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(extend("enum" = ["none", "api-key", "api_key", "jwt"]))]
+#[schemars(extend("enum" = ["none", "api-key", "api_key", "jwt", "mtls"]))]
 pub enum AuthMethod {
     /// They do not.
     #[default]
@@ -184,6 +214,8 @@ pub enum AuthMethod {
     ApiKey,
     /// By a token of an identity provider.
     Jwt,
+    /// By the client certificate of the connection.
+    Mtls,
 }
 
 /// A yes or a no to a request.

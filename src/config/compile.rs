@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use filters::problem::Problems;
 
 use crate::config::Config;
+use crate::config::model::gateway::Tls;
 use crate::config::raw::Raw;
 use crate::config::walk::Places;
 
@@ -62,9 +63,35 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
     };
     reference::check(&config, &server_ids, problems);
     admin::check(&config, places, problems);
+    check_certificates(&config, problems);
     warn_about_idle_scopes(&config, problems);
     warn_about_forgotten_switches(&config, places, problems);
     config
+}
+
+/// Client certificates come with TLS connections only, and only where they are asked for.
+fn check_certificates(config: &Config, problems: &mut Problems) {
+    let is_asked = |tls: &Tls| tls.ca_path.is_some();
+    let tls = config.gateway.tls.as_ref();
+    let is_refused = problems
+        .iter()
+        .any(|problem| problem.path.starts_with("gateway.tls"));
+    if config.auth.certificates.is_some() && !tls.is_some_and(is_asked) && !is_refused {
+        let message = "mtls needs client certificates: set gateway.tls.enabled: true, \
+                       gateway.tls.cert_path, key_path and ca_path";
+        problems
+            .error("auth.method", message)
+            .because_of("gateway.tls");
+    }
+    if let Some(oauth) = &config.auth.oauth
+        && tls.is_some()
+        && oauth.resource.starts_with("http://")
+    {
+        let message = "is an http: URL, but gateway.tls is on: clients reach the gateway by https:";
+        problems
+            .error("auth.oauth.resource", message)
+            .because_of("gateway.tls");
+    }
 }
 
 /// Scopes are asked of nobody where nobody is authenticated, which looks like protection.

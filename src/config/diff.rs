@@ -195,6 +195,7 @@ impl Plan {
             port,
             host,
             tls,
+            connections,
             max_body_bytes,
             allowed_origins,
             allowed_hosts,
@@ -222,7 +223,17 @@ impl Plan {
         ] {
             self.change(path, is_other);
         }
-        self.leave("gateway.tls", running.tls != tls, INACTIVE);
+        // A listener that spoke one would be asked for the other by all who are connected.
+        let is_switched = running.tls.is_some() != tls.is_some();
+        self.leave("gateway.tls.enabled", is_switched, RESTART);
+        let tls = if is_switched {
+            running.tls.clone()
+        } else {
+            tls
+        };
+        self.change("gateway.tls", running.tls != tls);
+        let is_other = running.connections != connections;
+        self.leave("gateway.connections", is_other, RESTART);
         for (path, is_other) in [
             ("gateway.port", running.port != port),
             ("gateway.host", running.host != host),
@@ -238,6 +249,7 @@ impl Plan {
             port: running.port,
             host: running.host.clone(),
             tls,
+            connections: running.connections.clone(),
             max_body_bytes,
             allowed_origins,
             allowed_hosts,

@@ -46,12 +46,6 @@ pub fn inactive(config: &Config) -> Vec<String> {
 
 /// Parts whose absence leaves something open.
 fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
-    if config.gateway.tls.is_some() {
-        say(
-            "gateway.tls",
-            "NOT in effect: this build speaks plain HTTP only",
-        );
-    }
     if config.governance.enabled {
         say(
             "governance",

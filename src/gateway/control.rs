@@ -18,7 +18,8 @@ pub(super) async fn call(
     plane: &ControlPlane,
 ) -> Result<(), Ended> {
     exchange.is_counted = false;
-    let body = body::read(session.as_downstream_mut(), BODY_BYTES_MAX).await?;
+    let bounds = &exchange.snapshot.bounds;
+    let body = body::read(session.as_downstream_mut(), BODY_BYTES_MAX, bounds).await?;
     let mut request = fields::to_http(session.req_header(), body);
     let peer = admit::source(session).map_or(Peer::Unknown, Peer::Host);
     request.extensions_mut().insert(peer);

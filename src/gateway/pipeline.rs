@@ -38,7 +38,7 @@ use crate::gateway::{
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
-use crate::state::snapshot::{Profile, Server};
+use crate::state::snapshot::{Bounds, Profile, Server};
 use crate::upstream::era::Standing;
 use crate::upstream::relay::Request;
 use crate::upstream::remote::Transport;
@@ -121,6 +121,23 @@ fn begin(session: &mut Session, exchange: &mut Exchange) -> Result<(), Ended> {
     let origin = header.headers.get(ORIGIN);
     let origin = origin.map(|value| value.to_str().unwrap_or_default());
     exchange.snapshot.origin.check(host, origin)?;
+    measure(&header.headers, &exchange.snapshot.bounds)?;
+    Ok(())
+}
+
+/// Whether a head is no longer than is allowed. What is much longer, Pingora did not read.
+fn measure(headers: &HeaderMap, bounds: &Bounds) -> Result<(), Refusal> {
+    let (lines_max, bytes_max) = (bounds.headers_max, bounds.header_bytes_max);
+    let lengths = headers.iter();
+    let n_bytes: usize = lengths
+        .map(|(name, value)| name.as_str().len().saturating_add(value.len()))
+        .sum();
+    if headers.len() > lines_max || n_bytes > bytes_max {
+        return Err(Refusal::HeadTooLarge {
+            lines_max,
+            bytes_max,
+        });
+    }
     Ok(())
 }
 
@@ -144,7 +161,8 @@ async fn post(
     scope: Scope<'_>,
 ) -> Result<(), Ended> {
     let max = exchange.snapshot.body_bytes_max;
-    let body = body::read(session.as_downstream_mut(), max).await?;
+    let bounds = &exchange.snapshot.bounds;
+    let body = body::read(session.as_downstream_mut(), max, bounds).await?;
     exchange.outcome.request_bytes = body.len();
     let message = match parse::payload(&body).map_err(Refusal::from)? {
         Payload::One(message) => message,

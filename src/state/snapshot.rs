@@ -55,10 +55,25 @@ pub struct Snapshot {
     pub statuses: Statuses,
     /// Largest request body, in bytes.
     pub body_bytes_max: usize,
+    /// What else a request may take.
+    pub bounds: Bounds,
     /// How long a stream may be silent before a comment keeps it alive; `None` sends none.
     pub keep_alive: Option<Duration>,
     /// The requests that are served under it.
     pub users: Users,
+}
+
+/// What a request may take besides the bytes of its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Most headers.
+    pub headers_max: usize,
+    /// Most bytes of them, names and values together.
+    pub header_bytes_max: usize,
+    /// How long the next part of its body may take.
+    pub body_pause: Duration,
+    /// How long all of its body but the first part may take.
+    pub body: Duration,
 }
 
 /// Which `Host`s and `Origin`s the control plane's own listeners take.

@@ -5,6 +5,7 @@
 //! are told apart.
 
 pub mod cache;
+pub mod connection;
 pub mod denials;
 pub mod guard;
 pub mod limit;
@@ -19,6 +20,7 @@ use prometheus::{
 };
 
 use crate::telemetry::metrics::cache::Cache;
+use crate::telemetry::metrics::connection::Connections;
 use crate::telemetry::metrics::denials::Denials;
 use crate::telemetry::metrics::guard::Guard;
 use crate::telemetry::metrics::limit::Limits;
@@ -56,6 +58,8 @@ pub struct Metrics {
     pub cache: Cache,
     /// What rate limits did.
     pub limits: Limits,
+    /// How clients' connections stand.
+    pub connections: Connections,
     /// What the access rules denied.
     pub denials: Denials,
     tools: Mutex<HashSet<String>>,
@@ -123,6 +127,7 @@ impl Metrics {
             guard: Guard::new(&registry)?,
             cache: Cache::new(&registry)?,
             limits: Limits::new(&registry)?,
+            connections: Connections::new(&registry)?,
             denials: Denials::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
             series: Series::default(),

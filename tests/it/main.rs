@@ -47,4 +47,5 @@ mod sessions;
 mod stdio;
 mod support;
 mod tasks;
+mod tls;
 mod upstream_auth;

@@ -164,6 +164,7 @@ fn authenticator(basis: &Basis, keeper: Option<&Arc<Keeper>>) -> Authenticator {
                 Arc::clone(&keeper.jwks),
             )
         }),
+        certificates: auth.certificates.clone(),
         limits: Limits {
             failures_max: auth.throttle.failures_max,
             window_seconds: auth.throttle.window_seconds,

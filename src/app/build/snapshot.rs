@@ -19,7 +19,8 @@ use crate::config::model;
 use crate::config::model::gateway::Listen;
 use crate::config::model::router::Router;
 use crate::state::snapshot::{
-    Acl, Approvals, ControlOrigins, Lists, Merging, Parts, Profile, Server, Snapshot, Webhooks,
+    Acl, Approvals, Bounds, ControlOrigins, Lists, Merging, Parts, Profile, Server, Snapshot,
+    Webhooks,
 };
 use crate::state::users::Users;
 
@@ -70,6 +71,12 @@ pub(in crate::app) fn build(
             Statuses::Own
         },
         body_bytes_max: gateway.max_body_bytes,
+        bounds: Bounds {
+            headers_max: gateway.connections.headers_max,
+            header_bytes_max: gateway.connections.header_bytes_max,
+            body_pause: gateway.connections.body_pause,
+            body: gateway.connections.body,
+        },
         keep_alive: gateway.sse_keepalive,
         users: Users::default(),
     }

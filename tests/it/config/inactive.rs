@@ -79,15 +79,3 @@ discovery: {enabled: true}
             server t, managed_runtime: not active in this build: `command` is started as it is"#]],
     );
 }
-
-#[test]
-fn tls_that_is_switched_on_is_said_not_to_be_in_effect() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pem");
-    std::fs::write(&file, "x").unwrap();
-    let file = file.display();
-    check(
-        &format!("gateway: {{tls: {{enabled: true, cert_path: '{file}', key_path: '{file}'}}}}"),
-        expect!["gateway.tls: NOT in effect: this build speaks plain HTTP only"],
-    );
-}

@@ -30,6 +30,7 @@ pub(crate) struct Gateway {
     pub(crate) process: Process,
     pub(crate) metrics: SocketAddr,
     folder: TempDir,
+    is_secure: bool,
 }
 
 impl Gateway {
@@ -57,6 +58,7 @@ impl Gateway {
 
     fn spawn(config: Value, variables: &[(&str, &str)]) -> Self {
         let (address, metrics) = (free_address(), free_address());
+        let is_secure = config["gateway"]["tls"]["enabled"] == json!(true);
         let folder = TempDir::new().unwrap();
         let file = folder.path().join(FILE);
         fs::write(&file, text(config, address, metrics)).unwrap();
@@ -70,6 +72,7 @@ impl Gateway {
             process,
             metrics,
             folder,
+            is_secure,
         }
     }
 
@@ -111,6 +114,11 @@ impl Gateway {
                 return Some(false);
             }
             self.process.assert_alive("the gateway to be ready");
+            if self.is_secure {
+                // It has connected to itself before it says so.
+                let is_told = self.process.output().contains("is listening on https://");
+                return is_told.then_some(true);
+            }
             let readyz = Request::get("/conduit/readyz");
             let answer = wire::Connection::open(self.address).await.ok()?;
             let answer = answer.exchange(&readyz).await.ok()?;
