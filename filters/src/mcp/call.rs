@@ -5,8 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
+use crate::json::reader::Raw;
 use crate::mcp::envelope::Envelope;
 use crate::mcp::header::{self, Headers};
 use crate::mcp::method::Method;
@@ -96,7 +95,7 @@ fn modern<'a>(
     message: Message<'a>,
     method: Method,
     envelope: &Envelope<'a>,
-    version: &'a RawValue,
+    version: Raw<'a>,
     headers: &Headers<'_>,
 ) -> Result<Call<'a>, Refusal> {
     let Some(claimed) = parse::string(version) else {
@@ -149,7 +148,7 @@ fn modern<'a>(
         revision,
         method,
         target,
-        capabilities: envelope.client_capabilities.map(RawValue::get),
+        capabilities: envelope.client_capabilities.map(Raw::get),
         message,
     })
 }
