@@ -46,12 +46,6 @@ impl<'t> Raw<'t> {
         }
         object::string(self.0)
     }
-
-    /// Whether it is an object.
-    #[must_use]
-    pub fn is_object(self) -> bool {
-        self.0.starts_with('{')
-    }
 }
 
 impl<'t> From<&'t RawValue> for Raw<'t> {
@@ -96,7 +90,7 @@ impl<'t> Reader<'t> {
     /// # Errors
     /// [`Malformed`] where there is none.
     pub fn value(&mut self) -> Result<Raw<'t>, Malformed> {
-        self.spanned(Self::skip).map(Raw)
+        self.spanned(Self::skip)
     }
 
     /// The text of the value that `read` reads.
@@ -106,11 +100,11 @@ impl<'t> Reader<'t> {
     pub fn spanned(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<(), Malformed>,
-    ) -> Result<&'t str, Malformed> {
+    ) -> Result<Raw<'t>, Malformed> {
         self.peek();
         let start = self.at;
         read(self)?;
-        self.text.get(start..self.at).ok_or(Malformed)
+        self.text.get(start..self.at).map(Raw).ok_or(Malformed)
     }
 
     /// Reads an object. `member` is told each name, and reads the value.
@@ -128,7 +122,7 @@ impl<'t> Reader<'t> {
             self.at += 1;
         } else {
             loop {
-                let name = self.spanned(Self::skip_string).map(Raw)?;
+                let name = self.spanned(Self::skip_string)?;
                 self.expect(b':')?;
                 member(self, name)?;
                 if self.is_last(b'}')? {

@@ -52,6 +52,7 @@ fn after_string(mut text: &[u8]) -> &[u8] {
 /// Eight bytes at a time: most strings of a message are as short as its members' names, for which a
 /// vector is not worth its set-up.
 #[must_use]
+#[inline]
 pub fn plain(text: &[u8]) -> usize {
     let (words, rest) = text.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
@@ -67,6 +68,7 @@ pub fn plain(text: &[u8]) -> usize {
 
 /// A bit in the lowest byte of `word` that is a quote, a backslash or a control character, and in none
 /// below it. A subtraction borrows from higher bytes only, so that what stands above may be wrong.
+#[inline]
 fn special(word: u64) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = ONES << 7;

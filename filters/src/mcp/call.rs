@@ -63,8 +63,7 @@ impl<'a> Call<'a> {
         let method = message.method().map_or(Method::Other, Method::parse);
         let envelope = message
             .params()
-            .and_then(|params| params.meta)
-            .map_or_else(|| Ok(Envelope::default()), Envelope::read)
+            .map_or_else(|| Ok(Envelope::default()), |params| params.envelope)
             .map_err(|_| Refusal::ClientShape("`_meta` has a duplicate or malformed member"))?;
         let is_response = matches!(message.body, Body::Response { .. });
         let is_ambiguous = message.params().is_some_and(|params| params.has_lookalike);

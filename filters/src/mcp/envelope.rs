@@ -14,38 +14,32 @@ pub struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads `_meta`. What is no object has no envelope in it.
+    /// Reads the object that comes next. [`Malformed`] is what it is where a member stands twice or a
+    /// key is no text: another reader could see an era there that this one does not.
     ///
     /// # Errors
-    /// [`Malformed`] where a member stands twice or a key is no text: another reader could see an
-    /// era there that this one does not.
-    pub fn read(meta: Raw<'a>) -> Result<Self, Malformed> {
+    /// [`reader::Malformed`] where it is no object at all.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Result<Self, Malformed>, reader::Malformed> {
         let mut envelope = Self::default();
-        if !meta.is_object() {
-            return Ok(envelope);
-        }
         let mut is_clear = true;
-        Reader::new(meta.get())
-            .object(|reader, name| {
-                let name = name.string().ok_or(reader::Malformed)?;
-                let value = reader.value()?;
-                let slot = match name.as_ref() {
-                    "io.modelcontextprotocol/protocolVersion" => &mut envelope.protocol_version,
-                    "io.modelcontextprotocol/clientCapabilities" => {
-                        &mut envelope.client_capabilities
-                    }
-                    "progressToken" => &mut envelope.progress_token,
-                    _ => return Ok(()),
-                };
-                is_clear &= slot.replace(value).is_none();
-                Ok(())
-            })
-            .map_err(|_| Malformed)?;
-        if is_clear {
+        reader.object(|reader, name| {
+            let name = name.string();
+            is_clear &= name.is_some();
+            let value = reader.value()?;
+            let slot = match name.as_deref().unwrap_or_default() {
+                "io.modelcontextprotocol/protocolVersion" => &mut envelope.protocol_version,
+                "io.modelcontextprotocol/clientCapabilities" => &mut envelope.client_capabilities,
+                "progressToken" => &mut envelope.progress_token,
+                _ => return Ok(()),
+            };
+            is_clear &= slot.replace(value).is_none();
+            Ok(())
+        })?;
+        Ok(if is_clear {
             Ok(envelope)
         } else {
             Err(Malformed)
-        }
+        })
     }
 }
 

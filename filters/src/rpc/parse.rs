@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::bounds::{BATCH_MAX, DEPTH_MAX, ID_BYTES_MAX};
 use crate::json::reader::Raw;
 use crate::json::scan;
+use crate::mcp::envelope as mcp;
 use crate::rpc::parse::members::{Envelope, Given};
 
 mod members;
@@ -120,10 +121,12 @@ impl fmt::Display for Id<'_> {
 }
 
 /// The members of `params` that a gateway looks at; all are raw JSON.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Params<'a> {
     /// `_meta`.
     pub meta: Option<Raw<'a>>,
+    /// What of `_meta` decides the era; nothing where it is no object.
+    pub envelope: Result<mcp::Envelope<'a>, mcp::Malformed>,
     /// `name`: of a tool or prompt.
     pub name: Option<Raw<'a>>,
     /// `uri`: of a resource.
@@ -140,6 +143,22 @@ pub struct Params<'a> {
     pub has_lookalike: bool,
 }
 
+impl Default for Params<'_> {
+    fn default() -> Self {
+        Self {
+            meta: None,
+            envelope: Ok(mcp::Envelope::default()),
+            name: None,
+            uri: None,
+            task_id: None,
+            request_id: None,
+            arguments: None,
+            cursor: None,
+            has_lookalike: false,
+        }
+    }
+}
+
 /// Why a text is no JSON-RPC message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalid {
@@ -153,6 +172,10 @@ pub enum Invalid {
 
 /// A request body: one message, or a batch of them.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, which is moved once: a box costs more"
+)]
 pub enum Payload<'a> {
     /// One message.
     One(Message<'a>),

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use crate::json::reader::{Malformed, Raw, Reader};
+use crate::mcp::envelope;
 use crate::rpc::parse::Params;
 
 /// The members of a message.
@@ -134,7 +135,7 @@ impl<'a> Given<'a> {
         }
         let mut params = Params::default();
         let mut is_clear = true;
-        let text = reader.spanned(|reader| {
+        let read = reader.spanned(|reader| {
             reader.object(|reader, name| {
                 let name = name.string();
                 is_clear &= name.is_some();
@@ -143,6 +144,7 @@ impl<'a> Given<'a> {
             })
         })?;
         let members = is_clear.then_some(params);
+        let text = read.get();
         Ok(Some(Self { text, members }))
     }
 }
@@ -153,7 +155,7 @@ impl<'a> Params<'a> {
     /// Reads one member; `false` where it was there already.
     fn member(&mut self, reader: &mut Reader<'a>, name: &str) -> Result<bool, Malformed> {
         let slot = match name {
-            "_meta" => &mut self.meta,
+            "_meta" => return self.meta(reader),
             "name" => &mut self.name,
             "uri" => &mut self.uri,
             "taskId" => &mut self.task_id,
@@ -169,5 +171,17 @@ impl<'a> Params<'a> {
         };
         // Two readers that pick different ones would disagree about what is called.
         Ok(slot.replace(reader.value()?).is_none())
+    }
+
+    fn meta(&mut self, reader: &mut Reader<'a>) -> Result<bool, Malformed> {
+        let value = if reader.peek() == Some(b'{') {
+            reader.spanned(|reader| {
+                self.envelope = envelope::Envelope::read(reader)?;
+                Ok(())
+            })?
+        } else {
+            reader.value()?
+        };
+        Ok(self.meta.replace(value).is_none())
     }
 }
