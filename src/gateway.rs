@@ -34,6 +34,7 @@ mod lists;
 mod local;
 mod pass;
 mod passage;
+mod patient;
 mod pipeline;
 mod relay;
 mod reply;

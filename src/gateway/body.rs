@@ -8,6 +8,7 @@ use pingora::protocols::http::ServerSession;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use crate::gateway::Ended;
+use crate::gateway::patient;
 
 /// How long the next part of a body may take. HTTP/2 has no bound of its own in Pingora.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -70,7 +71,7 @@ async fn collect(
 }
 
 async fn next(session: &mut ServerSession) -> Result<Option<Bytes>, Ended> {
-    match fast_timeout(READ_TIMEOUT, session.read_request_body()).await {
+    match patient::within(READ_TIMEOUT, session.read_request_body()).await {
         Ok(Ok(part)) => Ok(part),
         Ok(Err(_)) => Err(Ended::ClientGone),
         Err(_) => Err(Refusal::BodyTimeout.into()),
