@@ -60,6 +60,7 @@ pub(in crate::gateway) fn look(
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let tenancy = exchange.tenancy();
     let group = fields::group(headers);
+    let now = Instant::now();
     let asked = Asked {
         method: call.method,
         target: call.target.as_ref().map(|target| target.name()),
@@ -79,13 +80,16 @@ pub(in crate::gateway) fn look(
         principal: &exchange.subject,
         tenant: tenancy.shared(),
         isolated: tenancy.isolated(),
+        now,
     };
     let live = Arc::clone(&exchange.live);
     let mut role = role::at_once(&live, server, &asked);
-    let is_wrong = call.era == Era::Modern && !role::is_mirrored(server, &asked, text);
-    if is_wrong || !role::is_explained(server, &asked, &fields::mirrored(headers)) {
-        // Its server says what is wrong, or what the headers mean.
-        role = role.map(Role::without_reading);
+    if let Some(Role::Read(_)) = &role {
+        let is_wrong = call.era == Era::Modern && !role::is_mirrored(server, &asked, text);
+        if is_wrong || !role::is_explained(server, &asked, &fields::mirrored(headers)) {
+            // Its server says what is wrong, or what the headers mean.
+            role = role.map(Role::without_reading);
+        }
     }
     let told = |reach| Quick::Told(Write::new(&live, server, reach));
     match (role, call.id()) {
@@ -98,19 +102,16 @@ pub(in crate::gateway) fn look(
             live.cache.count(Found::Skip);
             told(reach)
         }
-        (Some(Role::Read(read)), Some(id)) => {
-            let now = Instant::now();
-            match live.cache.find(read.keys(), now) {
-                Some((entry, Freshness::Fresh { .. })) => {
-                    give::note(exchange, &entry, Given::Hit, now);
-                    ear::attend(server, call.method);
-                    let text = give::text(id, &entry, call.era, server, None, now);
-                    live.cache.memory.weigh(&entry);
-                    Quick::Hit(text.into())
-                }
-                Some(_) | None => Quick::Long,
+        (Some(Role::Read(read)), Some(id)) => match live.cache.find(read.keys(), now) {
+            Some((entry, Freshness::Fresh { .. })) => {
+                give::note(exchange, &entry, Given::Hit, now);
+                ear::attend(server, call.method);
+                let text = give::text(id, &entry, call.era, server, None, now);
+                live.cache.memory.weigh(&entry);
+                Quick::Hit(text.into())
             }
-        }
+            Some(_) | None => Quick::Long,
+        },
         (None, Some(_)) => Quick::Long,
         // It wants no answer: it goes as it is.
         (Some(Role::Read(read)), None) => read.effects.map_or(Quick::Onward, told),
