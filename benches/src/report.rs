@@ -20,6 +20,8 @@ use crate::workload::{Subject, Workload};
 const QUIET_CPU_SHARE_MIN: f64 = 0.8;
 /// What a hit may cost beside a Pingora service that reads the body and answers a constant.
 const HIT_BOUND: f64 = 1.3;
+/// What one may cost of which everything is checked, beside one of which nothing is.
+const CHECKED_BOUND: f64 = 1.6;
 /// The number of connections at which the promises are made.
 const PROMISED_CONNECTIONS: u16 = 32;
 
@@ -111,6 +113,18 @@ pub(crate) fn promises(rows: &[Row]) -> Vec<Promise> {
             conduit(Workload::Hit1kModern),
             constant(Workload::Hit1kModern),
             HIT_BOUND,
+        ),
+        (
+            "hit, everything checked, c=32: CPU of conduit / its plain hit",
+            conduit(Workload::Hit1kChecked),
+            conduit(Workload::Hit1k),
+            CHECKED_BOUND,
+        ),
+        (
+            "hit, everything checked, JWT, c=32: conduit / its plain hit",
+            conduit(Workload::Hit1kToken),
+            conduit(Workload::Hit1k),
+            CHECKED_BOUND,
         ),
         (
             "method, c=32: CPU of the stub / conduit",
