@@ -1,14 +1,13 @@
 //! What must hold for any bytes at all: the bodies of the fuzz targets in `filters/fuzz`, which
 //! `cargo test` runs on generated input, too. They panic where it does not hold.
 
+mod guard;
 mod isolation;
+mod message;
 pub mod oracle;
-
-use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::value::RawValue;
 
 use crate::bounds::DEPTH_MAX;
 use crate::identity::credential::{self, CREDENTIAL_BYTES_MAX};
@@ -17,10 +16,7 @@ use crate::identity::token::{Rules, Token};
 use crate::json::canonical;
 use crate::json::canonical::BYTES_MAX;
 use crate::json::canonical::ignored::Ignored;
-use crate::json::object::{Object, string};
-use crate::json::reader::{Malformed, Raw, Reader};
 use crate::json::scan;
-use crate::rpc::parse::{self, Invalid, Message};
 
 /// What stands between the texts that [`canonical()`] compares. JSON never has it.
 pub const SEPARATOR: char = '\u{1e}';
@@ -42,70 +38,16 @@ pub fn isolation(data: &[u8]) -> Served {
     isolation::run(data)
 }
 
-/// What is JSON to `serde_json` is JSON to [`Reader`], and nothing else is; and a message that is taken
-/// says to `serde_json` what it says here.
-pub fn message(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else {
-        assert!(parse::payload(data).is_err());
-        return;
-    };
-    let mut reader = Reader::new(text);
-    let ours = reader
-        .value()
-        .and_then(|value| reader.end().map(|()| value));
-    let theirs: Option<&RawValue> = serde_json::from_str(text).ok();
-    assert_eq!(ours.map(Raw::get).ok(), theirs.map(RawValue::get), "{text}");
-    match parse::message(text) {
-        Ok(message) => told(&message, text),
-        Err(Invalid::Syntax) => {}
-        Err(Invalid::Depth | Invalid::Shape(_)) => assert_ne!(ours, Err(Malformed), "{text}"),
-    }
+/// Paths find in a value what they say and nothing else; changes change that and nothing else; what is
+/// no JSON is refused. The text is a path, a value, and a text that detectors look through.
+pub fn guard(data: &[u8]) {
+    guard::run(data);
 }
 
-fn told(message: &Message<'_>, text: &str) {
-    let whole = Object::read(text).unwrap_or_default();
-    let once = |object: &Object<'_>, name| {
-        let stands = object.members().filter(|(known, _)| *known == name).count();
-        assert!(stands <= 1, "{name} stands {stands} times in {text}");
-        object.get(name).map(str::to_owned)
-    };
-    let answer = ["result", "error"].map(|name| once(&whole, name));
-    assert_eq!(
-        message.method().is_none(),
-        answer.iter().any(Option::is_some)
-    );
-    let id = once(&whole, "id");
-    assert_eq!(
-        once(&whole, "jsonrpc").as_deref().and_then(string),
-        Some("2.0".into())
-    );
-    let method = once(&whole, "method");
-    let method = method.as_deref().and_then(string);
-    assert_eq!(message.method(), method.as_deref(), "{text}");
-    if let Some(ours) = message.request_id() {
-        assert_eq!(Some(ours.as_json()), id.as_deref());
-    }
-    let params = once(&whole, "params").filter(|params| params != "null");
-    assert_eq!(message.params_text, params.as_deref());
-    let object = Object::read(params.as_deref().unwrap_or("{}")).unwrap_or_default();
-    let Some(read) = message.params() else {
-        return;
-    };
-    for (name, value) in [
-        ("_meta", read.meta),
-        ("name", read.name),
-        ("uri", read.uri),
-        ("taskId", read.task_id),
-        ("requestId", read.request_id),
-        ("arguments", read.arguments),
-        ("cursor", read.cursor),
-    ] {
-        let theirs = once(&object, name);
-        assert_eq!(value.map(Raw::get), theirs.as_deref(), "{name} in {text}");
-        let string = |text: &str| serde_json::from_str::<String>(text).ok();
-        let unescaped = value.and_then(Raw::string).map(Cow::into_owned);
-        assert_eq!(unescaped, theirs.as_deref().and_then(string));
-    }
+/// What is JSON to `serde_json` is JSON to [`crate::json::reader::Reader`], and nothing else is; and a
+/// message that is taken says to `serde_json` what it says here.
+pub fn message(data: &[u8]) {
+    message::run(data);
 }
 
 /// Two texts have the same canonical form if and only if they mean the same, and what has no clear

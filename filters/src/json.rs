@@ -4,4 +4,5 @@ pub mod canonical;
 pub mod object;
 pub mod outcome;
 pub mod reader;
+pub mod redact;
 pub mod scan;

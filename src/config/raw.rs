@@ -52,7 +52,7 @@ pub struct Raw {
     pub compat: gateway::Compat,
     /// How often clients may call.
     pub rate_limits: limit::RateLimits,
-    /// Rules that look into the arguments of tool calls.
+    /// Rules that look into what clients and servers say; see docs/GUARDRAILS.md.
     pub guardrails: guard::Guardrails,
     /// Request log, redaction and tracing.
     pub observability: observe::Observability,

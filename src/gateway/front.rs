@@ -30,7 +30,7 @@ use crate::gateway::limits::Want;
 use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, access, aggregate, answer, deliver, handshake, limits, listen, passage, pipeline,
+    Ended, access, aggregate, answer, deliver, guard, handshake, limits, listen, passage, pipeline,
     sessions,
 };
 use crate::state::live::Live;
@@ -155,6 +155,7 @@ pub(super) async fn serve(
         Some(permit) => permit,
         None => access::permit(exchange, server, Some(call), None)?,
     };
+    let inbound = &*guard::enter(reply, &way, client, inbound, None).await?;
     let want = Want {
         server: Some(&server.id),
         tool: fare::tool(call),
@@ -271,7 +272,7 @@ async fn one_of(
     client: Option<&Arc<ClientSession>>,
     entry: &RawValue,
 ) -> Result<(), Ended> {
-    reply.exchange.has_paid = false;
+    reply.exchange.turn();
     let message = parse::message(entry.get()).map_err(Refusal::from)?;
     let call = Call::classify(message, &Client::read(headers)?.mcp)?;
     if call.era == Era::Modern || call.method == Method::Initialize {

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::throttle::Throttle;
 use crate::cache::Cache;
 use crate::limit::Limiter;
+use crate::state::guard::Desk;
 use crate::state::parked::{self, Parking};
 use crate::state::sessions::{self, Sessions};
 use crate::state::store::Store;
@@ -71,6 +72,8 @@ pub struct Live {
     pub throttle: Throttle,
     /// Results of servers, and what is being fetched.
     pub cache: Arc<Cache>,
+    /// What guardrails did, and what they hold.
+    pub guard: Desk,
     /// What callers paid of their limits, and who waits.
     pub limiter: Limiter,
     /// Changes in what servers offer, as the catalogs see them.
@@ -104,6 +107,7 @@ impl Live {
             own_key: seal::Key::derive(&random),
             throttle: Throttle::default(),
             cache: Arc::new(spec.cache),
+            guard: Desk::default(),
             limiter: spec.limiter,
             changes: broadcast::channel(CHANGES_MAX).0,
             background: Background::default(),
