@@ -14,7 +14,7 @@ const CALLS_A_MINUTE: u32 = 4_000_000_000;
 
 /// The measured caller's key.
 const KEY: &str = "bench-key-0123456789abcdef0123456789abcdef";
-/// Its token, signed with a key that was thrown away: EdDSA, valid until the year 2100.
+/// Its token, signed with a key that was thrown away: `EdDSA`, valid until the year 2100.
 const TOKEN: &str = "eyJhbGciOiJFZERTQSIsImtpZCI6ImJlbmNoIiwidHlwIjoiSldUIn0.eyJpc3MiOiJjb25kdWl0LWJlbmNoIiwiYXVkIjoiY29uZHVpdCIsInN1YiI6ImJlbmNoIiwicm9sZXMiOlsiZGV2ZWxvcGVyIl0sImlhdCI6MTc2MzkwMDAwMCwiZXhwIjo0MTAyNDQ0ODAwfQ.Y0qhynMO3VDmleBSUY2S_F_yKDHDg7A5d3pV9wd3EDzyWzfdZvNZvQ0itE5-ARwVnEL4AcSvlpYjoKraQq8ZBA";
 /// The public key of that.
 pub(crate) const KEY_SET: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"bench","use":"sig","alg":"EdDSA","x":"khvvVJ71W8EAI6nOv89iA7DkOMtHc72RDtVCCa8Iyk8"}]}"#;

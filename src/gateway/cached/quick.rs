@@ -89,12 +89,9 @@ pub(in crate::gateway) fn look(
     };
     let live = Arc::clone(&exchange.live);
     let mut role = role::at_once(&live, server, &asked);
-    if let Some(Role::Read(_)) = &role {
-        let is_wrong = call.era == Era::Modern && !role::is_mirrored(server, &asked, text);
-        if is_wrong || !role::is_explained(server, &asked, &fields::mirrored(headers)) {
-            // Its server says what is wrong, or what the headers mean.
-            role = role.map(Role::without_reading);
-        }
+    if matches!(role, Some(Role::Read(_))) && !is_plain(headers, server, &asked, call.era) {
+        // Its server says what is wrong, or what the headers mean.
+        role = role.map(Role::without_reading);
     }
     let told = |reach| Quick::Told(Write::new(&live, server, reach));
     match (role, call.id()) {
@@ -122,6 +119,13 @@ pub(in crate::gateway) fn look(
         (Some(Role::Read(read)), None) => read.effects.map_or(Quick::Onward, told),
         (None, None) => Quick::Onward,
     }
+}
+
+/// Whether a message's headers say nothing but what the rest of it says.
+fn is_plain(headers: &HeaderMap, server: &Server, asked: &Asked<'_>, era: Era) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_mirrored = era == Era::Legacy || role::is_mirrored(server, asked, text);
+    is_mirrored && role::is_explained(server, asked, &fields::mirrored(headers))
 }
 
 /// Answers with what was found.
