@@ -35,6 +35,7 @@ mod lists;
 mod local;
 mod pass;
 mod passage;
+mod patient;
 mod pipeline;
 mod relay;
 mod reply;

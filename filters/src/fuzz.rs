@@ -51,8 +51,9 @@ pub fn guard(data: &[u8]) {
     guard::run(data);
 }
 
-/// What is read of a JSON-RPC message is what any other reader reads of it, and whatever is none is
-/// refused by an answer that is one.
+/// What is JSON to `serde_json` is JSON to [`crate::json::reader::Reader`], and nothing else is; a message
+/// that is taken says to `serde_json` what it says here, and one that is not is refused by an answer that
+/// is one.
 pub fn message(data: &[u8]) {
     message::run(data);
 }

@@ -95,6 +95,71 @@ proptest! {
     ) {
         fuzz::canonical(text.as_bytes());
         fuzz::canonical(json.as_bytes());
+        fuzz::message(text.as_bytes());
+        fuzz::message(json.as_bytes());
+    }
+}
+
+/// Members that often make a message, or nearly one.
+fn messages() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "id",
+        "method",
+        "params",
+        "result",
+        "error",
+        "jsonrpc",
+        "x",
+        "Method",
+        r"m\u0065thod",
+        r"\ud800",
+    ]);
+    let member = prop::sample::select(vec![
+        "name",
+        "_meta",
+        "uri",
+        "arguments",
+        "cursor",
+        "taskId",
+        "requestId",
+        "Name",
+        r"n\u0061me",
+        "y",
+        r"\udfff",
+    ]);
+    let value = prop_oneof![
+        3 => spelled(),
+        1 => prop::sample::select(vec!["1", "null", r#""2.0""#, r#""a\u0062""#, r#""\ud800""#, "01", "{", ""])
+            .prop_map(str::to_owned),
+    ];
+    let object = |members: Vec<(&'static str, String)>| {
+        let texts = members
+            .iter()
+            .map(|(name, value)| format!(r#""{name}": {value} "#));
+        format!("{{{}}}", texts.collect::<Vec<_>>().join(","))
+    };
+    let params = prop::collection::vec((member, value.clone()), 0..5).prop_map(object);
+    let inner = prop_oneof![2 => value, 3 => params];
+    let members = prop::collection::vec((name, inner), 0..4);
+    (any::<[bool; 3]>(), members).prop_map(move |([is_request, has_id, is_versioned], members)| {
+        let fixed = [
+            (is_request, ("method", r#""tools/call""#.to_owned())),
+            (has_id, ("id", "7".to_owned())),
+            (is_versioned, ("jsonrpc", r#""2.0""#.to_owned())),
+        ];
+        let fixed = fixed
+            .into_iter()
+            .filter_map(|(is_there, member)| is_there.then_some(member));
+        object(members.into_iter().chain(fixed).collect())
+    })
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_message_says_to_one_reader_what_it_says_to_another(text in messages()) {
+        fuzz::message(text.as_bytes());
     }
 }
 

@@ -8,6 +8,7 @@ use pingora::protocols::http::ServerSession;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use crate::gateway::Ended;
+use crate::gateway::patient;
 use crate::state::snapshot::Bounds;
 
 /// How much of a refused body is read and thrown away, so that the client reads the refusal rather
@@ -72,7 +73,7 @@ async fn collect(
 }
 
 async fn next(session: &mut ServerSession, pause: Duration) -> Result<Option<Bytes>, Ended> {
-    match fast_timeout(pause, session.read_request_body()).await {
+    match patient::within(pause, session.read_request_body()).await {
         Ok(Ok(part)) => Ok(part),
         Ok(Err(_)) => Err(Ended::ClientGone),
         Err(_) => Err(Refusal::BodyTimeout.into()),

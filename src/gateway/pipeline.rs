@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use filters::acl::Permit;
 use filters::cache::status::Status as CacheStatus;
+use filters::json::reader::Raw;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::{Era, Revision};
@@ -545,7 +546,7 @@ async fn compare(headers: &HeaderMap, server: &Server, call: &Call<'_>) -> Resul
     let compared = fields::compare(
         server,
         tool.unwrap_or_default(),
-        arguments.map(serde_json::value::RawValue::get),
+        arguments.map(Raw::get),
         header,
     );
     Box::pin(compared).await

@@ -1,5 +1,6 @@
 //! The head of an upstream's answer: parsed once, straight into what the client will get.
 
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -82,9 +83,11 @@ const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// [`Error::NotHttp`] where it is no HTTP/1 response head.
 pub fn parse(buffer: &[u8]) -> Result<Option<(Parsed, usize)>, Error> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut response = httparse::Response::new(&mut fields);
-    let length = match response.parse(buffer) {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut response = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let length = match parser.parse_response_with_uninit_headers(&mut response, buffer, &mut fields)
+    {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(Error::NotHttp("malformed response head")),

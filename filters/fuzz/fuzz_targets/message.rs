@@ -1,4 +1,4 @@
-//! What is read of a JSON-RPC message is what any other reader reads of it.
+//! A message says to one reader what it says to another.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| filters::fuzz::message(data));

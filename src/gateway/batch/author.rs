@@ -2,6 +2,7 @@
 
 use std::str;
 use std::sync::Arc;
+use std::time::Instant;
 
 use filters::json::object::Object;
 use filters::mcp::method::Method;
@@ -55,6 +56,7 @@ impl Author {
             capabilities: &self.capabilities,
             credential: self.credential.as_deref(),
             principal: &self.principal,
+            now: Instant::now(),
         };
         let reach = match role::find(&self.live, server, &asked).await {
             Role::Write(reach) | Role::Guess(reach) => Some(reach),

@@ -1,5 +1,7 @@
 //! When a list is waited for.
 
+use std::collections::HashMap;
+
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -33,7 +35,7 @@ fn state(settings: &Settings, ttl: Option<Duration>, read: Instant) -> State {
         ..List::default()
     };
     State {
-        lists: HashMap::from([(Kind::Tools, list)]),
+        lists: BTreeMap::from([(Kind::Tools, list)]),
         ..State::default()
     }
 }
