@@ -12,6 +12,7 @@ pub mod glob;
 pub mod http1;
 pub mod identity;
 pub mod json;
+pub mod lock;
 pub mod mcp;
 pub mod origin;
 pub mod problem;

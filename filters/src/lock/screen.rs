@@ -1,0 +1,136 @@
+//! A server's lists as the lock lets them be shown: without tools that nobody approved, and with
+//! changed ones as they were approved.
+//!
+//! **Invariant:** each item is judged by itself, so that pages need nothing of each other.
+//! **Invariant:** what cannot be read shows nothing.
+
+use std::borrow::Cow;
+
+use crate::json::object::{self, Object};
+use crate::lock::book::Tools;
+use crate::lock::definition::{self, Definition, Unclear};
+use crate::lock::{Mode, Verdict};
+use crate::mcp::list::Kind;
+
+/// What is shown of a list that cannot be read. Clients of older revisions skip what they do not know.
+const NOTHING: &str = r#"{"resultType":"complete","tools":[],"ttlMs":0,"cacheScope":"private"}"#;
+/// What is shown of an answer that cannot be read.
+const NO_ANSWER: &str =
+    r#"{"jsonrpc":"2.0","error":{"code":-31502,"message":"the server answered what is not MCP"}}"#;
+
+/// A tool that was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'s> {
+    /// What most readers take for its name.
+    pub name: &'s str,
+    /// What the lock says of it.
+    pub verdict: Verdict,
+    /// Its definition.
+    pub definition: Result<&'s Definition, Unclear>,
+}
+
+/// What is approved of a server, and what is done about the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Lens<'t> {
+    /// What is approved; nothing where nobody ever looked.
+    pub tools: Option<&'t Tools>,
+    /// What is done with what is not.
+    pub mode: Mode,
+}
+
+impl Lens<'_> {
+    /// The items of a list as they are shown, each told to `note`; nothing where all are shown as they
+    /// are.
+    #[must_use]
+    pub fn items<'i>(
+        &self,
+        items: &[&'i str],
+        mut note: impl FnMut(Seen<'_>),
+    ) -> Option<Vec<Cow<'i, str>>> {
+        let mut shown: Vec<Cow<'i, str>> = Vec::new();
+        let mut is_as_it_is = true;
+        for (at, item) in items.iter().enumerate() {
+            let definition = Definition::read(item);
+            let lenient = definition::name(item).unwrap_or_default();
+            let verdict = self.judge(&definition);
+            note(Seen {
+                name: &lenient,
+                verdict,
+                definition: definition.as_ref().map_err(|unclear| *unclear),
+            });
+            let is_shown = verdict == Verdict::Approved || self.mode != Mode::Block;
+            if is_as_it_is && !is_shown {
+                is_as_it_is = false;
+                shown.extend(items.iter().take(at).map(|item| Cow::Borrowed(*item)));
+            }
+            if is_shown {
+                if !is_as_it_is {
+                    shown.push(Cow::Borrowed(item));
+                }
+            } else if let Some(text) = self.tools.and_then(|tools| tools.substitute(&lenient)) {
+                shown.push(Cow::Owned(text.to_owned()));
+            }
+        }
+        (!is_as_it_is).then_some(shown)
+    }
+
+    fn judge(&self, definition: &Result<Definition, Unclear>) -> Verdict {
+        match (definition, self.tools) {
+            (Err(Unclear), _) => Verdict::Unclear,
+            (Ok(_), None) => Verdict::Added,
+            (Ok(one), Some(tools)) => tools.judge(&one.name, Ok(one.digest)),
+        }
+    }
+
+    /// The result of `tools/list`; nothing where it is shown as it is.
+    #[must_use]
+    pub fn result(&self, result: &str, note: impl FnMut(Seen<'_>)) -> Option<String> {
+        let member = Kind::Tools.member();
+        let Some(mut object) = Object::read(result) else {
+            return self.instead(NOTHING);
+        };
+        let Some(list) = object.get(member) else {
+            // Who finds no tools finds none that was not approved.
+            return None;
+        };
+        let items = object::elements(list);
+        let is_list = items.is_some();
+        let items = items.unwrap_or_default();
+        let shown = self.items(&items, note);
+        let n_members = object.members().filter(|(name, _)| *name == member).count();
+        if shown.is_none() && is_list && n_members == 1 {
+            return None;
+        }
+        let shown = match shown {
+            Some(shown) => object::array(shown),
+            None => object::array(items),
+        };
+        if self.mode != Mode::Block {
+            return None;
+        }
+        object.set(member, shown);
+        Some(object.write())
+    }
+
+    /// The answer to `tools/list`; nothing where it is shown as it is.
+    #[must_use]
+    pub fn answer(&self, message: &str, note: impl FnMut(Seen<'_>)) -> Option<String> {
+        let Some(mut object) = Object::read(message) else {
+            return self.instead(NO_ANSWER);
+        };
+        let result = object.get("result")?;
+        let screened = self.result(result, note);
+        let n_results = object.members().filter(|(name, _)| *name == "result");
+        let is_twice = n_results.count() > 1 && self.mode == Mode::Block;
+        let screened = screened.or_else(|| is_twice.then(|| result.to_owned()))?;
+        object.set("result", screened);
+        Some(object.write())
+    }
+
+    fn instead(&self, text: &str) -> Option<String> {
+        (self.mode == Mode::Block).then(|| text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests;
