@@ -11,6 +11,7 @@ mod jwks;
 mod lifecycle;
 mod limited;
 mod listen;
+mod locked;
 pub mod rehearse;
 mod reload;
 

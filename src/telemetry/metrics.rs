@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod limit;
+pub mod lock;
 mod series;
 
 use std::collections::HashSet;
@@ -18,6 +19,7 @@ use prometheus::{
 
 use crate::telemetry::metrics::cache::Cache;
 use crate::telemetry::metrics::limit::Limits;
+use crate::telemetry::metrics::lock::ToolLock;
 use crate::telemetry::metrics::series::{One, Series};
 use crate::telemetry::outcome::{Outcome, Status};
 
@@ -50,6 +52,8 @@ pub struct Metrics {
     pub cache: Cache,
     /// What rate limits did.
     pub limits: Limits,
+    /// What the tool lock found.
+    pub tool_lock: ToolLock,
     tools: Mutex<HashSet<String>>,
     series: Series,
 }
@@ -126,6 +130,7 @@ impl Metrics {
             )?,
             cache: Cache::new(&registry)?,
             limits: Limits::new(&registry)?,
+            tool_lock: ToolLock::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
             series: Series::default(),
             registry,
