@@ -3,6 +3,7 @@
 //! **Invariant:** the data plane is read here, never carried on: no request of a client's passes
 //! through this module.
 
+mod acl;
 mod cache;
 mod config;
 mod guard;
@@ -102,6 +103,7 @@ impl Control {
             .route("/conduit/cache/tag/{tag}", delete(cache::tag))
             .route("/conduit/cache/key/{key}", delete(cache::key))
             .route("/conduit/cache/l2/flush", delete(cache::flush))
+            .route("/conduit/acl/check", get(acl::check))
             .route("/conduit/dedup/inflight", get(cache::inflight))
             .route(
                 "/conduit/config/reload",

@@ -53,7 +53,7 @@ pub struct Config {
     /// How clients prove who they are.
     pub auth: model::access::Auth,
     /// Who may call what.
-    pub acl: model::access::Acl,
+    pub acl: model::acl::Acl,
     /// What is done as mcp-conduit does it.
     pub compat: model::gateway::Compat,
     /// How often clients may call.

@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** every way out of a request ends in one `Outcome`, counted and logged once.
 
+mod access;
 mod admit;
 mod aftercare;
 mod aggregate;

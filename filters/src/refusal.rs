@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::acl;
 use crate::identity::denial;
 use crate::lock::refused::{Cause, Locked};
 use crate::mcp::revision::Revision;
@@ -154,6 +155,8 @@ pub enum Refusal {
     LimitsUnavailable,
     /// The tool is not what an operator approved.
     ToolLocked(Box<Locked>),
+    /// The access rules deny it.
+    AccessDenied(Box<acl::denial::Denial>),
     /// The server turned out to be reached otherwise: it is from now on.
     UpstreamMoved {
         /// The server's id.
@@ -286,6 +289,7 @@ impl Refusal {
             | Self::StateInvalid
             | Self::ClientSilent
             | Self::ToolLocked(_)
+            | Self::AccessDenied(_)
             | Self::RoundsExceeded { .. } => 200,
             Self::Unauthenticated(_) => 401,
             Self::OriginForbidden | Self::ScopeInsufficient { .. } | Self::Forbidden => 403,
@@ -335,6 +339,8 @@ impl Refusal {
             | Self::CursorInvalid
             | Self::StateInvalid => -32602,
             Self::CapabilityMissing { .. } => -32021,
+            // As mcp-conduit has it.
+            Self::AccessDenied(_) => -32000,
             Self::SessionUnknown => -31404,
             Self::ClientSilent => -31408,
             Self::RoundsExceeded { .. } => -31508,
@@ -404,6 +410,7 @@ impl Refusal {
             Self::RateLimited { .. } => "rate_limited",
             Self::LimitsUnavailable => "limits_unavailable",
             Self::ToolLocked(_) => "tool_locked",
+            Self::AccessDenied(_) => "acl_denied",
             Self::UpstreamMoved { .. } => "upstream_moved",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamConnect { .. } => "upstream_connect",
@@ -534,6 +541,7 @@ impl Refusal {
                 "rate limits cannot be checked at the moment: try again later".into()
             }
             Self::ToolLocked(locked) => locked.to_string().into(),
+            Self::AccessDenied(denial) => denial.to_string().into(),
             Self::UpstreamMoved { server } => {
                 format!("server {server} speaks another transport than it was said to: try again")
                     .into()

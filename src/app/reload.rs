@@ -267,7 +267,7 @@ impl Reloader {
     ) {
         gatehouse.start();
         let before = self.shared.snapshot.load_full();
-        let known = Some((&self.config.router, &*before));
+        let known = Some((&self.config, &*before));
         let snapshot = snapshot::build(&config, &servers(&parts), &gatehouse.auth, known);
         drop(before);
         let old = self.shared.snapshot.swap(Arc::new(snapshot));

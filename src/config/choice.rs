@@ -186,6 +186,17 @@ pub enum AccessAction {
     Deny,
 }
 
+/// What becomes of what the policies say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AclMode {
+    /// It holds.
+    #[default]
+    Enforce,
+    /// It is logged and counted, and everything passes.
+    Shadow,
+}
+
 /// Who may be given a result that a server does not itself call public.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -16,6 +16,7 @@ use crate::config::raw::Raw;
 use crate::config::walk::Places;
 
 pub mod access;
+pub mod acl;
 pub mod auth;
 pub mod cache;
 pub mod connect;
@@ -44,7 +45,7 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
         cache: cache::compile(raw.cache, problems),
         tenant_isolation: access::compile_isolation(&raw.tenant_isolation, problems),
         auth: auth::compile(raw.auth.as_ref(), problems),
-        acl: access::compile_acl(raw.acl, raw.auth.as_ref(), problems),
+        acl: acl::compile(raw.acl, raw.auth.as_ref(), problems),
         compat: gateway::compile_compat(&raw.compat),
         rate_limits: limit::compile(raw.rate_limits, problems),
         // After the sections whose Redis it may borrow, so that a wrong URL is told once.
@@ -141,7 +142,7 @@ fn warn_about_forgotten_switches(config: &Config, places: &Places, problems: &mu
     let sections = [
         (
             "acl",
-            !config.acl.enabled && !config.acl.policies.is_empty(),
+            !config.acl.enabled && !config.acl.spec.policies.is_empty(),
         ),
         (
             "guardrails",

@@ -72,6 +72,7 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     );
     plan.change("auth", running.auth != auth);
     plan.change("compat", running.compat != compat);
+    plan.change("acl", running.acl != acl);
     if plan.keep("sessions", running.sessions != sessions) {
         plan.config.sessions = running.sessions.clone();
     }
@@ -85,7 +86,6 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
         plan.config.admin = running.admin.clone();
     }
     for (path, is_other) in [
-        ("acl", running.acl != acl),
         ("guardrails", running.guardrails != guardrails),
         ("observability", running.observability != observability),
         ("identity", running.identity != identity),
@@ -348,11 +348,11 @@ mod tests {
     fn what_this_build_does_not_run_is_said_to_be_so() {
         let plan = compare(
             "",
-            "acl: {enabled: true}\nrouter: {circuit_breaker: {enabled: true}}",
+            "plugins: [{name: p, path: ./plugins/p.js, hooks: []}]\nrouter: {circuit_breaker: {enabled: true}}",
         );
         let left = [
             "router.circuit_breaker (not active in this build)",
-            "acl (not active in this build)",
+            "plugins (not active in this build)",
         ];
         assert_eq!(
             (plan.changed, plan.left),

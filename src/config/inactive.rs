@@ -51,12 +51,6 @@ fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
             "NOT in effect: this build speaks plain HTTP only",
         );
     }
-    if config.acl.enabled {
-        say(
-            "acl",
-            "NOT enforced: this build lets every client call every tool",
-        );
-    }
     if config.guardrails.enabled {
         say(
             "guardrails",

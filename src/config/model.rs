@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 pub mod access;
+pub mod acl;
 pub mod cache;
 pub mod connect;
 pub mod extend;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::choice::{FirstUse, ToolLock};
 
 pub mod access;
+pub mod acl;
 pub mod cache;
 pub mod connect;
 pub mod extend;
@@ -47,8 +48,8 @@ pub struct Raw {
     pub tenant_isolation: access::TenantIsolation,
     /// How clients prove who they are. Absent means that everybody may call.
     pub auth: Option<access::Auth>,
-    /// Who may call which tool on which server.
-    pub acl: access::Acl,
+    /// Who may use which tools, prompts and resources of which servers.
+    pub acl: acl::Acl,
     /// What is done as mcp-conduit does it, where Conduit does it otherwise.
     pub compat: gateway::Compat,
     /// How often clients may call.

@@ -14,6 +14,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
+use crate::gateway::access::Screen;
 use crate::gateway::cached::heard::Heard;
 use crate::gateway::cached::write::{self, Write};
 use crate::gateway::relay::Kind;
@@ -41,6 +42,8 @@ pub(super) struct Aftercare {
     pub(super) write: Option<Write>,
     /// What the answer to a write says.
     pub(super) heard: Heard,
+    /// What of the events that come back is shown.
+    pub(super) screen: Option<Screen>,
     /// Cancelled when a reload took the server out.
     pub(super) retired: CancellationToken,
 }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use filters::acl::{self};
 use filters::mcp::call::Call;
 use filters::mcp::list::Kind;
 use filters::mcp::method::Method;
@@ -14,12 +13,13 @@ use filters::route::names::Strategy;
 use filters::route::uri;
 
 use crate::gateway::Ended;
+use crate::gateway::access::{self, Screen};
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::limits::Want;
 use crate::gateway::link::Way;
 use crate::gateway::reply::Reply;
-use crate::gateway::{admit, deliver, handshake, limits, listen, lists, local};
+use crate::gateway::{deliver, handshake, limits, listen, lists, local};
 use crate::state::session::Session;
 use crate::state::snapshot::{Profile, Server};
 
@@ -84,11 +84,16 @@ pub(super) async fn serve(
     {
         return reply.refuse(refusal, inbound.id(), None).await;
     }
+    reply.screen = Screen::several(reply.exchange, profile);
     match (&inbound.kind, inbound.method) {
         (inbound::Kind::Response(id, answer), _) => {
             deliver::response(reply, client, id.as_deref(), answer.clone()).await
         }
-        (inbound::Kind::Notification, _) => deliver::notification(reply, client, inbound).await,
+        (inbound::Kind::Notification, Method::Cancelled | Method::Notification) => {
+            deliver::notification(reply, client, inbound).await
+        }
+        // What names one server's things is not for all of them, and nobody was asked whether it may.
+        (inbound::Kind::Notification, _) => reply.accept().await,
         (_, Method::Initialize) => handshake::aggregate(reply, profile, inbound, scope).await,
         (_, Method::ServerDiscover) => handshake::discover(reply, profile, inbound).await,
         (_, Method::Ping) => local::result(reply, inbound, "{}").await,
@@ -137,14 +142,7 @@ async fn forward(
     reply.exchange.outcome.server = Some(Arc::clone(&server.id));
     reply.exchange.outcome.target = Some(inner.clone());
     let exchange = &reply.exchange;
-    let tool = (aim == Aim::Tool).then_some(inner.as_str());
-    admit::check(exchange, &server.id, tool)?;
-    let permit = acl::permit(
-        &exchange.snapshot.acl,
-        &exchange.principal,
-        &server.id,
-        Some(call),
-    )?;
+    let permit = access::permit(exchange, &server, Some(call), Some(&inner))?;
     let want = Want {
         server: Some(&server.id),
         tool: (aim == Aim::Tool).then_some(&*inner),
@@ -162,7 +160,7 @@ async fn forward(
         client,
         inbound,
         inner: Some(&inner),
-        _permit: permit,
+        permit,
     };
     dispatch.run(reply).await
 }

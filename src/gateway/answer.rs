@@ -1,7 +1,7 @@
 //! Answers that the gateway itself writes.
 
 use bytes::Bytes;
-use filters::refusal::Refusal;
+use filters::refusal::{Refusal, Statuses};
 use filters::rpc::parse::Id;
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -38,7 +38,7 @@ pub(super) async fn refuse(
     exchange.outcome.cache_status = None;
     body::drain(session.as_downstream_mut()).await;
     let text = refusal.to_json(id.and_then(Id::from_json));
-    let status = refusal.status_in(exchange.snapshot.statuses);
+    let status = status_of(refusal, id, exchange.snapshot.statuses);
     if status != 200
         && let Some(challenge) = admit::challenge(session, &exchange.snapshot.auth, refusal)
     {
@@ -60,6 +60,15 @@ pub(super) async fn refuse(
         header.insert_header(ALLOW, *allow)?;
     }
     json(session, exchange, header, text.into()).await
+}
+
+/// The status that a refusal goes out with.
+fn status_of(refusal: &Refusal, id: Option<&str>, statuses: Statuses) -> u16 {
+    match statuses {
+        // What wants no answer gets none: only the status says that it was not accepted.
+        Statuses::Own if id.is_none() && refusal.status() == 200 => 400,
+        Statuses::Own | Statuses::Always200 => refusal.status_in(statuses),
+    }
 }
 
 /// Answers with a JSON body.

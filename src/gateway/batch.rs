@@ -11,7 +11,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use filters::acl;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
@@ -24,13 +23,14 @@ use pingora::proxy::Session;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
+use crate::gateway::access::Screen;
 use crate::gateway::batch::author::Author;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::limits::Want;
 use crate::gateway::relay::client_gone;
 use crate::gateway::reply::stream_header;
-use crate::gateway::{Ended, admit, answer, limits, pipeline};
+use crate::gateway::{Ended, access, answer, limits};
 use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -92,7 +92,7 @@ pub(super) async fn serve(
             }
             Err(error) => {
                 if let Some(slot) = answers.get_mut(index) {
-                    *slot = Some(error);
+                    *slot = error;
                 }
             }
         }
@@ -143,22 +143,26 @@ struct Prepared {
     /// The message.
     text: Bytes,
     author: Arc<Author>,
+    /// What of the server's words is shown.
+    screen: Option<Screen>,
 }
 
-/// Classifies and permits one entry; a bad one gets its error.
+/// Classifies and permits one entry; a bad one gets its error, if it wants an answer.
 fn prepare(
     session: &Session,
     exchange: &Exchange,
     way: &Way<'_>,
     author: &Arc<Author>,
     text: &str,
-) -> Result<Prepared, Bytes> {
+) -> Result<Prepared, Option<Bytes>> {
     let Way {
         server, upstream, ..
     } = *way;
-    let refuse = |refusal: Refusal, id| Bytes::from(refusal.to_json(id));
+    let refuse = |refusal: Refusal, id| Some(Bytes::from(refusal.to_json(id)));
     let message = parse::message(text).map_err(|invalid| refuse(invalid.into(), None))?;
     let id = message.request_id();
+    let wants_none = !matches!(message.body, Rpc::Request { .. });
+    let refuse = |refusal, id| refuse(refusal, id).filter(|_| !wants_none);
     let headers = &session.req_header().headers;
     let client = Client::read(headers).map_err(|refusal| refuse(refusal, id))?;
     let call = Call::classify(message, &client.mcp).map_err(|refusal| refuse(refusal, id))?;
@@ -166,15 +170,13 @@ fn prepare(
         let why = "a batch holds neither `initialize` nor messages of 2026-07-28";
         return Err(refuse(Refusal::ClientShape(why), id));
     }
-    admit::check(exchange, &server.id, pipeline::tool_of(&call))
-        .map_err(|refusal| refuse(refusal, id))?;
-    let permit = acl::permit(
-        &exchange.snapshot.acl,
-        &exchange.principal,
-        &server.id,
-        Some(&call),
-    )
-    .map_err(|refusal| refuse(refusal, id))?;
+    let permit = access::permit(exchange, server, Some(&call), None).map_err(|ended| {
+        let refusal = match ended {
+            Ended::Refused { refusal, .. } => refusal,
+            Ended::ClientGone | Ended::Broken { .. } => Refusal::Internal,
+        };
+        refuse(refusal, id)
+    })?;
     let body = Bytes::copy_from_slice(text.as_bytes());
     let request = Request {
         verb: "POST",
@@ -195,6 +197,7 @@ fn prepare(
         is_charged: fare::is_charged(&call),
         text: body,
         author: Arc::clone(author),
+        screen: Screen::one(exchange, server, call.method),
     })
 }
 
@@ -203,7 +206,7 @@ async fn pay(
     session: &mut Session,
     exchange: &mut Exchange,
     prepared: Prepared,
-) -> Result<Result<Prepared, Bytes>, Ended> {
+) -> Result<Result<Prepared, Option<Bytes>>, Ended> {
     if !prepared.is_charged {
         return Ok(Ok(prepared));
     }
@@ -216,7 +219,7 @@ async fn pay(
         Ok(()) => Ok(Ok(prepared)),
         Err(Ended::Refused { refusal, .. }) => {
             let id = prepared.id.as_deref().and_then(Id::from_json);
-            Ok(Err(refusal.to_json(id).into()))
+            Ok(Err(Some(refusal.to_json(id).into())))
         }
         Err(ended @ (Ended::ClientGone | Ended::Broken { .. })) => Err(ended),
     }

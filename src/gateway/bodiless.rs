@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use filters::acl;
 use filters::mcp::revision::{Era, Revision};
 use filters::refusal::Refusal;
 use filters::route::Scope;
@@ -11,13 +10,14 @@ use http::Method;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
+use crate::gateway::access::Screen;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::hear::Stage;
 use crate::gateway::link::{self, Way};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
-use crate::gateway::{Ended, answer, body, hear, pipeline, sessions};
+use crate::gateway::{Ended, access, answer, body, hear, pipeline, sessions};
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -147,12 +147,7 @@ fn errand(
     upstream: Option<String>,
 ) -> Result<Errand, Ended> {
     let headers = &session.req_header().headers;
-    let permit = acl::permit(
-        &exchange.snapshot.acl,
-        &exchange.principal,
-        &server.id,
-        None,
-    )?;
+    let permit = access::permit(exchange, server, None, None)?;
     let request = Request {
         verb,
         target: None,
@@ -179,5 +174,6 @@ fn errand(
         id: None,
         permit,
         write: None,
+        screen: Screen::stream(exchange, server),
     })
 }

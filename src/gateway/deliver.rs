@@ -63,7 +63,11 @@ pub(super) async fn notification(
     if inbound.method == Method::Cancelled {
         cancel(client, inbound).await;
     } else if !is_local(&inbound.name) {
-        let told = client.upstreams().into_iter().map(|(server, upstream)| {
+        let exchange = &reply.exchange;
+        let rules = &exchange.snapshot.acl.rules;
+        let upstreams = client.upstreams().into_iter();
+        let seen = upstreams.filter(|(server, _)| rules.sees(&exchange.principal, server));
+        let told = seen.map(|(server, upstream)| {
             let text = String::from_utf8_lossy(&inbound.text).into_owned();
             async move {
                 if let Err(error) = upstream.tell(text).await {

@@ -30,7 +30,7 @@ pub(super) struct Dispatch<'a> {
     /// What it is aimed at, as the server spells it; nothing where that is as the client does.
     pub(super) inner: Option<&'a str>,
     /// That the caller may.
-    pub(super) _permit: Permit,
+    pub(super) permit: Permit,
 }
 
 impl Dispatch<'_> {

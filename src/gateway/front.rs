@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use filters::acl;
+use filters::acl::Permit;
 use filters::json::object::Object;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
@@ -19,6 +19,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::value::RawValue;
 
+use crate::gateway::access::Screen;
 use crate::gateway::cached::write::Write;
 use crate::gateway::cached::{self, Served};
 use crate::gateway::dispatch::Dispatch;
@@ -29,7 +30,7 @@ use crate::gateway::limits::Want;
 use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, admit, aggregate, answer, deliver, handshake, limits, listen, passage, pipeline,
+    Ended, access, aggregate, answer, deliver, handshake, limits, listen, passage, pipeline,
     sessions,
 };
 use crate::state::live::Live;
@@ -85,30 +86,30 @@ pub(super) fn remember(
     sessions::save_later(live, client);
 }
 
-/// One message to one server that does not simply pass.
+/// One message to one server that does not simply pass; permitted already, where there is a permit.
 pub(super) async fn single(
     session: &mut Session,
     exchange: &mut Exchange,
     server: &Arc<Server>,
     client: Option<Arc<ClientSession>>,
-    inbound: Inbound,
+    (inbound, permit): (Inbound, Option<Permit>),
     call: &Call<'_>,
 ) -> Result<(), Ended> {
     let _used = client.as_ref().map(|client| client.hold());
     let mut reply = Reply::new(Out::Http(session), exchange);
-    serve(&mut reply, server, client.as_ref(), &inbound, call).await
+    serve(&mut reply, server, client.as_ref(), &inbound, call, permit).await
 }
 
 /// Has the cache answer a message that could also pass to its server as it is. Where it cannot: what
-/// the message makes stale; nothing where the client has its answer.
+/// the message makes stale, and its permit; nothing where the client has its answer.
 pub(super) async fn read(
     session: &mut Session,
     exchange: &mut Exchange,
     server: &Arc<Server>,
     client: Option<&Arc<ClientSession>>,
-    inbound: &Inbound,
+    (inbound, permit): (&Inbound, Permit),
     call: &Call<'_>,
-) -> Result<Option<Option<Write>>, Ended> {
+) -> Result<Option<(Option<Write>, Permit)>, Ended> {
     let _used = client.map(|client| client.hold());
     let way = Way {
         server: Arc::clone(server),
@@ -119,46 +120,41 @@ pub(super) async fn read(
         client,
         inbound,
         inner: None,
-        _permit: acl::permit(
-            &exchange.snapshot.acl,
-            &exchange.principal,
-            &server.id,
-            Some(call),
-        )?,
+        permit,
     };
     let _active = exchange.live.metrics.track(&server.id);
+    let screen = Screen::one(exchange, server, call.method);
     let mut reply = Reply::new(Out::Http(session), exchange);
+    reply.screen = screen;
     if Box::pin(cached::serve(&mut reply, &dispatch)).await? == Served::Home {
         return Ok(None);
     }
     if reply.is_untold() {
-        return Ok(Some(reply.write.take()));
+        return Ok(Some((reply.write.take(), dispatch.permit)));
     }
     // What was begun must be ended in the same way.
     Box::pin(dispatch.go_on(&mut reply)).await?;
     Ok(None)
 }
 
-/// Serves one message at one server.
+/// Serves one message at one server; permitted already, where there is a permit.
 pub(super) async fn serve(
     reply: &mut Reply<'_>,
     server: &Arc<Server>,
     client: Option<&Arc<ClientSession>>,
     inbound: &Inbound,
     call: &Call<'_>,
+    permit: Option<Permit>,
 ) -> Result<(), Ended> {
     let way = Way {
         server: Arc::clone(server),
         naming: None,
     };
     let exchange = &reply.exchange;
-    admit::check(exchange, &server.id, pipeline::tool_of(call))?;
-    let permit = acl::permit(
-        &exchange.snapshot.acl,
-        &exchange.principal,
-        &server.id,
-        Some(call),
-    )?;
+    let permit = match permit {
+        Some(permit) => permit,
+        None => access::permit(exchange, server, Some(call), None)?,
+    };
     let want = Want {
         server: Some(&server.id),
         tool: fare::tool(call),
@@ -166,6 +162,7 @@ pub(super) async fn serve(
     if let Some(refusal) = limits::charge_in(reply, call, want).await? {
         return reply.refuse(refusal, inbound.id(), None).await;
     }
+    reply.screen = Screen::one(reply.exchange, server, call.method);
     let _active = reply.exchange.live.metrics.track(&server.id);
     match (&inbound.kind, inbound.method) {
         (inbound::Kind::Response(id, answer), _) => {
@@ -197,7 +194,7 @@ pub(super) async fn serve(
                 client,
                 inbound,
                 inner: None,
-                _permit: permit,
+                permit,
             };
             dispatch.run(reply).await
         }
@@ -233,9 +230,9 @@ pub(super) async fn batch(
     let headers = session.req_header().headers.clone();
     let mut answers: Vec<String> = Vec::new();
     for entry in entries {
-        let echo = parse::message(entry.get())
-            .ok()
-            .and_then(|message| message.request_id().map(|id| id.as_json().to_owned()));
+        let message = parse::message(entry.get()).ok();
+        let wants_none = matches!(&message, Some(message) if message.request_id().is_none());
+        let echo = message.and_then(|message| Some(message.request_id()?.as_json().to_owned()));
         let mut reply = Reply::new(Out::Batch(Vec::new()), exchange);
         let served = one_of(&mut reply, &headers, scope, client.as_ref(), entry).await;
         if let Out::Batch(given) = reply.out {
@@ -243,6 +240,7 @@ pub(super) async fn batch(
         }
         match served.map_err(|ended| ended.with_id(echo)) {
             Ok(()) => {}
+            Err(Ended::Refused { .. }) if wants_none => {}
             Err(Ended::Refused { refusal, id, .. }) => {
                 answers.push(refusal.to_json(id.as_deref().and_then(parse::Id::from_json)));
             }
@@ -298,7 +296,7 @@ pub(super) async fn at(
     match scope {
         Scope::Server(id) => {
             let server = pipeline::find(reply.exchange, id)?;
-            serve(reply, &server, client, &inbound, call).await
+            serve(reply, &server, client, &inbound, call, None).await
         }
         Scope::Profile(id) => {
             let profile = pipeline::profile(reply.exchange, id)?;

@@ -9,16 +9,18 @@ use std::sync::Arc;
 
 use filters::json::object::Object;
 use filters::mcp::list::Kind;
+use filters::mcp::method::Method;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::gateway::Ended;
+use crate::gateway::access::{self, Screen};
 use crate::gateway::exchange::Exchange;
 use crate::gateway::lists::catalog;
 use crate::gateway::reply::{Reply, Wake};
+use crate::gateway::{Ended, pipeline};
 use crate::state::live::Live;
 use crate::state::outlet::Delivery;
 use crate::state::session::{Link, Session};
-use crate::state::snapshot::{Profile, Server};
+use crate::state::snapshot::{Acl, Profile, Server};
 use crate::upstream::fields::Caller;
 
 enum News {
@@ -57,27 +59,43 @@ impl Stage {
         }
     }
 
-    /// Resolves when something else stands in its place.
-    async fn replaced(&self) {
+    /// Resolves when something else stands in its place, or something else of it may be heard.
+    async fn replaced(&self, acl: &Acl) {
         match self {
-            Self::Several(profile) => profile.retired.cancelled().await,
-            Self::One(_) | Self::Empty => std::future::pending().await,
+            Self::Several(profile) => tokio::select! {
+                () = profile.retired.cancelled() => {}
+                () = acl.replaced.cancelled() => {}
+            },
+            Self::One(_) => acl.replaced.cancelled().await,
+            Self::Empty => std::future::pending().await,
+        }
+    }
+
+    /// What of it the client is shown.
+    fn screen(&self, exchange: &Exchange) -> Option<Screen> {
+        match self {
+            Self::One(server) => Screen::one(exchange, server, Method::Other),
+            Self::Several(profile) => Screen::several(exchange, profile),
+            Self::Empty => None,
         }
     }
 
     /// What stands in its place.
     fn successor(&self, exchange: &mut Exchange, client: &Arc<Session>) -> Self {
-        let Self::Several(profile) = self else {
-            return Self::Empty;
-        };
         exchange.snapshot = exchange.shared.pin().0;
-        let Some(profile) = exchange.snapshot.profiles.get(&profile.id) else {
-            return Self::Empty;
-        };
-        for server in &profile.servers {
-            attend(server, client);
+        match self {
+            Self::Several(profile) => {
+                let Ok(profile) = pipeline::profile(exchange, &profile.id) else {
+                    return Self::Empty;
+                };
+                for server in &profile.servers {
+                    attend(server, client);
+                }
+                Self::Several(profile)
+            }
+            Self::One(server) if access::sees(exchange, server) => Self::One(Arc::clone(server)),
+            Self::One(_) | Self::Empty => Self::Empty,
         }
-        Self::Several(Arc::clone(profile))
     }
 }
 
@@ -109,9 +127,11 @@ pub(super) async fn stream(
     let mut changes = reply.exchange.live.changes.subscribe();
     let live = Arc::clone(&reply.exchange.live);
     let draining = live.draining.clone();
+    reply.screen = stage.screen(reply.exchange);
     reply.open().await?;
     reply.exchange.user = None;
     let ended = loop {
+        let acl = Arc::clone(&reply.exchange.snapshot.acl);
         let next = async {
             let ending = async {
                 tokio::select! {
@@ -134,7 +154,7 @@ pub(super) async fn stream(
                     Ok(_) | Err(RecvError::Lagged(_)) => News::Nothing,
                     Err(RecvError::Closed) => News::Over,
                 },
-                () = stage.replaced() => News::Reloaded,
+                () = stage.replaced(&acl) => News::Reloaded,
                 () = ending => News::Over,
             }
         };
@@ -150,6 +170,7 @@ pub(super) async fn stream(
             Ok(Wake::Done(News::Nothing)) => Ok(()),
             Ok(Wake::Done(News::Reloaded)) => {
                 stage = stage.successor(reply.exchange, client);
+                reply.screen = stage.screen(reply.exchange);
                 tell_all(reply).await
             }
             Ok(Wake::Done(News::Over)) => break Ok(()),

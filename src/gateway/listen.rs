@@ -6,8 +6,10 @@
 mod follow;
 pub(super) mod subscribe;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use filters::acl::need::{Named, Need};
 use filters::json::object::Object;
 use filters::mcp::capability;
 use filters::mcp::list::Kind;
@@ -18,11 +20,12 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::gateway::Ended;
+use crate::gateway::exchange::Exchange;
 use crate::gateway::inbound::Inbound;
 use crate::gateway::link::Way;
-use crate::gateway::listen::follow::follow;
+use crate::gateway::listen::follow::{follow, own_task, own_uri};
 use crate::gateway::reply::{Reply, Wake};
+use crate::gateway::{Ended, access};
 use crate::state::snapshot::Profile;
 use crate::upstream::catalog::Change;
 use crate::upstream::watch::filter::Filter;
@@ -71,10 +74,10 @@ async fn serve(
     let limit = reply.exchange.snapshot.lists.deadline;
     let mut changes = reply.exchange.live.changes.subscribe();
     let (sender, mut news) = mpsc::channel(WAITING_MAX);
-    let followed = futures_util::future::join_all(
-        ways.iter()
-            .map(|way| follow(way, inbound, &wanted, sender.clone(), limit)),
-    );
+    let permitted = permitted(reply.exchange, &ways, &wanted)?;
+    let followed = ways.iter().zip(&permitted);
+    let followed = followed.map(|(way, own)| follow(way, inbound, own, sender.clone(), limit));
+    let followed = futures_util::future::join_all(followed);
     let followed = match reply.wait(followed).await? {
         Wake::Done(followed) => followed,
         Wake::Gone => return Err(Ended::ClientGone),
@@ -89,12 +92,14 @@ async fn serve(
     reply.event(&acknowledged).await?;
     reply.exchange.user = None;
     let draining = reply.exchange.live.draining.clone();
+    let acl = Arc::clone(&reply.exchange.snapshot.acl);
     loop {
         let next = async {
             tokio::select! {
                 biased;
                 () = draining.cancelled() => None,
                 () = retired.cancelled() => None,
+                () = acl.replaced.cancelled() => None,
                 news = news.recv() => news.map(|message| vec![message]),
                 change = changes.recv() => Some(heard(change, &ways)),
             }
@@ -131,6 +136,57 @@ fn wanted(inbound: &Inbound) -> Option<Filter> {
         wanted.tasks.clear();
     }
     Some(wanted)
+}
+
+/// What of a filter each server may be asked for. What only one of them can have, and may not tell of,
+/// is refused.
+fn permitted(exchange: &Exchange, ways: &[Way], wanted: &Filter) -> Result<Vec<Filter>, Ended> {
+    let lists = Filter {
+        uris: BTreeSet::new(),
+        tasks: BTreeSet::new(),
+        ..*wanted
+    };
+    let mut filters = vec![lists; ways.len()];
+    for outer in &wanted.uris {
+        let own = |way| own_uri(way, outer).map(|own| Need::Item(Named::Resource(own.into())));
+        grant(exchange, ways, &mut filters, own, |filter| {
+            filter.uris.insert(outer.clone());
+        })?;
+    }
+    for outer in &wanted.tasks {
+        let own = |way| own_task(way, outer).map(|_| Need::Task);
+        grant(exchange, ways, &mut filters, own, |filter| {
+            filter.tasks.insert(outer.clone());
+        })?;
+    }
+    Ok(filters)
+}
+
+/// Takes note of which servers may tell of something.
+fn grant<'w>(
+    exchange: &Exchange,
+    ways: &'w [Way],
+    filters: &mut [Filter],
+    own: impl Fn(&'w Way) -> Option<Need<'w>>,
+    take: impl Fn(&mut Filter),
+) -> Result<(), Ended> {
+    let (mut denied, mut is_taken) = (None, false);
+    for (way, filter) in ways.iter().zip(filters) {
+        let Some(need) = own(way) else {
+            continue;
+        };
+        match access::grant(exchange, &way.server, || need) {
+            Ok(_) => {
+                take(filter);
+                is_taken = true;
+            }
+            Err(refused) => denied = Some(refused),
+        }
+    }
+    match denied.filter(|_| !is_taken) {
+        Some(refused) => Err(refused),
+        None => Ok(()),
+    }
 }
 
 /// The notifications that tell of a change.

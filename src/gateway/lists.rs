@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** a server that fails costs its own items and a note, never the list (E42).
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use filters::json::object::Object;
@@ -11,13 +12,14 @@ use filters::mcp::list::{self, Kind};
 use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
 use filters::route::cursor::{self, Cursor};
-use filters::route::merge::{self, Merged, Source};
+use filters::route::merge::{self, Entry, Merged, Source};
 use filters::rpc::parse::Id;
 use filters::rpc::write;
 use filters::seal;
 use futures_util::future::join_all;
 
 use crate::gateway::Ended;
+use crate::gateway::access;
 use crate::gateway::inbound::Inbound;
 use crate::gateway::passage;
 use crate::gateway::reply::{Reply, Wake};
@@ -180,13 +182,29 @@ pub(super) async fn serve(
     for (server, status, _) in &whole.failures {
         live.metrics.count_partial(server, kind.label(), status);
     }
-    let (page, next) = cursor::page(&whole.merged.entries, after.as_ref(), lists.page_size);
-    let items: Vec<&str> = page.iter().map(|entry| entry.text.as_str()).collect();
+    let entries = &whole.merged.entries;
+    let size = lists.page_size;
+    let shown = access::shown(reply.exchange, kind, entries);
+    let (items, next) = match &shown {
+        None => page(entries, after.as_ref(), size),
+        Some(shown) => page(shown, after.as_ref(), size),
+    };
     let next = next.map(|next| cursor::seal(&key, nonce(&scope, &next), &scope, &next));
     let ttl = (inbound.era == Era::Modern).then_some((TTL_MS, false));
     let meta = partial(&whole.failures, inbound.era);
     let result = list::write(kind, &items, next.as_deref(), ttl, meta.as_deref());
     reply.answer(200, write::result(id, &result)).await
+}
+
+/// The texts of a page, and the cursor for what follows.
+fn page<'m, E: Borrow<Entry>>(
+    entries: &'m [E],
+    after: Option<&Cursor>,
+    size: usize,
+) -> (Vec<&'m str>, Option<Cursor>) {
+    let (page, next) = cursor::page(entries, after, size);
+    let texts = page.iter().map(|entry| entry.borrow().text.as_str());
+    (texts.collect(), next)
 }
 
 /// The same place in the same list has the same cursor.

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use filters::acl::{self, Permit};
+use filters::acl::Permit;
 use filters::cache::status::Status as CacheStatus;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
@@ -24,6 +24,7 @@ use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, Method};
 use pingora::proxy::Session;
 
+use crate::gateway::access::Screen;
 use crate::gateway::cached::quick::Quick;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
@@ -31,8 +32,8 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, admit, aggregate, batch, bodiless, body, cached, control, events, front, limits, link,
-    passage, sessions,
+    Ended, access, admit, aggregate, batch, bodiless, body, cached, control, events, front, limits,
+    link, passage, sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
@@ -152,7 +153,7 @@ async fn post(
         Ok(Opened::Onward(stage)) => {
             Box::pin(onward(session, exchange, scope, stage, &body, echo)).await
         }
-        Err(refusal) => Err(Ended::from(refusal).with_id(echo.map(str::to_owned))),
+        Err(ended) => Err(ended.with_id(echo.map(str::to_owned))),
     }
 }
 
@@ -177,9 +178,10 @@ struct Arrived<'a> {
     call: Call<'a>,
     server: Arc<Server>,
     seat: Seat,
-    /// That its caller may, and what becomes of it; nothing where its session is yet to be found,
-    /// or its turn to be waited for.
-    decided: Option<(Permit, Quick)>,
+    /// That its caller may.
+    permit: Permit,
+    /// What becomes of it; nothing where its session is yet to be found, or its turn to be waited for.
+    quick: Option<Quick>,
 }
 
 /// The session that a message names.
@@ -198,7 +200,7 @@ fn open<'a>(
     exchange: &mut Exchange,
     scope: Scope<'_>,
     message: parse::Message<'a>,
-) -> Result<Opened<'a>, Refusal> {
+) -> Result<Opened<'a>, Ended> {
     let Scope::Server(id) = scope else {
         return Ok(Opened::Onward(Stage::Profile(Box::new(message))));
     };
@@ -206,7 +208,7 @@ fn open<'a>(
     let client = Client::read(headers)?;
     let call = Call::classify(message, &client.mcp)?;
     note(exchange, &call);
-    let server = find(exchange, id)?;
+    let (server, permit) = enter(exchange, id, &call)?;
     let seat = match client.session.filter(|_| is_in_session(&call)) {
         Some(named) => sessions::seat(exchange, named, scope)?.map_or(Seat::Unsure, Seat::Taken),
         None => Seat::None,
@@ -219,44 +221,44 @@ fn open<'a>(
                 call,
                 server,
                 seat,
-                decided: None,
+                permit,
+                quick: None,
             };
             return Ok(Opened::Onward(Stage::Server(Box::new(arrived))));
         }
     };
-    let mut decided = decide(headers, exchange, &server, client, &call)?;
-    if let Some((_, Quick::Hit(text))) = &mut decided {
+    let mut quick = decide(headers, exchange, &server, client, &call)?;
+    if let Some(Quick::Hit(text)) = &mut quick {
         return Ok(Opened::Hit(std::mem::take(text)));
     }
     Ok(Opened::Onward(Stage::Server(Box::new(Arrived {
         call,
         server,
         seat,
-        decided,
+        permit,
+        quick,
     }))))
 }
 
-/// Steps 5 and 6: whether the caller may, and whether the answer is there already; nothing where it
-/// takes time to find out what it costs.
+/// Step 6: what it costs, and whether the answer is there already; nothing where it takes time to find
+/// out what it costs.
 fn decide(
     headers: &HeaderMap,
     exchange: &mut Exchange,
     server: &Arc<Server>,
     client: Option<&Arc<ClientSession>>,
     call: &Call<'_>,
-) -> Result<Option<(Permit, Quick)>, Refusal> {
-    admit::check(exchange, &server.id, tool_of(call))?;
-    let permit = acl::permit(
-        &exchange.snapshot.acl,
-        &exchange.principal,
-        &server.id,
-        Some(call),
-    )?;
+) -> Result<Option<Quick>, Refusal> {
     if !limits::charge_at_once(exchange, &server.id, call)? {
         return Ok(None);
     }
-    let quick = cached::quick::look(headers, exchange, server, client, call);
-    Ok(Some((permit, quick)))
+    // What may have to be given in part only is so on the long way.
+    if access::hides_some(exchange, server, call.method) {
+        return Ok(Some(Quick::Long));
+    }
+    Ok(Some(cached::quick::look(
+        headers, exchange, server, client, call,
+    )))
 }
 
 /// As [`decide`], once the caller's turn has come.
@@ -266,15 +268,15 @@ async fn conclude(
     server: &Arc<Server>,
     client: Option<&Arc<ClientSession>>,
     call: &Call<'_>,
-) -> Result<(Permit, Quick), Ended> {
+) -> Result<Quick, Ended> {
     let headers = &session.req_header().headers;
-    if let Some(decided) = decide(headers, exchange, server, client, call)? {
-        return Ok(decided);
+    if let Some(quick) = decide(headers, exchange, server, client, call)? {
+        return Ok(quick);
     }
     limits::charge(session, exchange, &server.id, call).await?;
     let headers = &session.req_header().headers;
-    let decided = decide(headers, exchange, server, client, call)?;
-    Ok(decided.ok_or(Refusal::Internal)?)
+    let quick = decide(headers, exchange, server, client, call)?;
+    Ok(quick.ok_or(Refusal::Internal)?)
 }
 
 /// Step 6, and once more from step 4 where its server turned out to be reached otherwise.
@@ -300,7 +302,7 @@ async fn onward(
             Ok(Opened::Onward(stage)) => {
                 Box::pin(go_on(session, exchange, scope, stage, body)).await
             }
-            Err(refusal) => Err(refusal.into()),
+            Err(ended) => Err(ended),
         };
     }
     served.map_err(|ended| ended.with_id(echo.map(str::to_owned)))
@@ -319,13 +321,15 @@ async fn go_on(
                 call,
                 server,
                 seat,
-                decided,
+                permit,
+                quick,
             } = *arrived;
             let client = match seat {
                 Seat::None => None,
                 Seat::Taken(client) => Some(client),
                 Seat::Unsure => Some(confirm(session, exchange, scope).await?),
             };
+            let decided = (permit, quick);
             one(session, exchange, &call, &server, client, decided, body).await
         }
         (Stage::Profile(message), Scope::Profile(id) | Scope::Server(id)) => {
@@ -362,11 +366,11 @@ async fn one(
     call: &Call<'_>,
     server: &Arc<Server>,
     client: Option<Arc<ClientSession>>,
-    decided: Option<(Permit, Quick)>,
+    (mut permit, quick): (Permit, Option<Quick>),
     body: &Bytes,
 ) -> Result<(), Ended> {
-    let (permit, quick) = match decided {
-        Some(decided) => decided,
+    let quick = match quick {
+        Some(quick) => quick,
         None => conclude(session, exchange, server, client.as_ref(), call).await?,
     };
     let headers = &session.req_header().headers;
@@ -374,7 +378,11 @@ async fn one(
     let (mut is_read, mut is_long) = (false, false);
     match quick {
         Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,
-        Quick::Long => is_read = true,
+        Quick::Long => {
+            is_read = true;
+            // A list that is shown in part is not passed on as it comes.
+            is_long = access::hides_some(exchange, server, call.method);
+        }
         Quick::Told(write) => told = Some(write),
         Quick::Onward => is_long = is_cancelled_wait(call, client.as_ref()),
     }
@@ -388,14 +396,16 @@ async fn one(
     let passage = passage::find(&exchange.live, call, server, client.as_ref());
     let Some(upstream) = passage.filter(|_| !is_long) else {
         let inbound = front::inbound(headers, exchange, call, body.clone());
+        let inbound = (inbound, Some(permit));
         let single = front::single(session, exchange, server, client, inbound, call);
         return Box::pin(single).await;
     };
     if is_read {
         let inbound = front::inbound(headers, exchange, call, body.clone());
-        let read = front::read(session, exchange, server, client.as_ref(), &inbound, call);
+        let inbound = (&inbound, permit);
+        let read = front::read(session, exchange, server, client.as_ref(), inbound, call);
         match Box::pin(read).await? {
-            Some(write) => told = write,
+            Some(unread) => (told, permit) = unread,
             None => return Ok(()),
         }
     }
@@ -404,7 +414,8 @@ async fn one(
         compare(headers, server, call).await?;
     }
     let request = request(headers, exchange, server, call, upstream.as_deref(), body);
-    let errand = errand(call, request, permit, told);
+    let mut errand = errand(call, request, permit, told);
+    errand.screen = Screen::one(exchange, server, call.method);
     let _used = client.as_ref().map(|client| client.hold());
     match (
         relay::carry(session, exchange, server, errand).await?,
@@ -462,6 +473,7 @@ fn errand(call: &Call<'_>, request: Request, permit: Permit, write: Option<Write
         id: call.id().map(|id| id.as_json().to_owned()),
         permit,
         write,
+        screen: None,
     }
 }
 
@@ -497,6 +509,7 @@ async fn again(
     let call = Call::classify(message, &Client::read(headers)?.mcp)?;
     let mut inbound = front::inbound(headers, exchange, &call, body.clone());
     inbound.is_repeat = true;
+    let inbound = (inbound, None);
     front::single(session, exchange, server, client, inbound, &call).await
 }
 
@@ -592,20 +605,52 @@ async fn several(
     }
 }
 
-/// The profile that the path names.
+/// The profile that the path names, as far as the caller may know of it. That of everything is always
+/// there.
 pub(super) fn profile(exchange: &Exchange, id: &str) -> Result<Arc<Profile>, Refusal> {
-    let profile = exchange.snapshot.profiles.get(id).map(Arc::clone);
-    profile.ok_or_else(|| Refusal::ProfileUnknown {
+    let whole = exchange.snapshot.profiles.get(id);
+    let part = whole.and_then(|profile| access::part(exchange, profile));
+    part.ok_or_else(|| Refusal::ProfileUnknown {
         profile: id.to_owned(),
     })
 }
 
-/// Step 5: the server that the path names.
-pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Refusal> {
+/// Step 5: the server that the path names, and whether the caller may do there what it asks. A server
+/// that it may not know of is none.
+fn enter(
+    exchange: &mut Exchange,
+    id: &str,
+    call: &Call<'_>,
+) -> Result<(Arc<Server>, Permit), Ended> {
+    let server = known(exchange, id)?;
+    let entered = access::permit(exchange, &server, Some(call), None);
+    if !matches!(&entered, Err(ended) if is_unknown(ended)) {
+        exchange.outcome.server = Some(Arc::clone(&server.id));
+    }
+    Ok((server, entered?))
+}
+
+fn is_unknown(ended: &Ended) -> bool {
+    matches!(
+        ended,
+        Ended::Refused {
+            refusal: Refusal::ServerUnknown { .. },
+            ..
+        }
+    )
+}
+
+fn known(exchange: &Exchange, id: &str) -> Result<Arc<Server>, Refusal> {
     let server = exchange.snapshot.servers.get(id).map(Arc::clone);
-    let server = server.ok_or_else(|| Refusal::ServerUnknown {
+    server.ok_or_else(|| Refusal::ServerUnknown {
         server: id.to_owned(),
-    })?;
+    })
+}
+
+/// The server that the path names. One that the caller may not know of is none.
+pub(super) fn find(exchange: &mut Exchange, id: &str) -> Result<Arc<Server>, Ended> {
+    let server = known(exchange, id)?;
+    access::look(exchange, &server)?;
     exchange.outcome.server = Some(Arc::clone(&server.id));
     Ok(server)
 }

@@ -17,6 +17,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
+use crate::gateway::access::Screen;
 use crate::gateway::aftercare::Aftercare;
 use crate::gateway::cached::heard::Heard;
 use crate::gateway::cached::write::Write;
@@ -46,6 +47,8 @@ pub(super) struct Errand {
     pub(super) permit: Permit,
     /// What it may make stale.
     pub(super) write: Option<Write>,
+    /// What of the events that come back is shown.
+    pub(super) screen: Option<Screen>,
 }
 
 /// How an errand ended.
@@ -91,6 +94,7 @@ pub(super) async fn carry(
         id,
         permit,
         write,
+        screen,
     } = errand;
     let mut care = Aftercare {
         live: Arc::clone(&exchange.live),
@@ -111,6 +115,7 @@ pub(super) async fn carry(
         retired: server.retired.clone(),
         write,
         heard: Heard::document(),
+        screen,
     };
     let _active = exchange.live.metrics.track(&server.id);
     let mut flight = Flight::new(Arc::clone(&server.cluster), request, permit);

@@ -17,6 +17,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora_timeout::sleep;
 
+use crate::gateway::access::Screen;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::relay::client_gone;
@@ -48,6 +49,8 @@ pub(super) struct Reply<'r> {
     pub(super) exchange: &'r mut Exchange,
     /// What the call makes stale: gone before its client hears how it ended.
     pub(super) write: Option<Write>,
+    /// What of the server's words its client is shown.
+    pub(super) screen: Option<Screen>,
     is_open: bool,
     /// A write was begun and not ended: what is written next would stand in its middle.
     is_torn: bool,
@@ -70,6 +73,7 @@ impl<'r> Reply<'r> {
             out,
             exchange,
             write: None,
+            screen: None,
             is_open: false,
             is_torn: false,
             is_held: false,
@@ -102,6 +106,9 @@ impl<'r> Reply<'r> {
 
     /// Says something before the answer.
     pub(super) async fn event(&mut self, message: &str) -> Result<(), Ended> {
+        if self.screen.as_ref().is_some_and(|one| one.hides(message)) {
+            return Ok(());
+        }
         match &mut self.out {
             Out::Http(_) => {
                 self.open().await?;
@@ -124,6 +131,7 @@ impl<'r> Reply<'r> {
     /// Gives the answer, with an HTTP status where nothing was said yet.
     pub(super) async fn answer(&mut self, status: u16, message: String) -> Result<(), Ended> {
         self.hear(message.as_bytes()).await;
+        let message = self.shown(&message).unwrap_or(message);
         self.exchange.outcome.status = if is_error(&message) {
             Status::Error
         } else {
@@ -156,6 +164,7 @@ impl<'r> Reply<'r> {
             return self.answer(status, text).await;
         }
         self.hear(&text).await;
+        let text = self.shown_bytes(text);
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -180,6 +189,7 @@ impl<'r> Reply<'r> {
         text: Bytes,
     ) -> Result<(), Ended> {
         self.settle(Said::Other).await;
+        let text = self.shown_bytes(text);
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -188,6 +198,17 @@ impl<'r> Reply<'r> {
         answer::write(session, *header, text)
             .await
             .map_err(|_| Ended::ClientGone)
+    }
+
+    /// An answer as its client is shown it; nothing where that is all of it.
+    fn shown(&self, answer: &str) -> Option<String> {
+        self.screen.as_ref()?.answer(answer)
+    }
+
+    fn shown_bytes(&self, answer: Bytes) -> Bytes {
+        let shown = std::str::from_utf8(&answer).ok();
+        let shown = shown.and_then(|answer| self.shown(answer));
+        shown.map_or(answer, Bytes::from)
     }
 
     /// What the call makes stale goes: this message of its server's is the answer.

@@ -66,6 +66,9 @@ pub async fn retire(shared: &Arc<Shared>, old: &Snapshot) -> Departed {
             }
         }
     }
+    if !Arc::ptr_eq(&old.acl, &new.acl) {
+        old.acl.replaced.cancel();
+    }
     for (id, profile) in &old.profiles {
         let current = new.profiles.get(id);
         if !current.is_some_and(|current| Arc::ptr_eq(current, profile)) {

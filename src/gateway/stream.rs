@@ -1,6 +1,7 @@
 //! Relays an event stream: each event is passed on as soon as it is complete (a large one as it
 //! comes), an idle stream is kept alive, and a stream that breaks before its answer ends with one.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +14,7 @@ use pingora::proxy::Session;
 use pingora_timeout::sleep;
 
 use crate::gateway::Ended;
+use crate::gateway::access::EVENT_BYTES_MAX;
 use crate::gateway::aftercare::Aftercare;
 use crate::gateway::cached::ear::overhear;
 use crate::gateway::cached::heard::Heard;
@@ -39,6 +41,7 @@ pub(super) async fn relay(
         care.heard = Heard::stream();
     }
     let mut relay = Relay::new(exchange, &care);
+    let acl = Arc::clone(&exchange.snapshot.acl);
     loop {
         let event = tokio::select! {
             biased;
@@ -46,20 +49,16 @@ pub(super) async fn relay(
             () = client_gone(session.as_downstream_mut()) => Event::ClientGone,
             () = exchange.live.draining.cancelled(), if care.kind == Kind::Listen => Event::Draining,
             () = care.retired.cancelled(), if care.kind == Kind::Listen => Event::Draining,
+            // What may be heard is decided anew when the client listens anew.
+            () = acl.replaced.cancelled(), if care.kind == Kind::Listen => Event::Draining,
             () = sleep(relay.pause()) => Event::Tick,
         };
+        let begins_inside = relay.is_torn;
         let step = match event {
             Event::Upstream(Ok(Some(bytes))) => {
                 care.hear(&bytes);
                 let step = relay.pass(bytes, body.is_done());
-                if care.kind == Kind::Listen && care.id.is_none() {
-                    // Of a call whose own stream broke.
-                    if relay.observer.take_answer().is_some() {
-                        care.settle_calls().await;
-                    }
-                } else if relay.observer.answer().is_some() {
-                    care.settle().await;
-                }
+                settle(&mut relay, &mut care).await;
                 step
             }
             Event::Upstream(Ok(None)) => relay.end(exchange, &care, &Error::ClosedEarly),
@@ -83,6 +82,7 @@ pub(super) async fn relay(
         if let Some(server) = exchange.snapshot.servers.get(&*care.cluster.server) {
             overhear(server, &bytes);
         }
+        let bytes = shown(&care, bytes, begins_inside);
         if session
             .as_downstream_mut()
             .write_response_body(bytes, is_over)
@@ -100,8 +100,28 @@ pub(super) async fn relay(
             // Its last bytes came together with its end.
             let step = relay.end(exchange, &care, &Error::ClosedEarly);
             care.give_up().await;
-            return relay.finish(session, exchange, step).await;
+            return relay.finish(session, exchange, &care, step).await;
         }
+    }
+}
+
+/// What a call makes stale goes with its answer.
+async fn settle(relay: &mut Relay, care: &mut Aftercare) {
+    if care.kind == Kind::Listen && care.id.is_none() {
+        // Of a call whose own stream broke.
+        if relay.observer.take_answer().is_some() {
+            care.settle_calls().await;
+        }
+    } else if relay.observer.answer().is_some() {
+        care.settle().await;
+    }
+}
+
+/// What the client is shown of what the server says.
+fn shown(care: &Aftercare, bytes: Bytes, begins_inside: bool) -> Bytes {
+    match &care.screen {
+        Some(screen) => screen.events(bytes, begins_inside),
+        None => bytes,
     }
 }
 
@@ -125,6 +145,8 @@ struct Relay {
     observer: Observer,
     /// The beginning of an event that is not complete.
     held: BytesMut,
+    /// Events are only passed on as a whole: what is in them may be hidden.
+    is_read_whole: bool,
     /// The client has the beginning of an event that is not complete.
     is_torn: bool,
     keep_alive: Option<Duration>,
@@ -142,6 +164,7 @@ impl Relay {
         Self {
             observer: Observer::default(),
             held: BytesMut::new(),
+            is_read_whole: care.screen.is_some() && care.kind == Kind::Listen,
             is_torn: false,
             keep_alive: exchange.snapshot.keep_alive,
             last_write: now,
@@ -171,13 +194,16 @@ impl Relay {
         self.last_read = Instant::now();
         let complete = self.observer.observe(&bytes);
         let is_whole = self.held.is_empty() && complete == bytes.len();
+        if complete > 0 {
+            self.is_torn = false;
+        }
         let bytes = if is_whole {
             bytes
         } else {
             self.hold_back(&bytes, complete)
         };
-        if complete > 0 {
-            self.is_torn = false;
+        if self.is_torn && self.is_read_whole {
+            return Step::Break(Error::NotHttp("an event that is too long"));
         }
         if bytes.is_empty() {
             return Step::Wait;
@@ -190,12 +216,21 @@ impl Relay {
         }
     }
 
+    /// How much of an event is kept back.
+    fn held_bytes_max(&self) -> usize {
+        if self.is_read_whole {
+            EVENT_BYTES_MAX
+        } else {
+            HELD_BYTES_MAX
+        }
+    }
+
     /// Keeps back the event that is not complete yet, so that one that never will be is not seen in
     /// part; a large one is passed on as it comes.
     fn hold_back(&mut self, bytes: &Bytes, complete: usize) -> Bytes {
         let (whole, rest) = bytes.split_at(complete.min(bytes.len()));
         let is_passing = self.is_torn && complete == 0;
-        if is_passing || self.held.len() + bytes.len() > HELD_BYTES_MAX {
+        if is_passing || self.held.len() + bytes.len() > self.held_bytes_max() {
             self.is_torn = !rest.is_empty();
             let mut passed = std::mem::take(&mut self.held);
             passed.extend_from_slice(bytes);
@@ -284,10 +319,11 @@ impl Relay {
         &self,
         session: &mut Session,
         exchange: &mut Exchange,
+        care: &Aftercare,
         step: Step,
     ) -> Result<(), Ended> {
         let bytes = match step {
-            Step::Write(bytes) | Step::Finish(bytes) => bytes,
+            Step::Write(bytes) | Step::Finish(bytes) => shown(care, bytes, false),
             Step::Wait => NOTHING,
             Step::Break(error) => return Err(broken(exchange, &error)),
         };

@@ -41,7 +41,7 @@ pub struct Snapshot {
     /// Who is calling.
     pub auth: Arc<Authenticator>,
     /// Who may do what.
-    pub acl: acl::Rules,
+    pub acl: Arc<Acl>,
     /// How often clients may call, where that is limited.
     pub limits: Option<Arc<limit::Policy>>,
     /// What is done with tools that nobody approved, where that is anything.
@@ -74,6 +74,15 @@ pub enum FirstUse {
     Trust,
 }
 
+/// Who may do what, for as long as that is the same.
+#[derive(Debug, Default)]
+pub struct Acl {
+    /// The rules.
+    pub rules: acl::Rules,
+    /// Cancelled when a reload replaced them: who listens is to be told by the new ones what.
+    pub replaced: CancellationToken,
+}
+
 /// How aggregated lists are given.
 #[derive(Clone, Copy, Debug)]
 pub struct Lists {
@@ -93,8 +102,23 @@ pub struct Profile {
     pub naming: Arc<Naming>,
     /// The lists that were merged last.
     pub merging: Merging,
+    /// The parts of it that callers see who may not know of all its servers.
+    pub parts: Parts,
     /// Cancelled when a reload replaced it: who listens here listens there.
     pub retired: CancellationToken,
+}
+
+/// Most parts of one profile that are kept.
+const PARTS_MAX: usize = 64;
+
+/// Parts of a profile, by the places of their servers in it.
+pub struct Parts(Mutex<LruCache<Vec<usize>, Arc<Profile>>>);
+
+impl Default for Parts {
+    fn default() -> Self {
+        let max = NonZeroUsize::new(PARTS_MAX).unwrap_or(NonZeroUsize::MIN);
+        Self(Mutex::new(LruCache::new(max)))
+    }
 }
 
 /// Most merged lists of one profile that are kept: one for each view and kind.
@@ -157,6 +181,35 @@ impl Profile {
     #[must_use]
     pub fn server(&self, id: &str) -> Option<&Arc<Server>> {
         self.servers.iter().find(|server| *server.id == *id)
+    }
+
+    /// The profile without the servers that are not `seen`: the same one where all of them are. To who
+    /// works with it, the others do not exist.
+    #[must_use]
+    pub fn part(self: &Arc<Self>, seen: impl Fn(&Server) -> bool) -> Arc<Self> {
+        let is_seen = |(at, server): (usize, &Arc<Server>)| seen(server).then_some(at);
+        if self.servers.iter().all(|server| seen(server)) {
+            return Arc::clone(self);
+        }
+        let places: Vec<usize> = self
+            .servers
+            .iter()
+            .enumerate()
+            .filter_map(is_seen)
+            .collect();
+        let mut parts = self.parts.0.lock();
+        let part = parts.get_or_insert(places.clone(), || {
+            let servers = places.iter().filter_map(|at| self.servers.get(*at));
+            Arc::new(Self {
+                id: self.id.clone(),
+                servers: servers.map(Arc::clone).collect(),
+                naming: Arc::clone(&self.naming),
+                merging: Merging::default(),
+                parts: Parts::default(),
+                retired: self.retired.clone(),
+            })
+        });
+        Arc::clone(part)
     }
 }
 

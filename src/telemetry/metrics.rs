@@ -5,6 +5,7 @@
 //! are told apart.
 
 pub mod cache;
+pub mod denials;
 pub mod limit;
 pub mod lock;
 mod series;
@@ -18,6 +19,7 @@ use prometheus::{
 };
 
 use crate::telemetry::metrics::cache::Cache;
+use crate::telemetry::metrics::denials::Denials;
 use crate::telemetry::metrics::limit::Limits;
 use crate::telemetry::metrics::lock::ToolLock;
 use crate::telemetry::metrics::series::{One, Series};
@@ -54,6 +56,8 @@ pub struct Metrics {
     pub limits: Limits,
     /// What the tool lock found.
     pub tool_lock: ToolLock,
+    /// What the access rules denied.
+    pub denials: Denials,
     tools: Mutex<HashSet<String>>,
     series: Series,
 }
@@ -65,21 +69,9 @@ impl Metrics {
     /// Where two metrics share a name: a programming error that a test would show.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
-        let plain = |name: &str, help: &str| {
-            let metric = IntGauge::new(name, help)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
+        let counter = |name, help, labels: &[_]| counter(&registry, name, help, labels);
+        let gauge = |name, help, labels: &[_]| gauge(&registry, name, help, labels);
+        let plain = |name, help| plain(&registry, name, help);
         let durations = durations(&registry)?;
         Ok(Self {
             requests: counter(
@@ -131,6 +123,7 @@ impl Metrics {
             cache: Cache::new(&registry)?,
             limits: Limits::new(&registry)?,
             tool_lock: ToolLock::new(&registry)?,
+            denials: Denials::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
             series: Series::default(),
             registry,
@@ -234,6 +227,34 @@ impl Metrics {
         }
         "_other".to_owned()
     }
+}
+
+fn counter(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, prometheus::Error> {
+    let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn gauge(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntGaugeVec, prometheus::Error> {
+    let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn plain(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    let metric = IntGauge::new(name, help)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
 }
 
 fn durations(registry: &Registry) -> Result<HistogramVec, prometheus::Error> {

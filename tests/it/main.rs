@@ -12,6 +12,7 @@
     reason = "tests fail loudly"
 )]
 
+mod acl;
 mod aggregate;
 mod auth;
 mod bad_input;

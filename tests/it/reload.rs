@@ -204,12 +204,9 @@ async fn what_changed_is_in_effect_or_named_with_the_reason() {
     let report = reload(&gateway, config.clone()).await;
     assert_eq!(
         report["reloaded"],
-        json!(["server.b (added)", "gateway.allowed_origins"])
+        json!(["server.b (added)", "gateway.allowed_origins", "acl"])
     );
-    let skipped = json!([
-        "gateway.shutdown_grace_seconds (needs a restart)",
-        "acl (not active in this build)"
-    ]);
+    let skipped = json!(["gateway.shutdown_grace_seconds (needs a restart)"]);
     assert_eq!(report["skipped"], skipped, "{report}");
     assert!(report["reloaded_at"].is_string());
     assert_eq!(tools(&gateway).await, ["a.one", "b.two"]);

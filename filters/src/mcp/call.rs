@@ -68,6 +68,11 @@ impl<'a> Call<'a> {
             .map_or_else(|| Ok(Envelope::default()), Envelope::read)
             .map_err(|_| Refusal::ClientShape("`_meta` has a duplicate or malformed member"))?;
         let is_response = matches!(message.body, Body::Response { .. });
+        let is_ambiguous = message.params().is_some_and(|params| params.has_lookalike);
+        if is_ambiguous && method.names_something() {
+            let what = "a member of the params differs from a known one in case only";
+            return Err(Refusal::ClientShape(what));
+        }
         match envelope.protocol_version {
             Some(version) if !is_response => modern(message, method, &envelope, version, headers),
             _ => legacy(message, method, headers),

@@ -105,6 +105,32 @@ impl Method {
         matches!(name, "tasks/get" | "tasks/update" | "tasks/cancel")
     }
 
+    /// Whether its params name what it is about, so that it matters how they are read.
+    #[must_use]
+    pub fn names_something(self) -> bool {
+        match self {
+            Self::ToolsCall
+            | Self::PromptsGet
+            | Self::ResourcesRead
+            | Self::ResourcesSubscribe
+            | Self::ResourcesUnsubscribe
+            | Self::CompletionComplete
+            | Self::SubscriptionsListen
+            | Self::Tasks => true,
+            Self::Initialize
+            | Self::Ping
+            | Self::ServerDiscover
+            | Self::ToolsList
+            | Self::PromptsList
+            | Self::ResourcesList
+            | Self::ResourcesTemplatesList
+            | Self::LoggingSetLevel
+            | Self::Cancelled
+            | Self::Notification
+            | Self::Other => false,
+        }
+    }
+
     /// Whether 2026-07-28 removed it: a modern request for it is answered 404 / -32601.
     #[must_use]
     pub fn is_removed_from_modern(self) -> bool {

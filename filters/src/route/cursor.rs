@@ -5,6 +5,8 @@
 //!
 //! **Invariant:** a cursor opens only for the scope it was sealed for, and as nothing else.
 
+use std::borrow::Borrow;
+
 use crate::route::merge::Entry;
 use crate::seal;
 
@@ -56,16 +58,16 @@ pub fn open(key: &seal::Key, scope: &[u8], text: &str) -> Option<Cursor> {
 /// back, and the earlier of the two is taken: as long as items only went away, none that still
 /// exists is left out, and some may come twice only if others went with the named one.
 #[must_use]
-pub fn page<'m>(
-    entries: &'m [Entry],
+pub fn page<'m, E: Borrow<Entry>>(
+    entries: &'m [E],
     after: Option<&Cursor>,
     size: usize,
-) -> (&'m [Entry], Option<Cursor>) {
+) -> (&'m [E], Option<Cursor>) {
     let start = after.map_or(0, |cursor| resume(entries, cursor));
     let rest = entries.get(start..).unwrap_or_default();
     let (page, left) = rest.split_at_checked(size.max(1)).unwrap_or((rest, &[]));
     let next = page.last().filter(|_| !left.is_empty());
-    let next = next.map(|last| Cursor {
+    let next = next.map(Borrow::borrow).map(|last| Cursor {
         server: last.server.to_string(),
         inner: last.inner.clone(),
         given: start + page.len(),
@@ -75,8 +77,11 @@ pub fn page<'m>(
 }
 
 /// The index of the first entry that was not given yet.
-fn resume(entries: &[Entry], cursor: &Cursor) -> usize {
-    let is_last = |entry: &Entry| entry.inner == cursor.inner && *entry.server == *cursor.server;
+fn resume<E: Borrow<Entry>>(entries: &[E], cursor: &Cursor) -> usize {
+    let is_last = |entry: &E| {
+        let entry = entry.borrow();
+        entry.inner == cursor.inner && *entry.server == *cursor.server
+    };
     match entries.iter().position(is_last) {
         Some(at) => at + 1,
         None => {

@@ -7,11 +7,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::bounds::{BATCH_MAX, DEPTH_MAX, ID_BYTES_MAX};
 use crate::json::scan;
+use crate::rpc::parse::members::Envelope;
+
+mod members;
 
 /// One JSON-RPC message: a request, a notification or a response.
 #[derive(Debug)]
@@ -133,6 +136,8 @@ pub struct Params<'a> {
     pub arguments: Option<&'a RawValue>,
     /// `cursor`: of a list.
     pub cursor: Option<&'a RawValue>,
+    /// Whether there is a member that a reader to whom case does not matter takes for one of these.
+    pub has_lookalike: bool,
 }
 
 /// Why a text is no JSON-RPC message.
@@ -192,7 +197,8 @@ pub fn message(text: &str) -> Result<Message<'_>, Invalid> {
     envelope.into_message(text)
 }
 
-const MISSHAPEN: &str = "a member of the JSON-RPC message is duplicated or has the wrong type";
+const MISSHAPEN: &str =
+    "a member of the JSON-RPC message is duplicated, misspelled or has the wrong type";
 const AMBIGUOUS: &str = "a message has either `method` or `result` or `error`";
 const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
@@ -209,27 +215,6 @@ fn not_an_object(text: &str) -> Invalid {
         Ok(_) => Invalid::Shape("a JSON-RPC message must be an object"),
         Err(_) => Invalid::Syntax,
     }
-}
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default)]
-    jsonrpc: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    method: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    error: Option<&'a RawValue>,
-}
-
-/// Keeps an explicit `null` apart from an absent member.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
 }
 
 impl<'a> Envelope<'a> {
@@ -294,66 +279,6 @@ fn answered(id: &RawValue) -> Result<Option<Id<'_>>, Invalid> {
     } else {
         known(id).map(Some)
     }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Params<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(ParamsVisitor)
-    }
-}
-
-struct ParamsVisitor;
-
-impl<'de> Visitor<'de> for ParamsVisitor {
-    type Value = Params<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Params<'de>, A::Error> {
-        let mut params = Params::default();
-        while let Some(key) = map.next_key::<Key>()? {
-            let slot = match key {
-                Key::Meta => &mut params.meta,
-                Key::Name => &mut params.name,
-                Key::Uri => &mut params.uri,
-                Key::TaskId => &mut params.task_id,
-                Key::RequestId => &mut params.request_id,
-                Key::Arguments => &mut params.arguments,
-                Key::Cursor => &mut params.cursor,
-                Key::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            // Two parsers that pick different duplicates would disagree about what is called.
-            if slot.replace(map.next_value::<&RawValue>()?).is_some() {
-                return Err(de::Error::custom("duplicate member of params"));
-            }
-        }
-        Ok(params)
-    }
-}
-
-#[derive(Deserialize)]
-enum Key {
-    #[serde(rename = "_meta")]
-    Meta,
-    #[serde(rename = "name")]
-    Name,
-    #[serde(rename = "uri")]
-    Uri,
-    #[serde(rename = "taskId")]
-    TaskId,
-    #[serde(rename = "requestId")]
-    RequestId,
-    #[serde(rename = "arguments")]
-    Arguments,
-    #[serde(rename = "cursor")]
-    Cursor,
-    #[serde(other)]
-    Other,
 }
 
 /// The string that `raw` is, unescaped; nothing where it is no string.

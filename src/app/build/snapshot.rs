@@ -15,7 +15,7 @@ use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
 use crate::config::model::router::Router;
-use crate::state::snapshot::{Lists, Merging, Profile, Server, Snapshot};
+use crate::state::snapshot::{Acl, Lists, Merging, Parts, Profile, Server, Snapshot};
 use crate::state::users::Users;
 
 /// Compiles a configuration over its servers' parts, which are in its order. Profiles that did not
@@ -24,15 +24,20 @@ pub(in crate::app) fn build(
     config: &Config,
     servers: &[Arc<Server>],
     auth: &Arc<Authenticator>,
-    before: Option<(&Router, &Snapshot)>,
+    before: Option<(&Config, &Snapshot)>,
 ) -> Snapshot {
     let gateway = &config.gateway;
+    let acl = acl(config, before);
     let lists = config.router.lists;
     let by_id = servers
         .iter()
         .map(|one| (one.id.to_string(), Arc::clone(one)));
     Snapshot {
-        profiles: profiles(config, servers, before),
+        profiles: profiles(
+            config,
+            servers,
+            before.map(|(config, snapshot)| (&config.router, snapshot)),
+        ),
         servers: by_id.collect(),
         lists: Lists {
             deadline: lists.deadline,
@@ -44,7 +49,7 @@ pub(in crate::app) fn build(
             is_loopback(&gateway.host),
         ),
         auth: Arc::clone(auth),
-        acl: acl::Rules::default(),
+        acl,
         limits: limited::policy(&config.rate_limits).map(Arc::new),
         tool_lock: locked::policy(config),
         statuses: if config.compat.always_200 {
@@ -56,6 +61,21 @@ pub(in crate::app) fn build(
         keep_alive: gateway.sse_keepalive,
         users: Users::default(),
     }
+}
+
+/// The access rules: those in force where they did not change.
+fn acl(config: &Config, before: Option<(&Config, &Snapshot)>) -> Arc<Acl> {
+    if let Some((known, snapshot)) = before
+        && known.acl == config.acl
+    {
+        return Arc::clone(&snapshot.acl);
+    }
+    let acl = &config.acl;
+    let rules = acl.enabled.then(|| acl::Rules::compile(&acl.spec));
+    Arc::new(Acl {
+        rules: rules.unwrap_or_default(),
+        ..Acl::default()
+    })
 }
 
 /// The configured profiles, and `default`, which is everything.
@@ -94,6 +114,7 @@ fn compile(router: &Router, id: &str, servers: Vec<Arc<Server>>) -> Profile {
         id: id.to_owned(),
         naming: Arc::new(Naming::new(strategy, separator, router.name_limit, ids)),
         merging: Merging::default(),
+        parts: Parts::default(),
         servers,
         retired: CancellationToken::new(),
     }

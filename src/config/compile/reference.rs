@@ -24,7 +24,7 @@ pub fn unknown(severity: Severity, path: &Path, name: &str, server_ids: &[String
 /// Warns about access rules and limits for servers that do not exist.
 pub fn check(config: &Config, server_ids: &[String], problems: &mut Problems) {
     let mut look = |path: Path, name: &str, is_pattern: bool| {
-        let is_pattern = is_pattern && (name.is_empty() || name.ends_with('*'));
+        let is_pattern = is_pattern && (name.is_empty() || name.contains(['*', '?']));
         if !is_pattern && !server_ids.iter().any(|id| id == name) {
             problems.add(unknown(Severity::Warning, &path, name, server_ids));
         }
@@ -37,7 +37,7 @@ pub fn check(config: &Config, server_ids: &[String], problems: &mut Problems) {
         // A limit is that of one server.
         look(path.key("server"), &limit.server, false);
     }
-    for (index, policy) in config.acl.policies.iter().enumerate() {
+    for (index, policy) in config.acl.spec.policies.iter().enumerate() {
         let path = Path::root().key("acl").key("policies").index(index);
         for (list, rules) in [("allow", &policy.allow), ("deny", &policy.deny)] {
             for (at, rule) in rules.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! `tenant_isolation`, `auth` and `acl`.
+//! `tenant_isolation` and `auth`.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,6 @@ use std::time::Duration;
 use filters::identity::token::Algorithm;
 use http::HeaderName;
 
-use crate::config::choice::AccessAction;
 use crate::config::model::url::HttpUrl;
 use crate::config::raw::access as raw;
 
@@ -125,37 +124,4 @@ impl Default for Throttle {
             window_seconds: written.window_seconds,
         }
     }
-}
-
-/// Who may call what.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Acl {
-    /// Whether policies are enforced.
-    pub enabled: bool,
-    /// What holds when no policy decides.
-    pub default_action: AccessAction,
-    /// The policies, first match first.
-    pub policies: Vec<Policy>,
-}
-
-/// What a group of clients may do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// Its name.
-    pub name: String,
-    /// Patterns of clients.
-    pub clients: Vec<String>,
-    /// What they may call.
-    pub allow: Vec<AccessRule>,
-    /// What they may not call.
-    pub deny: Vec<AccessRule>,
-}
-
-/// Some tools of some servers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessRule {
-    /// A pattern of servers.
-    pub server: String,
-    /// Patterns of tools.
-    pub tools: Vec<String>,
 }

@@ -1,9 +1,9 @@
-//! `tenant_isolation`, `auth` and `acl` as they are written.
+//! `tenant_isolation` and `auth` as they are written.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::choice::{AccessAction, AuthMethod};
+use crate::config::choice::AuthMethod;
 
 /// Keeps the tenants' cached results and logs apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -145,52 +145,6 @@ pub enum OneOrMany {
     One(String),
     /// Several.
     Many(Vec<String>),
-}
-
-/// Who may call which tool on which server.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Acl {
-    /// Whether policies are enforced.
-    pub enabled: bool,
-    /// What holds for a call that no policy decides.
-    pub default_action: AccessAction,
-    /// The policies; the first whose `clients` match decides.
-    pub policies: Vec<Policy>,
-}
-
-/// What a group of clients may do. Write either `allow` and `deny` lists, or `action` with
-/// `servers` and `tools`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["clients"]))]
-pub struct Policy {
-    /// The policy's name, for messages.
-    pub name: Option<String>,
-    /// The clients it is for, as patterns: `*`, `agent-*` or an exact name.
-    #[schemars(length(min = 1))]
-    pub clients: Vec<String>,
-    /// What they may call.
-    pub allow: Vec<AccessRule>,
-    /// What they may not call; wins over `allow`.
-    pub deny: Vec<AccessRule>,
-    /// Short form: what holds for the `tools` on the `servers` listed here.
-    pub action: Option<AccessAction>,
-    /// Short form: patterns of servers.
-    pub servers: Option<Vec<String>>,
-    /// Short form: patterns of tools.
-    pub tools: Option<Vec<String>>,
-}
-
-/// Some tools of some servers.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["server", "tools"]))]
-pub struct AccessRule {
-    /// A pattern of servers: `*`, `prod-*` or an exact id.
-    pub server: String,
-    /// Patterns of tools: `*`, `get_*` or exact names.
-    pub tools: Vec<String>,
 }
 
 impl Default for TenantIsolation {

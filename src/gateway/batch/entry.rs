@@ -14,6 +14,7 @@ use filters::sse::decode::Decoder;
 use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::sync::mpsc::Sender;
 
+use crate::gateway::access::Screen;
 use crate::gateway::batch::{News, Prepared};
 use crate::gateway::cached::write::Write;
 use crate::state::snapshot::Server;
@@ -32,6 +33,7 @@ pub(super) async fn fly(index: usize, prepared: Prepared, news: Sender<News>) {
         id: prepared.id.clone(),
         server: Arc::clone(&prepared.server),
         write: None,
+        screen: prepared.screen.clone(),
         news,
     };
     let run = entry.run(prepared, limits.header, limits.idle);
@@ -55,6 +57,8 @@ struct Entry {
     server: Arc<Server>,
     /// What it makes stale, until that is gone.
     write: Option<Write>,
+    /// What of the server's words is shown.
+    screen: Option<Screen>,
     news: Sender<News>,
 }
 
@@ -97,6 +101,9 @@ impl Entry {
                     self.answer(text.into()).await;
                 } else if !text.is_empty() {
                     self.server.remote.hear(&text);
+                    if self.screen.as_ref().is_some_and(|one| one.hides(&text)) {
+                        continue;
+                    }
                     self.say(News::Interim(text.into())).await;
                 }
             }
@@ -107,6 +114,9 @@ impl Entry {
     async fn answer(&mut self, text: Bytes) {
         self.settle(Said::of(&text)).await;
         if self.id.take().is_some() {
+            let shown = self.screen.as_ref().zip(str::from_utf8(&text).ok());
+            let shown = shown.and_then(|(screen, text)| screen.answer(text));
+            let text = shown.map_or(text, Bytes::from);
             self.say(News::Answer(self.index, text)).await;
         }
     }

@@ -110,30 +110,38 @@ fn own(way: &Way, wanted: &Filter) -> (Filter, HashMap<String, String>) {
     let mut inner = Filter::default();
     let mut spelling = HashMap::new();
     for outer in &wanted.uris {
-        let own = match &way.naming {
-            Some(naming) if naming.strategy() == Strategy::Prefix => uri::split(outer)
-                .filter(|(server, _)| **server == *way.server.id)
-                .map(|(_, inner)| inner),
-            Some(_) | None => Some(outer.as_str()),
-        };
-        if let Some(own) = own {
+        if let Some(own) = own_uri(way, outer) {
             inner.uris.insert(own.to_owned());
             spelling.insert(own.to_owned(), outer.clone());
         }
     }
     for outer in &wanted.tasks {
-        let own = match &way.naming {
-            Some(naming) => rewrite::task_split(naming, outer)
-                .filter(|(server, _)| **server == *way.server.id)
-                .map(|(_, inner)| inner),
-            None => Some(outer.as_str()),
-        };
-        if let Some(own) = own {
+        if let Some(own) = own_task(way, outer) {
             inner.tasks.insert(own.to_owned());
             spelling.insert(own.to_owned(), outer.clone());
         }
     }
     (inner, spelling)
+}
+
+/// What a server calls a resource that may be its own; nothing where it is another's.
+pub(super) fn own_uri<'u>(way: &Way, outer: &'u str) -> Option<&'u str> {
+    match &way.naming {
+        Some(naming) if naming.strategy() == Strategy::Prefix => uri::split(outer)
+            .filter(|(server, _)| **server == *way.server.id)
+            .map(|(_, inner)| inner),
+        Some(_) | None => Some(outer),
+    }
+}
+
+/// What a server calls a task; nothing where it is another's.
+pub(super) fn own_task<'t>(way: &'t Way, outer: &'t str) -> Option<&'t str> {
+    match &way.naming {
+        Some(naming) => rewrite::task_split(naming, outer)
+            .filter(|(server, _)| **server == *way.server.id)
+            .map(|(_, inner)| inner),
+        None => Some(outer),
+    }
 }
 
 async fn modern(

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use conduit::config::choice::AccessAction;
-use conduit::config::model::access::AccessRule;
 use conduit::config::model::limit::Limit;
+use filters::acl::spec::{Effect, Rule};
 
 use super::{findings, loaded, model};
 
@@ -70,12 +69,13 @@ fn a_short_deny_policy_denies() {
         "acl: {enabled: true, policies: [{name: p, action: deny, clients: [c], servers: ['*'], tools: [x]}]}",
     )
     .acl;
-    let all_servers = AccessRule {
+    let all_servers = Rule {
         server: "*".to_owned(),
-        tools: vec!["x".to_owned()],
+        tools: Some(vec!["x".to_owned()]),
+        ..Rule::default()
     };
-    assert_eq!(acl.policies[0].deny, [all_servers]);
-    assert_eq!(acl.policies[0].allow, []);
+    assert_eq!(acl.spec.policies[0].deny, [all_servers]);
+    assert_eq!(acl.spec.policies[0].allow, []);
 }
 
 #[test]
@@ -88,7 +88,8 @@ acl:
   policies: [{name: p, clients: [support-key, other], servers: [s], tools: ['*'], action: allow}]
 ",
     );
-    assert_eq!(config.acl.policies[0].clients, ["key-2", "other"]);
+    let clients = config.acl.spec.policies[0].who.clients.clone().unwrap();
+    assert_eq!(clients, ["key-2", "other"]);
     assert!(
         !format!("{config:?}").contains("support-key"),
         "the key must not show"
@@ -138,12 +139,12 @@ rate_limits:
 #[test]
 fn omitted_actions_mean_allow_and_omitted_rules_mean_none() {
     let config = model("acl: {enabled: true}\nguardrails: {enabled: true}\n");
-    assert_eq!(config.acl.default_action, AccessAction::Allow);
+    assert_eq!(config.acl.spec.default, Effect::Allow);
     assert_eq!(
         config.guardrails.default_action,
         conduit::config::choice::GuardDefault::Allow
     );
-    assert!(config.acl.policies.is_empty() && config.guardrails.rules.is_empty());
+    assert!(config.acl.spec.policies.is_empty() && config.guardrails.rules.is_empty());
 }
 
 #[test]

@@ -21,7 +21,7 @@ router:
   circuit_breaker: {enabled: false}
 servers: [{id: s, url: 'http://h', cache: {default_ttl: 5, overrides: {t: {ttl: 5}}}}]
 connect: {profiles: [{id: p, server_ids: [s]}]}
-acl: {enabled: false}
+acl: {enabled: true, policies: [{clients: ['*'], deny: [{server: s, tools: [t]}]}]}
 auth: {method: none}
 guardrails: {enabled: false}
 rate_limits: {enabled: true, global: {requests: 5}}
@@ -56,7 +56,6 @@ servers:
       releases: [{id: r, version: '1', channel: stable, command: c, created_at: now}]
 tenant_isolation: {enabled: true}
 auth: {method: jwt, jwks_url: 'https://i/k'}
-acl: {enabled: true}
 guardrails: {enabled: true}
 observability: {log_args: false, retention_days: 5, opentelemetry: {enabled: true, endpoint: 'http://o'}}
 connect: {profiles: [{id: p, server_ids: [s]}], registry: {page_size: 5}}
@@ -66,7 +65,6 @@ plugins: [{name: p, path: ./plugins/p.js, hooks: []}]
 discovery: {enabled: true}
 ",
         expect![[r#"
-            acl: NOT enforced: this build lets every client call every tool
             guardrails: NOT enforced: this build does not inspect calls
             governance: NOT enforced: this build has no roles, quotas or approvals
             identity: not active in this build: no credentials are looked up for calls

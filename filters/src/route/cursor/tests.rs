@@ -79,7 +79,7 @@ fn a_page_that_holds_everything_has_no_cursor() {
     let list = entries(&["a.1", "a.2"]);
     assert_eq!(page(&list, None, 2), (list.as_slice(), None));
     assert!(page(&list, None, 1).1.is_some());
-    assert_eq!(page(&[], None, 2), (&[][..], None));
+    assert_eq!(page::<Entry>(&[], None, 2), (&[][..], None));
 }
 
 #[test]

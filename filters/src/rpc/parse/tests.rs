@@ -115,3 +115,25 @@ fn names_are_unescaped_on_demand() {
         "ab"
     );
 }
+
+#[test]
+fn what_some_readers_take_for_a_known_member_is_none() {
+    for text in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","METHOD":"tools/call"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{},"paramſ":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"Id":2,"method":"ping"}"#,
+    ] {
+        assert_eq!(
+            message(text).err(),
+            Some(Invalid::Shape(MISSHAPEN)),
+            "{text}"
+        );
+    }
+    let ambiguous = |params: &str| {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
+        message(&text).unwrap().params().unwrap().has_lookalike
+    };
+    assert!(ambiguous(r#"{"name":"a","Name":"b"}"#) && ambiguous(r#"{"ta\u212a":1,"TaſKID":1}"#));
+    assert!(!ambiguous(r#"{"name":"a","names":"b","nam":1}"#));
+}
