@@ -9,6 +9,7 @@ mod config;
 mod guard;
 mod health;
 mod limits;
+mod lock;
 mod metrics;
 mod servers;
 mod version;
@@ -116,6 +117,8 @@ impl Control {
                 "/conduit/limits/client/{id}/reset",
                 delete(limits::reset_client),
             )
+            .route("/conduit/lock", get(lock::show))
+            .route("/conduit/lock/approve", post(lock::approve))
             .route("/conduit/version", get(version::show))
             .route("/conduit/metrics", get(metrics::show))
             .fallback(unknown)

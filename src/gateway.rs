@@ -32,6 +32,7 @@ mod link;
 mod listen;
 mod lists;
 mod local;
+mod locked;
 mod pass;
 mod passage;
 mod pipeline;

@@ -114,17 +114,23 @@ impl Lock {
         self.ledger.lock().find(server, tool, digest)
     }
 
-    /// Puts what stands in the file into force; whether that is something else than before.
+    /// What stands in the file now.
     ///
     /// # Errors
-    /// Where it cannot be used; what was in force stays so.
-    pub fn reread(&self) -> Result<bool, Error> {
-        let book = file::read(&self.path)?;
+    /// Where it cannot be used.
+    pub async fn reread(&self) -> Result<Book, Error> {
+        let path = self.path.clone();
+        let read = tokio::task::spawn_blocking(move || file::read(&path)).await;
+        read.unwrap_or(Err(Error::Task))
+    }
+
+    /// Puts what stands in the file into force; whether that is something else than before.
+    pub fn adopt(&self, book: Book) -> bool {
         let is_other = **self.book.load() != book;
         if is_other {
             self.book.store(Arc::new(book));
         }
-        Ok(is_other)
+        is_other
     }
 
     /// Changes what is approved: in the file first, as that is now, then here. Where `change` refuses,
@@ -151,6 +157,11 @@ impl Lock {
                 path: self.path.display().to_string(),
             }),
         }
+    }
+
+    /// Forgets what was seen of a tool.
+    pub fn forget(&self, server: &str, tool: &str) {
+        self.ledger.lock().forget(server, tool);
     }
 
     /// Forgets what was seen and is approved now: should it be seen again otherwise, that is told.

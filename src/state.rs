@@ -1,6 +1,7 @@
 //! What a request works on: the compiled configuration, and what outlives it.
 
 pub mod live;
+mod lock;
 pub mod outlet;
 pub mod parked;
 pub mod reload;

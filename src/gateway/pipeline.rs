@@ -33,7 +33,7 @@ use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
     Ended, access, admit, aggregate, batch, bodiless, body, cached, control, events, front, limits,
-    link, passage, sessions,
+    link, locked, passage, sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
@@ -180,7 +180,8 @@ struct Arrived<'a> {
     seat: Seat,
     /// That its caller may.
     permit: Permit,
-    /// What becomes of it; nothing where its session is yet to be found, or its turn to be waited for.
+    /// What becomes of it; nothing where its session is yet to be found, its tool to be looked at, or
+    /// its turn to be waited for.
     quick: Option<Quick>,
 }
 
@@ -227,7 +228,10 @@ fn open<'a>(
             return Ok(Opened::Onward(Stage::Server(Box::new(arrived))));
         }
     };
-    let mut quick = decide(headers, exchange, &server, client, &call)?;
+    let mut quick = match locked::is_asked(exchange, &server, &call) {
+        true => None,
+        false => decide(headers, exchange, &server, client, &call)?,
+    };
     if let Some(Quick::Hit(text)) = &mut quick {
         return Ok(Opened::Hit(std::mem::take(text)));
     }
@@ -371,7 +375,19 @@ async fn one(
 ) -> Result<(), Ended> {
     let quick = match quick {
         Some(quick) => quick,
-        None => conclude(session, exchange, server, client.as_ref(), call).await?,
+        None => {
+            let headers = &session.req_header().headers;
+            Box::pin(unlock(
+                headers,
+                exchange,
+                server,
+                client.as_ref(),
+                call,
+                body,
+            ))
+            .await?;
+            conclude(session, exchange, server, client.as_ref(), call).await?
+        }
     };
     let headers = &session.req_header().headers;
     let mut told = None;
@@ -427,6 +443,22 @@ async fn one(
         (Carried::SessionLost, None) | (Carried::WrongEra, _) => server.remote.eras.doubt(),
     }
     Box::pin(again(session, exchange, server, client, body)).await
+}
+
+/// Step 5, as far as the tool lock is concerned.
+async fn unlock(
+    headers: &HeaderMap,
+    exchange: &Exchange,
+    server: &Arc<Server>,
+    client: Option<&Arc<ClientSession>>,
+    call: &Call<'_>,
+    body: &Bytes,
+) -> Result<(), Ended> {
+    if !locked::is_asked(exchange, server, call) {
+        return Ok(());
+    }
+    let inbound = front::inbound(headers, exchange, call, body.clone());
+    locked::admit(exchange, server, client, &inbound, tool_of(call)).await
 }
 
 /// A message as it goes to its server.

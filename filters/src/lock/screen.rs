@@ -6,11 +6,15 @@
 
 use std::borrow::Cow;
 
+use crate::acl::screen::Shown;
 use crate::json::object::{self, Object};
 use crate::lock::book::Tools;
 use crate::lock::definition::{self, Definition, Unclear};
 use crate::lock::{Mode, Verdict};
 use crate::mcp::list::Kind;
+use crate::mcp::revision::Era;
+use crate::mcp::translate::down;
+use crate::rpc::parse::{self, Answer, Body};
 
 /// What is shown of a list that cannot be read. Clients of older revisions skip what they do not know.
 const NOTHING: &str = r#"{"resultType":"complete","tools":[],"ttlMs":0,"cacheScope":"private"}"#;
@@ -36,6 +40,8 @@ pub struct Lens<'t> {
     pub tools: Option<&'t Tools>,
     /// What is done with what is not.
     pub mode: Mode,
+    /// In which era tools are shown: what no legacy client is shown of one does not count there.
+    pub era: Era,
 }
 
 impl Lens<'_> {
@@ -68,7 +74,7 @@ impl Lens<'_> {
                     shown.push(Cow::Borrowed(item));
                 }
             } else if let Some(text) = self.tools.and_then(|tools| tools.substitute(&lenient)) {
-                shown.push(Cow::Owned(text.to_owned()));
+                shown.push(Cow::Owned(self.in_era(text)));
             }
         }
         (!is_as_it_is).then_some(shown)
@@ -78,8 +84,26 @@ impl Lens<'_> {
         match (definition, self.tools) {
             (Err(Unclear), _) => Verdict::Unclear,
             (Ok(_), None) => Verdict::Added,
-            (Ok(one), Some(tools)) => tools.judge(&one.name, Ok(one.digest)),
+            (Ok(one), Some(tools)) => match tools.judge(&one.name, Ok(one.digest)) {
+                Verdict::Changed if self.is_legacy_form(tools, one) => Verdict::Approved,
+                verdict => verdict,
+            },
         }
+    }
+
+    /// Whether a definition is what an approved one becomes for legacy clients.
+    fn is_legacy_form(&self, tools: &Tools, definition: &Definition) -> bool {
+        let mut approved = tools.approved(&definition.name);
+        self.era == Era::Legacy
+            && approved.any(|one| {
+                let form = down::legacy_tool(&one.text);
+                form.is_some_and(|form| Definition::read(&form).as_ref() == Ok(definition))
+            })
+    }
+
+    fn in_era(&self, tool: &str) -> String {
+        let form = (self.era == Era::Legacy).then(|| down::legacy_tool(tool));
+        form.flatten().unwrap_or_else(|| tool.to_owned())
     }
 
     /// The result of `tools/list`; nothing where it is shown as it is.
@@ -125,6 +149,46 @@ impl Lens<'_> {
         let screened = screened.or_else(|| is_twice.then(|| result.to_owned()))?;
         object.set("result", screened);
         Some(object.write())
+    }
+
+    /// A message on a stream that brings whatever a server has to say, answers to lists included.
+    #[must_use]
+    pub fn message(&self, text: &str, mut note: impl FnMut(Seen<'_>)) -> Shown {
+        if let Some(messages) = object::elements(text) {
+            let mut messages = messages.into_iter();
+            let is_plain = messages.all(|one| self.one_message(one, &mut note) == Shown::AsIs);
+            return self.unless(is_plain);
+        }
+        self.one_message(text, &mut note)
+    }
+
+    fn one_message(&self, text: &str, note: &mut impl FnMut(Seen<'_>)) -> Shown {
+        let Ok(message) = parse::message(text) else {
+            return self.unless(false);
+        };
+        let Body::Response {
+            answer: Answer::Result(result),
+            ..
+        } = message.body
+        else {
+            return Shown::AsIs;
+        };
+        let screened = self.result(result.get(), note);
+        match (screened, Object::read(text)) {
+            (Some(result), Some(mut answer)) => {
+                answer.set("result", result);
+                Shown::Changed(answer.write())
+            }
+            (None, _) => Shown::AsIs,
+            (Some(_), None) => Shown::Hidden,
+        }
+    }
+
+    fn unless(&self, is_plain: bool) -> Shown {
+        match is_plain || self.mode != Mode::Block {
+            true => Shown::AsIs,
+            false => Shown::Hidden,
+        }
     }
 
     fn instead(&self, text: &str) -> Option<String> {

@@ -23,6 +23,7 @@ fn shown(mode: Mode, result: &str) -> (Option<String>, Vec<String>) {
     let lens = Lens {
         tools: Some(&tools),
         mode,
+        era: Era::Modern,
     };
     let mut noted = Vec::new();
     let shown = lens.result(result, |seen| {
@@ -63,6 +64,7 @@ fn an_added_tool_is_not_listed() {
     let lens = Lens {
         tools: None,
         mode: Mode::Block,
+        era: Era::Modern,
     };
     assert_eq!(lens.result(&listed(&[OK]), |_| ()), Some(listed(&[])));
 }
@@ -90,6 +92,7 @@ fn no_way_of_writing_an_answer_shows_more() {
     let lens = Lens {
         tools: Some(&tools),
         mode: Mode::Block,
+        era: Era::Modern,
     };
     let answer = |message: &str| lens.answer(message, |_| ());
     let of = |result: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
@@ -113,4 +116,47 @@ fn everything_passes_with_a_warning_and_is_noted_all_the_same() {
     assert_eq!(shown(Mode::Warn, &list), (None, noted.to_vec()));
     assert_eq!(shown(Mode::Block, &list).1, noted);
     assert_eq!(shown(Mode::Warn, "{").0, None);
+}
+
+const ODD: &str = r#"{"name":"odd","outputSchema":{"type":"array"}}"#;
+
+#[test]
+fn what_no_legacy_client_is_shown_does_not_count_there_and_only_there() {
+    let mut tools = tools();
+    let odd = Definition::read(ODD).unwrap();
+    tools.approve(&odd, "", Before::Replaced).unwrap();
+    let lens = |era| Lens {
+        tools: Some(&tools),
+        mode: Mode::Block,
+        era,
+    };
+    let bare = r#"{"name":"odd"}"#;
+    let list = listed(&[bare]);
+    assert_eq!(lens(Era::Legacy).result(&list, |_| ()), None);
+    let approved = r#"{"name":"odd","outputSchema":{"type":"array"}}"#;
+    let modern = lens(Era::Modern).result(&list, |_| ());
+    assert_eq!(modern, Some(listed(&[approved])));
+    let changed = listed(&[r#"{"name":"odd","title":"t"}"#]);
+    let legacy = lens(Era::Legacy).result(&changed, |_| ());
+    assert_eq!(legacy, Some(listed(&[bare])));
+}
+
+#[test]
+fn whatever_a_stream_brings_is_judged() {
+    let tools = tools();
+    let lens = Lens {
+        tools: Some(&tools),
+        mode: Mode::Block,
+        era: Era::Legacy,
+    };
+    let message = |text: &str| lens.message(text, |_| ());
+    let of = |result: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+    let evil = of(&listed(&[NEW]));
+    assert_eq!(message(&of(&listed(&[OK]))), Shown::AsIs);
+    assert_eq!(message(&evil), Shown::Changed(of(&listed(&[]))));
+    assert_eq!(message(&format!("[{evil}]")), Shown::Hidden);
+    assert_eq!(message(&format!("[{}]", of("{}"))), Shown::AsIs);
+    assert_eq!(message("{"), Shown::Hidden);
+    let news = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+    assert_eq!(message(news), Shown::AsIs);
 }
