@@ -7,6 +7,7 @@ mod adapter;
 mod build;
 mod cached;
 mod carrier;
+mod control;
 mod jwks;
 mod lifecycle;
 mod limited;
@@ -14,6 +15,7 @@ mod listen;
 mod locked;
 pub mod rehearse;
 mod reload;
+mod socket;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,16 +27,15 @@ use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
-use pingora::services::listening::Service;
 
 use crate::admin;
-use crate::app::adapter::ControlApp;
 use crate::app::build::Workshop;
 use crate::app::build::gatehouse::Gatehouse;
 use crate::app::build::parts::{Basis, Parts, servers};
 use crate::app::build::snapshot;
 use crate::app::lifecycle::{Caretaker, Signals, Work};
 use crate::config::Config;
+use crate::config::model::gateway::Listen;
 use crate::gateway::Gateway;
 use crate::state::Shared;
 use crate::state::live::Live;
@@ -64,6 +65,7 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     let gatehouse = Gatehouse::build(&workshop, config, None)?;
     let address = listen::address(&config.gateway.host, config.gateway.port)
         .with_context(|| format!("gateway.host {}", config.gateway.host))?;
+    control::protect(config, address)?;
     listen::probe(address).with_context(|| format!("gateway.port: cannot listen on {address}"))?;
     let shared = Arc::new(Shared {
         snapshot: ArcSwap::from_pointee(snapshot::build(
@@ -74,12 +76,13 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
         )),
         live: Arc::clone(&live),
     });
-    let access = admin::Access::from(&config.admin);
+    let access = admin::Access::from(config);
     let control = admin::Control::new(Arc::clone(&shared), access, bell.reload());
+    let plane = control::plane(config, &control);
 
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(config));
     let conf = Arc::clone(&server.configuration);
-    let gateway = Gateway::new(Arc::clone(&shared), control.api());
+    let gateway = Gateway::new(Arc::clone(&shared), plane);
     let mut service = pingora::proxy::http_proxy_service_with_name(&conf, gateway, "gateway");
     if let Some(proxy) = service.app_logic_mut() {
         let mut options = HttpServerOptions::default();
@@ -92,8 +95,9 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(buffers));
     server.add_service(service);
     if config.metrics.enabled {
-        server.add_service(metrics_service(config, &control)?);
+        server.add_service(control::metrics(config, &control)?);
     }
+    let socket = control::admin(config, &control, &mut server)?;
     let grace = config.gateway.shutdown_grace;
     let signals = Signals::new(live, grace, workshop.stop.clone(), bell);
     let work = Work {
@@ -114,7 +118,7 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     server.run(RunArgs {
         shutdown_signal: Box::new(signals),
     });
-    drop(writer);
+    drop((writer, socket));
     Ok(())
 }
 
@@ -147,20 +151,6 @@ fn server_conf(config: &Config) -> ServerConf {
     }
 }
 
-fn metrics_service(
-    config: &Config,
-    control: &admin::Control,
-) -> anyhow::Result<Service<ControlApp>> {
-    let address = listen::address(&config.metrics.host, config.metrics.port)
-        .with_context(|| format!("metrics.host {}", config.metrics.host))?;
-    listen::probe(address).with_context(|| format!("metrics.port: cannot listen on {address}"))?;
-    let app = ControlApp::new(control.metrics(config.metrics.require_auth));
-    let mut service = Service::new("metrics".to_owned(), app);
-    service.threads = Some(1);
-    service.add_tcp(&address.to_string());
-    Ok(service)
-}
-
 /// What a person who started the gateway wants to know.
 fn banner(config: &Config) -> String {
     let host = match config.gateway.host.as_str() {
@@ -176,6 +166,15 @@ fn banner(config: &Config) -> String {
     );
     for server in &config.servers {
         text.push_str(&format!("  {base}/mcp/{}\n", server.id));
+    }
+    match &config.admin.listen {
+        None => {}
+        Some(Listen::Tcp { host, port }) => {
+            text.push_str(&format!("  the admin API is on port {port} of {host}\n"));
+        }
+        Some(Listen::Unix(path)) => {
+            text.push_str(&format!("  the admin API is at {}\n", path.display()));
+        }
     }
     if config.servers.is_empty() {
         text.push_str("  no servers are configured: add some under `servers`\n");

@@ -8,6 +8,7 @@
 pub mod api_key;
 pub mod jwks;
 pub mod jwt;
+pub mod places;
 pub mod signature;
 pub mod throttle;
 

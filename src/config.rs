@@ -7,7 +7,8 @@
 //! [`schema`], resolving `${VAR}` ([`interpolate`]) → [`raw`] types → [`compile`] checks meaning and
 //! makes the one model, [`Config`].
 //!
-//! **Invariant:** [`load`] reads nothing but its [`Source`] (and whether TLS files exist), so two
+//! **Invariant:** [`load`] reads nothing but its [`Source`], the rule packs that it names ([`pack`]),
+//! and whether TLS files exist, so two
 //! loads of one source agree.
 //! **Invariant:** all problems are found in one load; a value is never silently ignored.
 
@@ -28,6 +29,7 @@ pub mod inactive;
 pub mod interpolate;
 pub mod model;
 pub mod overrides;
+pub mod pack;
 pub mod path;
 pub mod raw;
 pub mod schema;
@@ -137,8 +139,9 @@ fn load_into(source: &Source, problems: &mut Problems) -> Option<Config> {
     let mut root = yaml::parse(source.text.as_deref().unwrap_or_default(), problems)?;
     overrides::apply(&mut root, &variables);
     let (values, places) = walk::check(schema::schema(), &root, &variables, problems);
-    let raw = deserialise(values, problems)?;
+    let mut raw = deserialise(values, problems)?;
     let mut meaning = Problems::default();
+    pack::include(&mut raw.guardrails, source, &variables, &mut meaning);
     let mut config = compile::compile(raw, &places, &mut meaning);
     config.tool_lock.place(&source.path);
     meaning.locate(|path| places.nearest(path));

@@ -23,6 +23,7 @@ mod events;
 mod exchange;
 mod fields;
 mod front;
+mod guard;
 mod handshake;
 mod hear;
 mod inbound;

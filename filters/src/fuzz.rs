@@ -1,6 +1,7 @@
 //! What must hold for any bytes at all: the bodies of the fuzz targets in `filters/fuzz`, which
 //! `cargo test` runs on generated input, too. They panic where it does not hold.
 
+mod guard;
 mod isolation;
 pub mod oracle;
 
@@ -34,6 +35,12 @@ pub struct Served {
 /// answer to another question. The bytes choose requests, callers and results.
 pub fn isolation(data: &[u8]) -> Served {
     isolation::run(data)
+}
+
+/// Paths find in a value what they say and nothing else; changes change that and nothing else; what is
+/// no JSON is refused. The text is a path, a value, and a text that detectors look through.
+pub fn guard(data: &[u8]) {
+    guard::run(data);
 }
 
 /// Two texts have the same canonical form if and only if they mean the same, and what has no clear

@@ -3,4 +3,5 @@
 pub mod canonical;
 pub mod object;
 pub mod outcome;
+pub mod redact;
 pub mod scan;

@@ -142,6 +142,15 @@ pub enum Refusal {
     },
     /// The caller may not do this.
     Forbidden,
+    /// A guardrail says no.
+    Guardrail {
+        /// What the client is told.
+        message: String,
+    },
+    /// A guardrail holds it until somebody approves.
+    ApprovalRequired(Box<Approval>),
+    /// As many requests for approval are pending as there may be.
+    ApprovalsFull,
     /// A limit is used up, and the caller may try again later.
     RateLimited {
         /// The limit: `client/minute`.
@@ -188,6 +197,21 @@ pub enum Refusal {
     },
     /// Ours.
     Internal,
+}
+
+/// A request for approval, as its client is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// The name of the rule that holds the call.
+    pub rule: String,
+    /// What the rule says.
+    pub message: String,
+    /// The id of the request for approval.
+    pub request: String,
+    /// What became of it: `pending`, `rejected`, `expired`, `used` or `mismatch`.
+    pub status: &'static str,
+    /// Until when it is good (RFC 3339).
+    pub expires_at: String,
 }
 
 /// How refusals of policy are told over HTTP: of authentication, access rules and limits.
@@ -290,7 +314,10 @@ impl Refusal {
             | Self::ClientSilent
             | Self::ToolLocked(_)
             | Self::AccessDenied(_)
-            | Self::RoundsExceeded { .. } => 200,
+            | Self::RoundsExceeded { .. }
+            // The agent is to read why.
+            | Self::Guardrail { .. }
+            | Self::ApprovalRequired(_) => 200,
             Self::Unauthenticated(_) => 401,
             Self::OriginForbidden | Self::ScopeInsufficient { .. } | Self::Forbidden => 403,
             Self::ServerUnknown { .. }
@@ -309,6 +336,7 @@ impl Refusal {
             | Self::UpstreamUnavailable { .. }
             | Self::UpstreamMoved { .. }
             | Self::LimitsUnavailable
+            | Self::ApprovalsFull
             | Self::SessionsFull => 503,
             Self::UpstreamTimeout { .. } => 504,
         }
@@ -358,11 +386,14 @@ impl Refusal {
             Self::AuthThrottled { .. } => -31429,
             Self::HostForbidden => -31421,
             Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => -31502,
-            Self::RateLimited { .. } => -32000,
+            // As mcp-conduit has them: its clients know these codes.
+            Self::Guardrail { .. } | Self::RateLimited { .. } => -32000,
+            Self::ApprovalRequired(_) => -32011,
             Self::AuthUnavailable
             | Self::UpstreamUnavailable { .. }
             | Self::UpstreamMoved { .. }
             | Self::LimitsUnavailable
+            | Self::ApprovalsFull
             | Self::SessionsFull => -31503,
             Self::UpstreamTimeout { .. } => -31504,
         }
@@ -407,6 +438,9 @@ impl Refusal {
             Self::AuthUnavailable => "auth_unavailable",
             Self::ScopeInsufficient { .. } => "auth_scope",
             Self::Forbidden => "forbidden",
+            Self::Guardrail { .. } => "guardrail_block",
+            Self::ApprovalRequired(_) => "approval_required",
+            Self::ApprovalsFull => "approvals_full",
             Self::RateLimited { .. } => "rate_limited",
             Self::LimitsUnavailable => "limits_unavailable",
             Self::ToolLocked(_) => "tool_locked",
@@ -533,6 +567,16 @@ impl Refusal {
                 format!("insufficient scope: this needs {required}").into()
             }
             Self::Forbidden => "forbidden".into(),
+            Self::Guardrail { message } => message.clone().into(),
+            Self::ApprovalRequired(approval) => format!(
+                "{}: needs an approval ({}); send it again with X-Conduit-Approval-Id once it \
+                 is approved",
+                approval.message, approval.status
+            )
+            .into(),
+            Self::ApprovalsFull => {
+                "too many requests for approval are pending: try again later".into()
+            }
             // The words of mcp-conduit, which clients may know.
             Self::RateLimited {
                 label, retry_after, ..
@@ -571,6 +615,8 @@ impl Refusal {
             Some(data)
         } else if let Self::CapabilityMissing { required } = self {
             Some(format!(r#"{{"requiredCapabilities":{required}}}"#))
+        } else if let Self::ApprovalRequired(approval) = self {
+            Some(approval.to_json())
         } else {
             None
         };
@@ -583,6 +629,21 @@ impl Refusal {
                 data: data.as_deref(),
             },
         )
+    }
+}
+
+impl Approval {
+    fn to_json(&self) -> String {
+        let mut data = String::from(r#"{"approval_request_id":"#);
+        write::push_string(&mut data, &self.request);
+        data.push_str(r#","status":""#);
+        data.push_str(self.status);
+        data.push_str(r#"","rule":"#);
+        write::push_string(&mut data, &self.rule);
+        data.push_str(r#","approval_header":"X-Conduit-Approval-Id","expires_at":"#);
+        write::push_string(&mut data, &self.expires_at);
+        data.push('}');
+        data
     }
 }
 

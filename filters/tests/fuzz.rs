@@ -131,6 +131,24 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
+    fn guardrails_find_what_their_paths_say(
+        path in "(a|b|0|1|\\*|\\*\\*|a\\\\.b)(\\.(a|b|0|1|\\*|\\*\\*)){0,3}",
+        value in spelled(),
+        text in any::<String>(),
+    ) {
+        fuzz::guard(format!("{path}{SEPARATOR}{value}{SEPARATOR}{text}").as_bytes());
+    }
+
+    #[test]
+    fn guardrails_take_what_is_hardly_json(
+        value in "[\\[\\]{}\":,\\\\u0-9dDeE.+\\- ab]{0,40}",
+        text in "[0-9 +\\-().@a-zA-Z:/<>|_]{0,60}",
+    ) {
+        fuzz::guard(format!("a{SEPARATOR}{value}{SEPARATOR}{text}").as_bytes());
+        fuzz::guard(value.as_bytes());
+    }
+
+    #[test]
     fn a_credential_is_one_or_none(
         header in prop_oneof![
             "[bB]earer [a-zA-Z0-9._-]{0,40}",

@@ -322,6 +322,57 @@ pub enum Operator {
     NotExists,
 }
 
+/// Whether guardrails act or are only rehearsed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardMode {
+    /// They act.
+    #[default]
+    Enforce,
+    /// What they would have done is logged and counted; nothing is refused, held or changed.
+    Shadow,
+}
+
+/// What a guardrail rule looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardSubject {
+    /// The arguments of tool calls.
+    Calls,
+    /// The arguments of prompts.
+    Prompts,
+    /// The params of reads of resources and of subscriptions to them: `uri`.
+    Resources,
+    /// What servers ask of clients' models, and the answers.
+    Sampling,
+    /// What servers ask of users, and the answers.
+    Elicitation,
+    /// The results of calls, prompts, resources and tasks.
+    Results,
+}
+
+/// What a guardrail condition looks for in texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardDetector {
+    /// Keys and tokens of well-known services, passwords in URLs, private keys.
+    Secrets,
+    /// Private keys (PEM).
+    PrivateKey,
+    /// E-mail addresses.
+    Email,
+    /// Phone numbers with their country, or of North America.
+    Phone,
+    /// Payment card numbers, with their check digit (Luhn).
+    Card,
+    /// Bank accounts, with their check digits (mod 97).
+    Iban,
+    /// US social security numbers.
+    Ssn,
+    /// Known phrases and marks that tell a model what to do instead.
+    PromptInjection,
+}
+
 /// How serious a guardrail finding is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

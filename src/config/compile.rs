@@ -11,12 +11,12 @@ use std::net::IpAddr;
 use filters::problem::Problems;
 
 use crate::config::Config;
-use crate::config::model;
 use crate::config::raw::Raw;
 use crate::config::walk::Places;
 
 pub mod access;
 pub mod acl;
+pub mod admin;
 pub mod auth;
 pub mod cache;
 pub mod connect;
@@ -59,7 +59,7 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
         ),
         observability: observe::compile(raw.observability, problems),
         metrics: observe::compile_metrics(raw.metrics, problems),
-        admin: gateway::compile_admin(raw.admin),
+        admin: admin::compile(raw.admin, problems),
         connect: connect::compile(raw.connect, &server_ids, problems),
         identity: connect::compile_identity(raw.identity, problems),
         governance: governance::compile(raw.governance, problems),
@@ -68,52 +68,10 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
         written: crate::config::inactive::written(places),
     };
     reference::check(&config, &server_ids, problems);
-    check_ports(&config, places, problems);
-    check_admin(&config, places, problems);
+    admin::check(&config, places, problems);
     warn_about_idle_scopes(&config, problems);
     warn_about_forgotten_switches(&config, places, problems);
     config
-}
-
-fn check_ports(config: &Config, places: &Places, problems: &mut Problems) {
-    if config.metrics.enabled && config.metrics.port == config.gateway.port {
-        let port = config.gateway.port;
-        let problem = problems.error("metrics.port", "must be different from gateway.port");
-        problem.found(port.to_string()).because_of("gateway.port");
-        problem.place = places
-            .nearest("metrics.port")
-            .or_else(|| places.nearest("gateway.port"));
-    }
-}
-
-fn check_admin(config: &Config, places: &Places, problems: &mut Problems) {
-    let model::gateway::Admin {
-        key,
-        allow_unauthenticated,
-        ..
-    } = &config.admin;
-    let host = &config.gateway.host;
-    let is_refused = problems
-        .iter()
-        .any(|problem| problem.path == "gateway.host");
-    if key.is_none() && !allow_unauthenticated && !is_loopback(host) && !is_refused {
-        let message = format!(
-            "is required because gateway.host is {host:?}, which is not a loopback address: set \
-             admin.key or CONDUIT_ADMIN_KEY, or accept an open admin API with \
-             admin.allow_unauthenticated: true"
-        );
-        let problem = problems.error("admin.key", message);
-        problem.because_of("gateway.host");
-        problem.place = places
-            .nearest("admin.key")
-            .or_else(|| places.nearest("gateway.host"));
-    }
-    if config.metrics.require_auth && key.is_none() {
-        problems.error(
-            "metrics.require_auth",
-            "needs admin.key (or CONDUIT_ADMIN_KEY) to be set",
-        );
-    }
 }
 
 /// Scopes are asked of nobody where nobody is authenticated, which looks like protection.

@@ -7,6 +7,7 @@
 use crate::config::Config;
 use crate::config::model::connect::Connect;
 use crate::config::model::gateway::Gateway;
+use crate::config::model::governance::Governance;
 use crate::config::model::limit::RateLimits;
 use crate::config::model::lock::ToolLock;
 use crate::config::model::router::Router;
@@ -64,6 +65,10 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     plan.router(&running.router, &router);
     plan.connect(&running.connect, &connect);
     plan.gateway(&running.gateway, gateway);
+    let approvals = &governance.approvals;
+    let is_other = running.governance.approvals != *approvals;
+    plan.change("governance.approvals", is_other);
+    plan.change("guardrails", running.guardrails != guardrails);
     plan.rate_limits(&running.rate_limits, rate_limits);
     plan.tool_lock(&running.tool_lock, tool_lock);
     plan.change(
@@ -85,11 +90,14 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     if plan.keep("admin", running.admin != admin) {
         plan.config.admin = running.admin.clone();
     }
+    let without_approvals = Governance {
+        approvals: governance.approvals.clone(),
+        ..running.governance.clone()
+    };
     for (path, is_other) in [
-        ("guardrails", running.guardrails != guardrails),
         ("observability", running.observability != observability),
         ("identity", running.identity != identity),
-        ("governance", running.governance != governance),
+        ("governance", without_approvals != governance),
         ("plugins", running.plugins != plugins),
         ("discovery", running.discovery != discovery),
     ] {

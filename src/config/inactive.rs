@@ -51,12 +51,6 @@ fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
             "NOT in effect: this build speaks plain HTTP only",
         );
     }
-    if config.guardrails.enabled {
-        say(
-            "guardrails",
-            "NOT enforced: this build does not inspect calls",
-        );
-    }
     if config.governance.enabled {
         say(
             "governance",

@@ -54,7 +54,7 @@ pub struct Raw {
     pub compat: gateway::Compat,
     /// How often clients may call.
     pub rate_limits: limit::RateLimits,
-    /// Rules that look into the arguments of tool calls.
+    /// Rules that look into what clients and servers say; see docs/GUARDRAILS.md.
     pub guardrails: guard::Guardrails,
     /// What is done with tools that are not defined as an operator approved them: `off` does not look,
     /// `warn` lets them pass and tells of them, `block` neither lists nor calls them. See

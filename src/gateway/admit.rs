@@ -140,7 +140,7 @@ fn server(endpoint: Endpoint<'_>) -> Option<&str> {
 }
 
 /// Where a request comes from. What headers say of it is the client's own word.
-fn source(session: &Session) -> Option<IpAddr> {
+pub(super) fn source(session: &Session) -> Option<IpAddr> {
     let address = session.as_downstream().client_addr()?;
     address.as_inet().map(std::net::SocketAddr::ip)
 }

@@ -19,7 +19,7 @@ use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::limits::Want;
 use crate::gateway::link::Way;
 use crate::gateway::reply::Reply;
-use crate::gateway::{deliver, handshake, limits, listen, lists, local, locked};
+use crate::gateway::{deliver, guard, handshake, limits, listen, lists, local, locked};
 use crate::state::session::Session;
 use crate::state::snapshot::{Profile, Server};
 
@@ -147,18 +147,19 @@ async fn forward(
     if tool.is_some() && locked::is_on(exchange, &server) {
         Box::pin(locked::admit(exchange, &server, client, inbound, tool)).await?;
     }
+    let way = Way {
+        server,
+        naming: Some(Arc::clone(&profile.naming)),
+    };
+    let inbound = &*guard::enter(reply, &way, client, inbound, Some(&inner)).await?;
     let want = Want {
-        server: Some(&server.id),
+        server: Some(&way.server.id),
         tool,
     };
     if let Some(refusal) = limits::charge_in(reply, call, want).await? {
         return reply.refuse(refusal, inbound.id(), None).await;
     }
-    let _active = reply.exchange.live.metrics.track(&server.id);
-    let way = Way {
-        server,
-        naming: Some(Arc::clone(&profile.naming)),
-    };
+    let _active = reply.exchange.live.metrics.track(&way.server.id);
     let dispatch = Dispatch {
         way: &way,
         client,

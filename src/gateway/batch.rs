@@ -27,6 +27,7 @@ use crate::gateway::access::Screen;
 use crate::gateway::batch::author::Author;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
+use crate::gateway::guard::{self, Watch};
 use crate::gateway::limits::Want;
 use crate::gateway::relay::client_gone;
 use crate::gateway::reply::stream_header;
@@ -145,6 +146,8 @@ struct Prepared {
     is_charged: bool,
     /// The message.
     text: Bytes,
+    /// What looks at its answer.
+    watch: Option<Watch>,
     author: Arc<Author>,
     /// What of the server's words is shown.
     screen: Option<Screen>,
@@ -153,7 +156,7 @@ struct Prepared {
 /// Classifies and permits one entry; a bad one gets its error, if it wants an answer.
 fn prepare(
     session: &Session,
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     way: &Way<'_>,
     author: &Arc<Author>,
     text: &str,
@@ -161,6 +164,7 @@ fn prepare(
     let Way {
         server, upstream, ..
     } = *way;
+    exchange.turn();
     let refuse = |refusal: Refusal, id| Some(Bytes::from(refusal.to_json(id)));
     let message = parse::message(text).map_err(|invalid| refuse(invalid.into(), None))?;
     let id = message.request_id();
@@ -180,7 +184,12 @@ fn prepare(
         };
         refuse(refusal, id)
     })?;
-    let body = Bytes::copy_from_slice(text.as_bytes());
+    let seen = guard::look(exchange, server, &call).map_err(|refusal| refuse(refusal, id))?;
+    let (change, watch) = seen.map_or((None, None), |seen| (seen.change, seen.watch));
+    let body = match &change {
+        Some(change) => Bytes::from(guard::respelled(text, change)),
+        None => Bytes::copy_from_slice(text.as_bytes()),
+    };
     let request = Request {
         verb: "POST",
         target: None,
@@ -199,6 +208,7 @@ fn prepare(
         tool: tool.map(|tool| tool.name().to_owned()),
         is_charged: fare::is_charged(&call),
         text: body,
+        watch,
         author: Arc::clone(author),
         screen: Screen::one(exchange, server, call.method),
     })
@@ -242,7 +252,6 @@ async fn pay(
     if !prepared.is_charged {
         return Ok(Ok(prepared));
     }
-    exchange.has_paid = false;
     let want = Want {
         server: Some(&prepared.server.id),
         tool: prepared.tool.as_deref(),

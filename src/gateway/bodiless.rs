@@ -17,7 +17,7 @@ use crate::gateway::hear::Stage;
 use crate::gateway::link::{self, Way};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
-use crate::gateway::{Ended, access, answer, body, hear, pipeline, sessions};
+use crate::gateway::{Ended, access, answer, body, guard, hear, pipeline, sessions};
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -67,6 +67,9 @@ pub(super) async fn serve(
         (Some(client), _) => hear(session, exchange, scope, &client, server).await,
         // A server without sessions may have a stream all the same.
         (None, verb) => match server {
+            Some(server) if verb == "GET" && guard::hears(exchange, &server) => {
+                Err(Refusal::HttpMethod { allow: "POST" }.into())
+            }
             Some(server) => {
                 let errand = errand(session, exchange, &server, verb, None)?;
                 Box::pin(relay::carry(session, exchange, &server, errand)).await?;
@@ -121,6 +124,11 @@ async fn hear(
         let live = Arc::clone(&exchange.live);
         // Boxed: it is over before the stream begins, which lives for hours.
         match Box::pin(link::find(&live, client, &way, &caller)).await? {
+            // What it asks there is looked at, message by message.
+            Link::Legacy(_) if guard::hears(exchange, &server) => {
+                let mut reply = Reply::new(Out::Http(session), exchange);
+                return Box::pin(hear::stream(&mut reply, client, Stage::One(server))).await;
+            }
             Link::Legacy(upstream) => {
                 let errand = errand(session, exchange, &server, "GET", upstream.id.clone())?;
                 match relay::carry(session, exchange, &server, errand).await? {

@@ -10,6 +10,7 @@ use filters::rpc::write;
 use futures_util::future::join_all;
 
 use crate::gateway::Ended;
+use crate::gateway::guard::Watch;
 use crate::gateway::inbound::Inbound;
 use crate::gateway::link::inward;
 use crate::gateway::local::SETTLE_MAX;
@@ -34,7 +35,12 @@ pub(super) async fn response(
         && let Some(Link::Legacy(upstream)) = client.link(&server)
         && let Some(theirs) = Id::from_json(&theirs)
     {
-        reply.exchange.outcome.server = Some(server.into());
+        let exchange = &mut *reply.exchange;
+        let known = exchange.snapshot.servers.get(&server).map(Arc::clone);
+        let watch = known.map(|known| Watch::of(exchange, &known, Method::Other, None));
+        let becomes = watch.and_then(|watch| watch.client_answer(None, &answer));
+        let answer = becomes.unwrap_or(answer);
+        exchange.outcome.server = Some(server.into());
         let text = match &answer {
             Answer::Result(result) => write::result(theirs, result),
             Answer::Error(error) => {

@@ -8,6 +8,7 @@ use filters::trace::Trace;
 use http::HeaderValue;
 
 use crate::state::Shared;
+use crate::state::guard::approvals::Spent;
 use crate::state::live::{InFlight, Live};
 use crate::state::snapshot::Snapshot;
 use crate::state::users::User;
@@ -31,6 +32,10 @@ pub struct Exchange {
     pub principal: Arc<Principal>,
     /// What tells the caller from all others: what is theirs is bound to it.
     pub subject: Arc<str>,
+    /// The approval that it names.
+    pub approval: Option<String>,
+    /// The approval that its message made use of.
+    pub spent: Option<Spent>,
     /// The session that its answer opens.
     pub opened: Option<Arc<str>>,
     /// The credential that its server wants from the client.
@@ -93,6 +98,19 @@ impl Exchange {
         self.live.access.log(&self.outcome);
     }
 
+    /// Goes on with another message of the same request.
+    pub fn turn(&mut self) {
+        self.has_paid = false;
+        self.spent = None;
+    }
+
+    /// Gives back the approval that its message made use of, which does nothing after all.
+    pub fn unspend(&mut self) {
+        if let Some(spent) = self.spent.take() {
+            self.live.guard.approvals.restore(&spent);
+        }
+    }
+
     /// Notes who is calling.
     pub fn identify(&mut self, identity: Identity) {
         let Identity { principal, subject } = identity;
@@ -139,6 +157,8 @@ impl Exchange {
             trace: Trace::default(),
             principal,
             subject,
+            approval: None,
+            spent: None,
             opened: None,
             challenge: None,
             cache_status: None,

@@ -30,7 +30,7 @@ use crate::gateway::limits::Want;
 use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, access, aggregate, answer, deliver, handshake, limits, listen, locked, passage,
+    Ended, access, aggregate, answer, deliver, guard, handshake, limits, listen, locked, passage,
     pipeline, sessions,
 };
 use crate::state::live::Live;
@@ -163,6 +163,7 @@ pub(super) async fn serve(
             permit
         }
     };
+    let inbound = &*guard::enter(reply, &way, client, inbound, None).await?;
     let want = Want {
         server: Some(&server.id),
         tool: fare::tool(call),
@@ -279,7 +280,7 @@ async fn one_of(
     client: Option<&Arc<ClientSession>>,
     entry: &RawValue,
 ) -> Result<(), Ended> {
-    reply.exchange.has_paid = false;
+    reply.exchange.turn();
     let message = parse::message(entry.get()).map_err(Refusal::from)?;
     let call = Call::classify(message, &Client::read(headers)?.mcp)?;
     if call.era == Era::Modern || call.method == Method::Initialize {

@@ -10,10 +10,13 @@ use std::sync::Arc;
 use filters::json::object::Object;
 use filters::mcp::list::Kind;
 use filters::mcp::method::Method;
+use filters::rpc::parse::{self, Body};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::gateway::access::{self, Screen};
 use crate::gateway::exchange::Exchange;
+use crate::gateway::guard::{self, Asked, Watch};
+use crate::gateway::link::inward;
 use crate::gateway::lists::catalog;
 use crate::gateway::reply::{Reply, Wake};
 use crate::gateway::{Ended, pipeline};
@@ -159,13 +162,7 @@ pub(super) async fn stream(
             }
         };
         let told = match reply.wait(next).await {
-            Ok(Wake::Done(News::Message(message))) => {
-                let told = reply.event(&message).await;
-                if told.is_err() {
-                    client.outlet.put_back(message);
-                }
-                told
-            }
+            Ok(Wake::Done(News::Message(message))) => pass_on(reply, client, &stage, message).await,
             Ok(Wake::Done(News::Change(method))) => tell(reply, method).await,
             Ok(Wake::Done(News::Nothing)) => Ok(()),
             Ok(Wake::Done(News::Reloaded)) => {
@@ -185,6 +182,66 @@ pub(super) async fn stream(
     match ended {
         Ok(()) => reply.finish().await,
         Err(ended) => Err(ended),
+    }
+}
+
+/// Gives the client a message, as guardrails let it through.
+async fn pass_on(
+    reply: &mut Reply<'_>,
+    client: &Session,
+    stage: &Stage,
+    message: Arc<str>,
+) -> Result<(), Ended> {
+    let Some(message) = inspected(reply, client, stage, message).await else {
+        return Ok(());
+    };
+    let told = reply.event(&message).await;
+    if told.is_err() {
+        client.outlet.put_back(message);
+    }
+    told
+}
+
+/// A message as guardrails let it through; nothing where they do not, which its server is told.
+async fn inspected(
+    reply: &Reply<'_>,
+    client: &Session,
+    stage: &Stage,
+    message: Arc<str>,
+) -> Option<Arc<str>> {
+    let Some((server, id)) = asker(stage, &message) else {
+        return Some(message);
+    };
+    let exchange = &reply.exchange;
+    let watch = Watch::of(exchange, &server, Method::Other, None);
+    let watch = watch.under(exchange.shared.snapshot.load_full());
+    match guard::asked(Some(&watch), &message, id.as_deref()) {
+        Asked::AsItIs => Some(message),
+        Asked::Becomes(text) => Some(text.into()),
+        Asked::Refused(answer) => {
+            if let Some(Link::Legacy(upstream)) = client.link(&server.id)
+                && let Err(error) = upstream.tell(answer).await
+            {
+                tracing::debug!(%error, "Server could not be told that its question is refused");
+            }
+            None
+        }
+    }
+}
+
+/// The server that asks something of the client, and the id it is answered under if not the one that
+/// the client sees.
+fn asker(stage: &Stage, message: &str) -> Option<(Arc<Server>, Option<String>)> {
+    let Body::Request { id, .. } = parse::message(message).ok()?.body else {
+        return None;
+    };
+    match stage {
+        Stage::One(server) => Some((Arc::clone(server), None)),
+        Stage::Several(profile) => {
+            let (server, id) = inward(id.as_json())?;
+            Some((Arc::clone(profile.server(&server)?), Some(id)))
+        }
+        Stage::Empty => None,
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Inbound {
     pub(super) tenancy: Tenancy,
     /// `X-Conduit-Group`
     pub(super) group: Option<String>,
+    /// Guardrails looked at it already.
+    pub(super) is_inspected: bool,
     /// Its server refused it once already, as not knowing the session or the era.
     pub(super) is_repeat: bool,
 }
@@ -120,8 +122,15 @@ impl Inbound {
             principal,
             tenancy: Tenancy::none(),
             group: None,
+            is_inspected: false,
             is_repeat: false,
         }
+    }
+
+    /// The message, once guardrails looked at it.
+    pub(super) fn inspected(mut self) -> Self {
+        self.is_inspected = true;
+        self
     }
 
     /// The id to answer; nothing for what wants no answer.

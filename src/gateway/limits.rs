@@ -1,7 +1,7 @@
 //! Charges messages for what they want: the one place, whichever way a message goes.
 //!
-//! A message is charged when its caller was found to be allowed it, and before anything is done for
-//! it: before it is inspected, before the cache is asked, before its server is.
+//! A message is charged when its caller was found to be allowed it and guardrails let it through, and
+//! before anything is done for it: before the cache is asked, before its server is.
 //!
 //! **Invariant:** a message is charged once, however often it is sent again.
 
@@ -165,6 +165,14 @@ impl Due {
 
 /// Counts what became of it, and says it.
 fn conclude(exchange: &mut Exchange, want: Want<'_>, settled: Settled) -> Result<(), Refusal> {
+    let paid = settle(exchange, want, settled);
+    if paid.is_err() {
+        exchange.unspend();
+    }
+    paid
+}
+
+fn settle(exchange: &mut Exchange, want: Want<'_>, settled: Settled) -> Result<(), Refusal> {
     let metrics = &exchange.live.metrics.limits;
     if let Some(waited) = settled.waited {
         metrics.note_wait(waited);

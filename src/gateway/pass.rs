@@ -23,6 +23,7 @@ use memchr::memmem;
 use crate::gateway::Ended;
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::fields;
+use crate::gateway::guard::{self, Asked};
 use crate::gateway::inbound::Inbound;
 use crate::gateway::link::{self, Way, outward};
 use crate::gateway::pass::voice::{Voice, abandon, give_up, go_on};
@@ -335,6 +336,15 @@ async fn relay(
             reply.answer(200, text).await?;
             return Ok(Passed::Home);
         } else {
+            let asked = guard::asked(reply.watch.as_deref(), text, None);
+            let text = match &asked {
+                Asked::AsItIs => text,
+                Asked::Becomes(text) => text,
+                Asked::Refused(answer) => {
+                    voice.tell(answer).await;
+                    continue;
+                }
+            };
             match outward(way, text) {
                 Some(text) => reply.event(&text).await,
                 None => Ok(()),

@@ -5,7 +5,8 @@
 //! 3. The body, within its bound.
 //! 4. The message: JSON-RPC, era, headers against body.
 //! 5. The server, and whether the caller may reach it.
-//! 6. What it costs of the caller's limits.
+//! 6. What guardrails say to it, and what it costs of the caller's limits. What guardrails may have to
+//!    say to the answer goes the way that reads it.
 //! 7. The way there.
 
 use std::sync::Arc;
@@ -32,8 +33,8 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, access, admit, aggregate, batch, bodiless, body, cached, control, events, front, limits,
-    link, locked, passage, sessions,
+    Ended, access, admit, aggregate, batch, bodiless, body, cached, control, events, front, guard,
+    limits, link, locked, passage, sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
@@ -46,6 +47,7 @@ use crate::upstream::session::Session as Upstream;
 // Names that are checked once, not on each request.
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACE_ID: HeaderName = HeaderName::from_static("x-conduit-trace-id");
+static APPROVAL_ID: HeaderName = HeaderName::from_static("x-conduit-approval-id");
 
 /// How many servers may turn out to be reached otherwise in one request.
 const MOVES_MAX: usize = 4;
@@ -111,6 +113,9 @@ fn begin(session: &mut Session, exchange: &mut Exchange) -> Result<(), Ended> {
     let mut random = [0; 24];
     fastrand::fill(&mut random);
     exchange.trace = Trace::resume(text(&TRACEPARENT), text(&TRACE_ID), random);
+    if exchange.snapshot.approvals.is_enabled {
+        exchange.approval = text(&APPROVAL_ID).map(str::to_owned);
+    }
     let host = text(&HOST).or_else(|| header.uri.authority().map(http::uri::Authority::as_str));
     // A value that is no text is an Origin all the same, and none that is allowed.
     let origin = header.headers.get(ORIGIN);
@@ -180,8 +185,7 @@ struct Arrived<'a> {
     seat: Seat,
     /// That its caller may.
     permit: Permit,
-    /// What becomes of it; nothing where its session is yet to be found, its tool to be looked at, or
-    /// its turn to be waited for.
+    /// What becomes of it; nothing where its session is yet to be found, or its tool to be looked at.
     quick: Option<Quick>,
 }
 
@@ -195,7 +199,7 @@ enum Seat {
     Unsure,
 }
 
-/// Steps 4 and 5, as far as nobody has to be asked.
+/// Steps 4 to 6, as far as nobody has to be asked.
 fn open<'a>(
     session: &Session,
     exchange: &mut Exchange,
@@ -230,7 +234,7 @@ fn open<'a>(
     };
     let mut quick = match locked::is_asked(exchange, &server, &call) {
         true => None,
-        false => decide(headers, exchange, &server, client, &call)?,
+        false => Some(decide(headers, exchange, &server, client, &call)?),
     };
     if let Some(Quick::Hit(text)) = &mut quick {
         return Ok(Opened::Hit(std::mem::take(text)));
@@ -240,50 +244,58 @@ fn open<'a>(
         server,
         seat,
         permit,
-        quick,
+        quick: quick,
     }))))
 }
 
-/// Step 6: what it costs, and whether the answer is there already; nothing where it takes time to find
-/// out what it costs.
+/// Step 6: what guardrails say, what it costs, and whether the answer is there already.
 fn decide(
     headers: &HeaderMap,
     exchange: &mut Exchange,
     server: &Arc<Server>,
     client: Option<&Arc<ClientSession>>,
     call: &Call<'_>,
-) -> Result<Option<Quick>, Refusal> {
+) -> Result<Quick, Refusal> {
+    let seen = guard::look(exchange, server, call)?.map(Box::new);
     if !limits::charge_at_once(exchange, &server.id, call)? {
-        return Ok(None);
+        return Ok(Quick::Unpaid(seen));
     }
-    // What may have to be given in part only is so on the long way.
-    if access::hides_some(exchange, server, call.method) {
-        return Ok(Some(Quick::Long));
-    }
-    Ok(Some(cached::quick::look(
-        headers, exchange, server, client, call,
-    )))
+    Ok(find_answer(headers, exchange, server, client, (seen, call)))
 }
 
-/// As [`decide`], once the caller's turn has come.
-async fn conclude(
+/// What becomes of a message once its caller's turn has come.
+async fn pay(
     session: &mut Session,
     exchange: &mut Exchange,
     server: &Arc<Server>,
     client: Option<&Arc<ClientSession>>,
+    seen: Option<Box<guard::Seen>>,
     call: &Call<'_>,
 ) -> Result<Quick, Ended> {
-    let headers = &session.req_header().headers;
-    if let Some(quick) = decide(headers, exchange, server, client, call)? {
-        return Ok(quick);
-    }
     limits::charge(session, exchange, &server.id, call).await?;
     let headers = &session.req_header().headers;
-    let quick = decide(headers, exchange, server, client, call)?;
-    Ok(quick.ok_or(Refusal::Internal)?)
+    Ok(find_answer(headers, exchange, server, client, (seen, call)))
 }
 
-/// Step 6, and once more from step 4 where its server turned out to be reached otherwise.
+/// What becomes of a message that was paid for.
+fn find_answer(
+    headers: &HeaderMap,
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    client: Option<&Arc<ClientSession>>,
+    (seen, call): (Option<Box<guard::Seen>>, &Call<'_>),
+) -> Quick {
+    if let Some(seen) = seen {
+        return Quick::Watched(seen);
+    }
+    // What may have to be given in part only is so on the long way.
+    if access::hides_some(exchange, server, call.method) {
+        return Quick::Long;
+    }
+    cached::quick::look(headers, exchange, server, client, call)
+}
+
+/// Step 7, and once more from step 4 where its server turned out to be reached otherwise.
 async fn onward(
     session: &mut Session,
     exchange: &mut Exchange,
@@ -373,27 +385,28 @@ async fn one(
     (mut permit, quick): (Permit, Option<Quick>),
     body: &Bytes,
 ) -> Result<(), Ended> {
-    let quick = match quick {
+    let headers = &session.req_header().headers;
+    let mut quick = match quick {
         Some(quick) => quick,
         None => {
-            let headers = &session.req_header().headers;
-            Box::pin(unlock(
-                headers,
-                exchange,
-                server,
-                client.as_ref(),
-                call,
-                body,
-            ))
-            .await?;
-            conclude(session, exchange, server, client.as_ref(), call).await?
+            let client = client.as_ref();
+            Box::pin(unlock(headers, exchange, server, client, call, body)).await?;
+            decide(headers, exchange, server, client, call)?
         }
     };
+    if let Quick::Unpaid(seen) = quick {
+        quick = pay(session, exchange, server, client.as_ref(), seen, call).await?;
+    }
     let headers = &session.req_header().headers;
     let mut told = None;
     let (mut is_read, mut is_long) = (false, false);
     match quick {
         Quick::Hit(text) => return cached::quick::give(session, exchange, text).await,
+        Quick::Watched(seen) => {
+            let seen = (*seen, permit);
+            let watched = watched(session, exchange, server, client, seen, call);
+            return Box::pin(watched).await;
+        }
         Quick::Long => {
             is_read = true;
             // A list that is shown in part is not passed on as it comes.
@@ -401,6 +414,7 @@ async fn one(
         }
         Quick::Told(write) => told = Some(write),
         Quick::Onward => is_long = is_cancelled_wait(call, client.as_ref()),
+        Quick::Unpaid(_) => return Err(Refusal::Internal.into()),
     }
     if call.method == Mcp::Tasks {
         told = Write::of_task(&exchange.live, server, call);
@@ -411,13 +425,13 @@ async fn one(
     }
     let passage = passage::find(&exchange.live, call, server, client.as_ref());
     let Some(upstream) = passage.filter(|_| !is_long) else {
-        let inbound = front::inbound(headers, exchange, call, body.clone());
+        let inbound = front::inbound(headers, exchange, call, body.clone()).inspected();
         let inbound = (inbound, Some(permit));
         let single = front::single(session, exchange, server, client, inbound, call);
         return Box::pin(single).await;
     };
     if is_read {
-        let inbound = front::inbound(headers, exchange, call, body.clone());
+        let inbound = front::inbound(headers, exchange, call, body.clone()).inspected();
         let inbound = (&inbound, permit);
         let read = front::read(session, exchange, server, client.as_ref(), inbound, call);
         match Box::pin(read).await? {
@@ -459,6 +473,22 @@ async fn unlock(
     }
     let inbound = front::inbound(headers, exchange, call, body.clone());
     locked::admit(exchange, server, client, &inbound, tool_of(call)).await
+}
+
+/// A message that guardrails change, or whose answer they look at: it goes the way that reads both.
+async fn watched(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    client: Option<Arc<ClientSession>>,
+    (seen, permit): (guard::Seen, Permit),
+    call: &Call<'_>,
+) -> Result<(), Ended> {
+    let text = Bytes::copy_from_slice(call.message.text.as_bytes());
+    let inbound = front::inbound(&session.req_header().headers, exchange, call, text);
+    let inbound = seen.apply(inbound, server, client.as_ref()).await;
+    let inbound = (inbound, Some(permit));
+    front::single(session, exchange, server, client, inbound, call).await
 }
 
 /// A message as it goes to its server.
@@ -539,7 +569,7 @@ async fn again(
     };
     let headers = &session.req_header().headers;
     let call = Call::classify(message, &Client::read(headers)?.mcp)?;
-    let mut inbound = front::inbound(headers, exchange, &call, body.clone());
+    let mut inbound = front::inbound(headers, exchange, &call, body.clone()).inspected();
     inbound.is_repeat = true;
     let inbound = (inbound, None);
     front::single(session, exchange, server, client, inbound, &call).await

@@ -20,6 +20,7 @@ use pingora_timeout::sleep;
 use crate::gateway::access::Screen;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
+use crate::gateway::guard::Watch;
 use crate::gateway::relay::client_gone;
 use crate::gateway::{Ended, answer};
 use crate::state::session::Session as Client;
@@ -47,6 +48,8 @@ pub(super) struct Reply<'r> {
     pub(super) out: Out<'r>,
     /// The request it belongs to.
     pub(super) exchange: &'r mut Exchange,
+    /// What looks at the answer before its client gets it.
+    pub(super) watch: Option<Box<Watch>>,
     /// What the call makes stale: gone before its client hears how it ended.
     pub(super) write: Option<Write>,
     /// What of the server's words its client is shown.
@@ -72,6 +75,7 @@ impl<'r> Reply<'r> {
         Self {
             out,
             exchange,
+            watch: None,
             write: None,
             screen: None,
             is_open: false,
@@ -131,6 +135,10 @@ impl<'r> Reply<'r> {
     /// Gives the answer, with an HTTP status where nothing was said yet.
     pub(super) async fn answer(&mut self, status: u16, message: String) -> Result<(), Ended> {
         self.hear(message.as_bytes()).await;
+        let message = match &self.watch {
+            Some(watch) => watch.answer(message, Some(&mut self.exchange.outcome)),
+            None => message,
+        };
         let message = self.shown(&message).unwrap_or(message);
         self.exchange.outcome.status = if is_error(&message) {
             Status::Error
@@ -159,7 +167,7 @@ impl<'r> Reply<'r> {
 
     /// Gives a document as the answer, byte for byte.
     pub(super) async fn document(&mut self, status: u16, text: Bytes) -> Result<(), Ended> {
-        if self.is_open || !matches!(self.out, Out::Http(_)) {
+        if self.is_open || self.watch.is_some() || !matches!(self.out, Out::Http(_)) {
             let text = String::from_utf8_lossy(&text).into_owned();
             return self.answer(status, text).await;
         }
@@ -271,6 +279,8 @@ impl<'r> Reply<'r> {
                 error,
             });
         }
+        // These are our own words.
+        self.watch = None;
         let text = refusal.to_json(id.and_then(Id::from_json));
         self.exchange.outcome.error = error;
         self.exchange.outcome.reason = Some(refusal.label());

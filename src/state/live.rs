@@ -13,6 +13,7 @@ use crate::auth::throttle::Throttle;
 use crate::cache::Cache;
 use crate::limit::Limiter;
 use crate::lock::Lock;
+use crate::state::guard::Desk;
 use crate::state::parked::{self, Parking};
 use crate::state::sessions::{self, Sessions};
 use crate::state::store::Store;
@@ -74,6 +75,8 @@ pub struct Live {
     pub throttle: Throttle,
     /// Results of servers, and what is being fetched.
     pub cache: Arc<Cache>,
+    /// What guardrails did, and what they hold.
+    pub guard: Desk,
     /// What callers paid of their limits, and who waits.
     pub limiter: Limiter,
     /// What was approved of servers' tools, and what was seen besides.
@@ -109,6 +112,7 @@ impl Live {
             own_key: seal::Key::derive(&random),
             throttle: Throttle::default(),
             cache: Arc::new(spec.cache),
+            guard: Desk::default(),
             limiter: spec.limiter,
             lock: Arc::new(spec.lock),
             changes: broadcast::channel(CHANGES_MAX).0,

@@ -11,7 +11,7 @@ use filters::mcp::list::Kind;
 use filters::refusal::Statuses;
 use filters::route::merge::Merged;
 use filters::route::names::Naming;
-use filters::{acl, origin};
+use filters::{acl, guard, origin};
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -38,10 +38,18 @@ pub struct Snapshot {
     pub lists: Lists,
     /// Which `Host`s and `Origin`s are taken.
     pub origin: origin::Rules,
+    /// Which are by the control plane's own listeners.
+    pub control_origins: ControlOrigins,
     /// Who is calling.
     pub auth: Arc<Authenticator>,
     /// Who may do what.
     pub acl: Arc<Acl>,
+    /// What is looked for in what is said.
+    pub guard: guard::rules::Rules,
+    /// How what guardrails hold is approved.
+    pub approvals: Approvals,
+    /// How the URLs of guardrails are told.
+    pub webhooks: Webhooks,
     /// How often clients may call, where that is limited.
     pub limits: Option<Arc<limit::Policy>>,
     /// What is done with tools that nobody approved, where that is anything.
@@ -72,6 +80,41 @@ pub enum FirstUse {
     Refuse,
     /// They are approved as they are first seen.
     Trust,
+}
+
+/// Which `Host`s and `Origin`s the control plane's own listeners take.
+#[derive(Debug, Default)]
+pub struct ControlOrigins {
+    /// That of the admin API.
+    pub admin: origin::Rules,
+    /// That of the metrics.
+    pub metrics: origin::Rules,
+}
+
+/// How what guardrails hold is approved.
+#[derive(Clone, Copy, Debug)]
+pub struct Approvals {
+    /// Whether it can be: otherwise what would be held is refused.
+    pub is_enabled: bool,
+    /// How long a request for approval, and an approval, is good.
+    pub ttl: Duration,
+    /// Whether whoever asks may approve.
+    pub may_be_own: bool,
+}
+
+/// How the URLs of guardrails are told.
+#[derive(Clone)]
+pub struct Webhooks {
+    /// What signs them.
+    pub secret: Option<Arc<[u8]>>,
+    /// Whether they may go to addresses that are not public.
+    pub allow_private: bool,
+    /// How long a receiver may take.
+    pub timeout: Duration,
+    /// How often one is tried.
+    pub attempts_max: u32,
+    /// How many may be on their way.
+    pub queue_max: usize,
 }
 
 /// Who may do what, for as long as that is the same.

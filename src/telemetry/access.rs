@@ -142,6 +142,14 @@ fn write_line(line: &mut String, outcome: &Outcome) {
         (r#","era":"#, outcome.era.map(|era| era.label())),
         (r#","tool_name":"#, outcome.target.as_deref().map(cut)),
         (r#","reason":"#, outcome.reason),
+        (
+            r#","guardrail_rule":"#,
+            outcome.guardrail.as_ref().map(|(rule, _)| &**rule),
+        ),
+        (
+            r#","guardrail_action":"#,
+            outcome.guardrail.as_ref().map(|(_, action)| *action),
+        ),
         (r#","error_message":"#, outcome.error.as_deref().map(cut)),
         (
             r#","cache_status":"#,

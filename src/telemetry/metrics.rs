@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod denials;
+pub mod guard;
 pub mod limit;
 pub mod lock;
 mod series;
@@ -20,6 +21,7 @@ use prometheus::{
 
 use crate::telemetry::metrics::cache::Cache;
 use crate::telemetry::metrics::denials::Denials;
+use crate::telemetry::metrics::guard::Guard;
 use crate::telemetry::metrics::limit::Limits;
 use crate::telemetry::metrics::lock::ToolLock;
 use crate::telemetry::metrics::series::{One, Series};
@@ -50,6 +52,8 @@ pub struct Metrics {
     upstream_sessions: IntGaugeVec,
     partial: IntCounterVec,
     auth_failures: IntCounterVec,
+    /// What guardrails did.
+    pub guard: Guard,
     /// What the cache did, and how full it is.
     pub cache: Cache,
     /// What rate limits did.
@@ -120,6 +124,7 @@ impl Metrics {
                 "Requests whose caller was not believed or let in, by reason",
                 &["reason"],
             )?,
+            guard: Guard::new(&registry)?,
             cache: Cache::new(&registry)?,
             limits: Limits::new(&registry)?,
             tool_lock: ToolLock::new(&registry)?,

@@ -35,6 +35,8 @@ pub struct Outcome {
     pub status: Status,
     /// Why it was refused or broke off: a closed set.
     pub reason: Option<&'static str>,
+    /// The guardrail that decided on it, and what it did.
+    pub guardrail: Option<(Arc<str>, &'static str)>,
     /// What the operator should know beyond the reason.
     pub error: Option<String>,
     /// Body bytes of the request.
@@ -89,6 +91,7 @@ impl Outcome {
             http_status: 0,
             status: Status::Error,
             reason: None,
+            guardrail: None,
             error: None,
             request_bytes: 0,
             response_bytes: 0,

@@ -13,6 +13,7 @@
 )]
 
 mod acl;
+mod admin;
 mod aggregate;
 mod auth;
 mod bad_input;
@@ -26,6 +27,7 @@ mod disconnect;
 mod eras;
 mod faults;
 mod forwarding;
+mod guard;
 mod http_sse;
 mod instances;
 mod isolation;

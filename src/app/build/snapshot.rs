@@ -1,9 +1,10 @@
 //! The snapshot that requests are served from.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
+use filters::guard::rules::Rules;
+use filters::problem::Problems;
 use filters::refusal::Statuses;
 use filters::route::names::{Naming, Strategy};
 use filters::{acl, origin};
@@ -14,8 +15,13 @@ use crate::app::locked;
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
+use crate::config::compile::is_loopback;
+use crate::config::model;
+use crate::config::model::gateway::Listen;
 use crate::config::model::router::Router;
-use crate::state::snapshot::{Acl, Lists, Merging, Parts, Profile, Server, Snapshot};
+use crate::state::snapshot::{
+    Acl, Approvals, ControlOrigins, Lists, Merging, Parts, Profile, Server, Snapshot, Webhooks,
+};
 use crate::state::users::Users;
 
 /// Compiles a configuration over its servers' parts, which are in its order. Profiles that did not
@@ -48,8 +54,18 @@ pub(in crate::app) fn build(
             &gateway.allowed_hosts,
             is_loopback(&gateway.host),
         ),
+        control_origins: control_origins(config),
         auth: Arc::clone(auth),
         acl,
+        // What is wrong with them was found when the configuration was loaded.
+        guard: Rules::compile(&config.guardrails.spec(), &mut Problems::default())
+            .of_servers(servers.iter().map(|one| &*one.id)),
+        approvals: Approvals {
+            is_enabled: config.governance.approvals.enabled,
+            ttl: config.governance.approvals.ttl,
+            may_be_own: config.governance.approvals.allow_self_approval,
+        },
+        webhooks: webhooks(&config.guardrails.webhooks),
         limits: limited::policy(&config.rate_limits).map(Arc::new),
         tool_lock: locked::policy(config),
         statuses: if config.compat.always_200 {
@@ -60,6 +76,40 @@ pub(in crate::app) fn build(
         body_bytes_max: gateway.max_body_bytes,
         keep_alive: gateway.sse_keepalive,
         users: Users::default(),
+    }
+}
+
+/// What the control plane's own listeners check: as the gateway's does. Nobody's browser gets to a unix
+/// socket, and what reads metrics calls a public address by whatever name it has there.
+fn control_origins(config: &Config) -> ControlOrigins {
+    let (origins, hosts) = (
+        &config.gateway.allowed_origins,
+        &config.gateway.allowed_hosts,
+    );
+    let any = ["*".to_owned()];
+    let admin = match &config.admin.listen {
+        Some(Listen::Tcp { host, .. }) => origin::Rules::compile(origins, hosts, is_loopback(host)),
+        Some(Listen::Unix(_)) => origin::Rules::compile(origins, &any, true),
+        None => origin::Rules::default(),
+    };
+    let metrics = if is_loopback(&config.metrics.host) {
+        origin::Rules::compile(origins, hosts, true)
+    } else {
+        origin::Rules::compile(origins, &any, false)
+    };
+    ControlOrigins { admin, metrics }
+}
+
+fn webhooks(webhooks: &model::guard::Webhooks) -> Webhooks {
+    Webhooks {
+        secret: webhooks
+            .secret
+            .as_ref()
+            .map(|secret| secret.expose().as_bytes().into()),
+        allow_private: webhooks.allow_private,
+        timeout: webhooks.timeout,
+        attempts_max: webhooks.attempts_max,
+        queue_max: webhooks.queue_max,
     }
 }
 
@@ -129,11 +179,4 @@ fn is_named_alike(one: &Router, other: &Router) -> bool {
 fn is_same(some: &[Arc<Server>], others: &[Arc<Server>]) -> bool {
     let mut pairs = some.iter().zip(others);
     some.len() == others.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }

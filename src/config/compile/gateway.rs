@@ -1,4 +1,4 @@
-//! `gateway` and `admin`.
+//! `gateway` and `compat`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,8 +6,7 @@ use std::time::Duration;
 use filters::problem::Problems;
 
 use crate::config::compile::listen_host;
-use crate::config::model::Secret;
-use crate::config::model::gateway::{Admin, Compat, Gateway, Tls};
+use crate::config::model::gateway::{Compat, Gateway, Tls};
 use crate::config::raw;
 
 /// `gateway`.
@@ -92,16 +91,6 @@ fn hosts(raw: &[String], problems: &mut Problems) -> Vec<String> {
         listen_host(&format!("gateway.allowed_hosts[{index}]"), text, problems).to_ascii_lowercase()
     })
     .collect()
-}
-
-/// `admin`. An empty key is no key: it would let everybody in who sends an empty header.
-#[must_use]
-pub fn compile_admin(raw: raw::gateway::Admin) -> Admin {
-    Admin {
-        key: raw.key.filter(|key| !key.is_empty()).map(Secret::new),
-        allow_private_networks: raw.allow_private_networks,
-        allow_unauthenticated: raw.allow_unauthenticated,
-    }
 }
 
 /// `compat`.

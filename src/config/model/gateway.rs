@@ -47,10 +47,26 @@ pub struct Tls {
 pub struct Admin {
     /// The key; without one, the admin API is open.
     pub key: Option<Secret>,
+    /// Where it listens, if not on the gateway's port.
+    pub listen: Option<Listen>,
     /// Whether servers added through the API may have private addresses.
     pub allow_private_networks: bool,
     /// Whether an open admin API on a public address was accepted.
     pub allow_unauthenticated: bool,
+}
+
+/// A listener of the admin API's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A TCP port.
+    Tcp {
+        /// The address: an IP address (IPv6 without brackets) or a name.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A unix socket, at an absolute path.
+    Unix(PathBuf),
 }
 
 /// What is done as mcp-conduit does it.

@@ -1,51 +1,87 @@
 //! `guardrails`.
 
-use crate::config::choice::{GuardAction, GuardDefault, Operator, Severity};
+use std::time::Duration;
+
+use filters::guard::spec;
+
+use crate::config::choice::GuardDefault;
 use crate::config::model::Secret;
 
-/// Rules that look into the arguments of tool calls.
+/// Rules that look into what clients and servers say.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Guardrails {
-    /// Whether rules are enforced.
+    /// Whether rules are applied.
     pub enabled: bool,
+    /// Whether they act.
+    pub mode: spec::Mode,
     /// What happens to a call that no rule matches.
     pub default_action: GuardDefault,
     /// The rules, first match first.
     pub rules: Vec<Rule>,
+    /// How the URLs of rules are told.
+    pub webhooks: Webhooks,
 }
 
-/// What to do with some calls.
+/// One rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
-    /// Its unique name.
-    pub name: String,
-    /// Patterns of tools; `None` means all.
-    pub tools: Option<Vec<String>>,
-    /// Patterns of clients; `None` means all.
-    pub clients: Option<Vec<String>>,
-    /// Patterns of servers; `None` means all.
-    pub servers: Option<Vec<String>>,
-    /// Lets a match through without looking further.
-    pub bypass: bool,
-    /// What must hold, all of it.
-    pub conditions: Vec<Condition>,
-    /// What a match does.
-    pub action: GuardAction,
-    /// What the client is told.
-    pub message: Option<String>,
-    /// How serious a match is.
-    pub severity: Severity,
+    /// All but the URL.
+    pub spec: spec::Rule,
     /// A URL that is told; its path may be a secret.
     pub webhook: Option<Secret>,
 }
 
-/// A test of one argument.
+/// How the URLs of rules are told.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Condition {
-    /// The path of the argument, with dots.
-    pub field: String,
-    /// How it is compared.
-    pub operator: Operator,
-    /// With what; `Null` if nothing was given.
-    pub value: serde_json::Value,
+pub struct Webhooks {
+    /// What signs them.
+    pub secret: Option<Secret>,
+    /// Whether they may go to addresses that are not public.
+    pub allow_private: bool,
+    /// How long a receiver may take.
+    pub timeout: Duration,
+    /// How often one is tried.
+    pub attempts_max: u32,
+    /// How many may wait.
+    pub queue_max: usize,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            allow_private: false,
+            timeout: Duration::from_secs(10),
+            attempts_max: 4,
+            queue_max: 1_024,
+        }
+    }
+}
+
+impl Guardrails {
+    /// The rules as they are compiled; none where they are not applied.
+    #[must_use]
+    pub fn spec(&self) -> spec::Spec {
+        if !self.enabled {
+            return spec::Spec::default();
+        }
+        spec::Spec {
+            is_enabled: true,
+            mode: self.mode,
+            default_action: match self.default_action {
+                GuardDefault::Allow => spec::Fallback::Allow,
+                GuardDefault::Block => spec::Fallback::Block,
+            },
+            rules: self.rules.iter().map(Rule::exposed).collect(),
+        }
+    }
+}
+
+impl Rule {
+    fn exposed(&self) -> spec::Rule {
+        spec::Rule {
+            webhook: self.webhook.as_ref().map(|url| url.expose().to_owned()),
+            ..self.spec.clone()
+        }
+    }
 }

@@ -13,7 +13,7 @@ pub struct Gateway {
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
     /// The address to listen on. Anything but a loopback address needs `admin.key`, or
-    /// `admin.allow_unauthenticated: true`. `CONDUIT_HOST` overrides it.
+    /// `admin.listen`, or `admin.allow_unauthenticated: true`. `CONDUIT_HOST` overrides it.
     #[schemars(length(min = 1))]
     pub host: String,
     /// HTTPS on the same port.
@@ -63,10 +63,16 @@ pub struct Admin {
     /// `X-Admin-Key: <key>`. `CONDUIT_ADMIN_KEY` overrides it.
     #[schemars(extend("writeOnly" = true))]
     pub key: Option<String>,
+    /// Where the admin API listens instead of the gateway's port: `host:port`, or `unix:/path` for a
+    /// socket that only Conduit's own user can open. The gateway's port then answers
+    /// `/conduit/health` and `/conduit/readyz` alone. Anything but loopback and a socket needs
+    /// `admin.key`, or `admin.allow_unauthenticated: true`.
+    #[schemars(length(min = 1))]
+    pub listen: Option<String>,
     /// Lets servers added through the admin API have private or loopback addresses.
     pub allow_private_networks: bool,
-    /// Accepts that the admin API is open to everybody who can reach a non-loopback
-    /// `gateway.host`.
+    /// Accepts that the admin API is open to everybody who can reach it where it listens on a
+    /// non-loopback address without `admin.key`.
     pub allow_unauthenticated: bool,
 }
 

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::Sender;
 use crate::gateway::access::Screen;
 use crate::gateway::batch::{News, Prepared};
 use crate::gateway::cached::write::Write;
+use crate::gateway::guard::{self, Asked, Watch};
 use crate::state::snapshot::Server;
 use crate::upstream::error::Error;
 use crate::upstream::head::Content;
@@ -33,6 +34,7 @@ pub(super) async fn fly(index: usize, prepared: Prepared, news: Sender<News>) {
         id: prepared.id.clone(),
         server: Arc::clone(&prepared.server),
         write: None,
+        watch: prepared.watch.clone(),
         screen: prepared.screen.clone(),
         news,
     };
@@ -57,6 +59,8 @@ struct Entry {
     server: Arc<Server>,
     /// What it makes stale, until that is gone.
     write: Option<Write>,
+    /// What looks at what is said.
+    watch: Option<Watch>,
     /// What of the server's words is shown.
     screen: Option<Screen>,
     news: Sender<News>,
@@ -104,7 +108,12 @@ impl Entry {
                     if self.screen.as_ref().is_some_and(|one| one.hides(&text)) {
                         continue;
                     }
-                    self.say(News::Interim(text.into())).await;
+                    match guard::asked(self.watch.as_ref(), &text, None) {
+                        Asked::AsItIs => self.say(News::Interim(text.into())).await,
+                        Asked::Becomes(text) => self.say(News::Interim(text.into())).await,
+                        // There is no session here in which it could be told.
+                        Asked::Refused(_) => {}
+                    }
                 }
             }
         }
@@ -113,6 +122,13 @@ impl Entry {
 
     async fn answer(&mut self, text: Bytes) {
         self.settle(Said::of(&text)).await;
+        let text = match &self.watch {
+            Some(watch) => {
+                let text = String::from_utf8_lossy(&text).into_owned();
+                watch.answer(text, None).into()
+            }
+            None => text,
+        };
         if self.id.take().is_some() {
             let shown = self.screen.as_ref().zip(str::from_utf8(&text).ok());
             let shown = shown.and_then(|(screen, text)| screen.answer(text));

@@ -18,6 +18,7 @@ use crate::gateway::cached::give::{self, Given};
 use crate::gateway::cached::role::{self, Asked, Role};
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
+use crate::gateway::guard::Seen;
 use crate::gateway::{Ended, answer, cached, fields};
 use crate::state::session::Session as Client;
 use crate::state::snapshot::Server;
@@ -27,6 +28,10 @@ use crate::telemetry::outcome::Status;
 pub(in crate::gateway) enum Quick {
     /// This is its answer.
     Hit(Bytes),
+    /// Guardrails change it, or look at its answer.
+    Watched(Box<Seen>),
+    /// It takes time to find out what it costs, and was not charged; this is what guardrails said.
+    Unpaid(Option<Box<Seen>>),
     /// It is to be fetched, or its server must be asked first what it is: the long way.
     Long,
     /// It makes something stale: it is to be sent like any other, and settled then.

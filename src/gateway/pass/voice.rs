@@ -71,6 +71,15 @@ impl Voice {
         }
     }
 
+    /// Answers what the server asked, where it can be answered.
+    pub(super) async fn tell(&self, answer: &str) {
+        if let Self::Session { session, .. } = self
+            && let Err(error) = session.tell(answer.to_owned()).await
+        {
+            tracing::debug!(%error, "Server could not be told that its question is refused");
+        }
+    }
+
     /// Reads to the end and keeps nothing.
     pub(super) async fn discard(mut self) {
         while let Ok(Some(_)) = self.next().await {}

@@ -65,7 +65,6 @@ plugins: [{name: p, path: ./plugins/p.js, hooks: []}]
 discovery: {enabled: true}
 ",
         expect![[r#"
-            guardrails: NOT enforced: this build does not inspect calls
             governance: NOT enforced: this build has no roles, quotas or approvals
             identity: not active in this build: no credentials are looked up for calls
             router.circuit_breaker: not active in this build: failing replicas are only health-checked

@@ -139,7 +139,9 @@ async fn a_stored_list_is_shown_as_it_is_approved_at_the_time() {
     for way in WAYS {
         assert_eq!(site.list(way).await, ["a first", "b second"], "{way:?}");
     }
-    let again = site.ask(&modern("/mcp/s", &json!(1), "tools/list", json!({}))).await;
+    let again = site
+        .ask(&modern("/mcp/s", &json!(1), "tools/list", json!({})))
+        .await;
     let status = again.headers.get("cache-status").unwrap_or_default();
     assert!(status.contains("hit"), "{status}");
     assert_eq!(again.json()["result"]["tools"][0]["description"], "first");

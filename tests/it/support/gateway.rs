@@ -28,7 +28,7 @@ const PORT_TRIES: usize = 5;
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) process: Process,
-    metrics: SocketAddr,
+    pub(crate) metrics: SocketAddr,
     folder: TempDir,
 }
 

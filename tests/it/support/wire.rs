@@ -96,6 +96,14 @@ impl Request {
         head + "\r\n"
     }
 
+    /// All of it as it is sent to whoever has no address.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut bytes = self.head(nobody).into_bytes();
+        bytes.extend(self.framed_body());
+        bytes
+    }
+
     fn framed_body(&self) -> Vec<u8> {
         let Some(chunk_bytes) = self.chunk_bytes else {
             return self.body.clone();

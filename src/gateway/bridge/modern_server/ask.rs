@@ -2,9 +2,11 @@
 
 use super::Round;
 use crate::gateway::Ended;
+use crate::gateway::guard::Watch;
 use crate::gateway::link::Way;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::session::{Reply as Answered, Session};
+use filters::guard::scope::Kind;
 use filters::mcp::capability;
 use filters::mcp::input;
 use filters::mcp::translate::up;
@@ -37,6 +39,12 @@ pub(super) async fn ask(
     let Some(client) = client.filter(|_| reply.has_stream()) else {
         return Ok(Err(broken("needs input, which needs a session")));
     };
+    let watch = Watch::of(
+        reply.exchange,
+        &way.server,
+        round.inbound.method,
+        round.target,
+    );
     let mut waiting = Vec::new();
     for request in &required.requests {
         let need = capability::need(&request.method, &request.params);
@@ -48,6 +56,10 @@ pub(super) async fn ask(
         };
         let elicitation = filters::json::object::string(&id).unwrap_or_default();
         let params = input::legacy_params(request, &elicitation);
+        let params = match watch.question(&request.method, &params) {
+            Ok(changed) => changed.unwrap_or(params),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let text = up::request(&id, &request.method, Some(&params));
         reply.event(&text).await?;
         waiting.push((request.key.to_string(), request.method.to_string(), answer));
@@ -65,6 +77,15 @@ pub(super) async fn ask(
             }
             Wake::Done(_) => return Ok(Err(Refusal::ClientSilent)),
             Wake::Gone => return Err(Ended::ClientGone),
+        };
+        let given = Answered::Result(answer.clone());
+        let answer = match watch.client_answer(Kind::asked(&method), &given) {
+            None => answer,
+            Some(Answered::Result(changed)) => changed,
+            Some(Answered::Error(_)) => {
+                let message = "a guardrail refuses what the client answered".to_owned();
+                return Ok(Err(Refusal::Guardrail { message }));
+            }
         };
         answers.push((key, answer));
     }

@@ -1,0 +1,268 @@
+//! Conditions: a path, and what must hold for some value that stands there.
+//!
+//! | operator | holds for |
+//! |---|---|
+//! | `eq` | a value that means the same, also deep inside; the elements of a list are tested, too, unless a list is expected |
+//! | `neq` | a value that does not mean the same |
+//! | `gt` `gte` `lt` `lte` | a number, digit for digit; the elements of a list are tested, too |
+//! | `contains` | a text with the text in it; a list with an equal element |
+//! | `not_contains` | whatever is there and does not contain it |
+//! | `matches` | a text with a match in it; the elements of a list are tested, too |
+//! | `exists` | whatever is there, also `null` |
+//! | `not_exists` | nothing there |
+//!
+//! Where nothing stands at the path, nothing but `not_exists` holds. Where several values do, one that
+//! passes is enough.
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::guard::detect;
+use crate::guard::detect::Detectors;
+use crate::guard::number::Number;
+use crate::guard::path::Path;
+use crate::guard::pattern;
+use crate::guard::reader::unescaped;
+use crate::guard::spec::{self, Check, Operator};
+use crate::guard::walk::Opaque;
+use crate::json::canonical;
+use crate::json::canonical::ignored::Ignored;
+use crate::problem::Problems;
+
+/// A compiled condition.
+#[derive(Clone, Debug)]
+pub(super) struct Condition {
+    pub(super) path: Path,
+    pub(super) test: Test,
+}
+
+/// What is tested of a value.
+#[derive(Clone, Debug)]
+pub(super) enum Test {
+    Equals(Expected),
+    Differs(Expected),
+    Ranks(Rank, Number),
+    Contains(Expected),
+    Lacks(Expected),
+    Matches(Regex),
+    Exists,
+    Missing,
+    Detects(Detectors),
+    LongerThan(usize),
+}
+
+/// How a number stands to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rank {
+    Above,
+    AtLeast,
+    Below,
+    AtMost,
+}
+
+/// What a value is compared with.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    canonical: Vec<u8>,
+    /// Where it is a text.
+    text: Option<String>,
+    is_list: bool,
+}
+
+impl Condition {
+    /// Compiles a condition; `at` is where it is written.
+    pub(super) fn compile(
+        spec: &spec::Condition,
+        at: &str,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let path = Path::parse(&spec.field);
+        let path = path
+            .map_err(|error| {
+                problems
+                    .error(format!("{at}.field"), error.0)
+                    .found(quote(&spec.field))
+            })
+            .ok();
+        let test = match &spec.check {
+            Check::Compare(operator, value) => compare(*operator, value, at, problems),
+            Check::Detect(detectors) => Some(Test::Detects(detectors.iter().copied().collect())),
+            Check::Oversize(max) => Some(Test::LongerThan(*max)),
+        };
+        let mut path = path?;
+        let test = test?;
+        if spec.field.is_empty() && matches!(test, Test::Detects(_)) {
+            path = Path::parse("**").unwrap_or(path);
+        }
+        Some(Self { path, test })
+    }
+}
+
+fn quote(text: &str) -> String {
+    format!("{text:?}")
+}
+
+fn compare(operator: Operator, value: &Value, at: &str, problems: &mut Problems) -> Option<Test> {
+    let wrong = |problems: &mut Problems, message: &str| {
+        let problem = problems.error(format!("{at}.value"), message);
+        problem.because_of(format!("{at}.operator"));
+    };
+    let expected = |problems: &mut Problems| match Expected::of(value) {
+        Some(expected) => Some(expected),
+        None => {
+            wrong(problems, "is too large to compare with");
+            None
+        }
+    };
+    let rank = |rank, problems: &mut Problems| {
+        let number = value
+            .as_number()
+            .and_then(|number| Number::read(&number.to_string()));
+        if number.is_none() {
+            wrong(problems, "must be a number for this operator");
+        }
+        number.map(|number| Test::Ranks(rank, number))
+    };
+    Some(match operator {
+        Operator::Eq => Test::Equals(expected(problems)?),
+        Operator::Neq => Test::Differs(expected(problems)?),
+        Operator::Contains => Test::Contains(expected(problems)?),
+        Operator::NotContains => Test::Lacks(expected(problems)?),
+        Operator::Gt => rank(Rank::Above, problems)?,
+        Operator::Gte => rank(Rank::AtLeast, problems)?,
+        Operator::Lt => rank(Rank::Below, problems)?,
+        Operator::Lte => rank(Rank::AtMost, problems)?,
+        Operator::Matches => match value.as_str().map(pattern::compile) {
+            Some(Ok(regex)) => Test::Matches(regex),
+            Some(Err(error)) => {
+                wrong(problems, &error);
+                return None;
+            }
+            None => {
+                wrong(problems, "must be a regular expression for this operator");
+                return None;
+            }
+        },
+        Operator::Exists => Test::Exists,
+        Operator::NotExists => Test::Missing,
+    })
+}
+
+impl Expected {
+    fn of(value: &Value) -> Option<Self> {
+        let mut canonical = Vec::new();
+        canonical::write(&value.to_string(), Ignored::NONE, &mut canonical).ok()?;
+        Some(Self {
+            canonical,
+            text: value.as_str().map(str::to_owned),
+            is_list: value.is_array(),
+        })
+    }
+
+    /// Whether a value, JSON text, means the same.
+    fn is(&self, raw: &str) -> Result<bool, Opaque> {
+        let first = |text: &[u8]| match text.first() {
+            Some(b'-' | b'0'..=b'9') => Some(b'0'),
+            first => first.copied(),
+        };
+        // Most values are of another kind.
+        if first(raw.as_bytes()) != first(&self.canonical) {
+            return Ok(false);
+        }
+        if let Some(text) = &self.text {
+            return Ok(unescaped(raw).ok_or(Opaque::Text)? == text.as_str());
+        }
+        let mut canonical = Vec::new();
+        canonical::write(raw, Ignored::NONE, &mut canonical).map_err(|_| Opaque::Ambiguous)?;
+        Ok(canonical == self.canonical)
+    }
+}
+
+impl Test {
+    /// Whether the elements of a list that stands at the path are tested, too.
+    pub(super) fn is_elementwise(&self) -> bool {
+        match self {
+            Self::Equals(expected) => !expected.is_list,
+            Self::Ranks(..) | Self::Matches(_) | Self::Detects(_) => true,
+            Self::Differs(_)
+            | Self::Contains(_)
+            | Self::Lacks(_)
+            | Self::Exists
+            | Self::Missing
+            | Self::LongerThan(_) => false,
+        }
+    }
+
+    /// What an element of a list is to be equal to, where that counts.
+    pub(super) fn element(&self) -> Option<&Expected> {
+        match self {
+            Self::Contains(expected) | Self::Lacks(expected) => Some(expected),
+            Self::Equals(_)
+            | Self::Differs(_)
+            | Self::Ranks(..)
+            | Self::Matches(_)
+            | Self::Exists
+            | Self::Missing
+            | Self::Detects(_)
+            | Self::LongerThan(_) => None,
+        }
+    }
+
+    /// Whether it holds for one value, JSON text. `has_equal` is whether a list has an element that it
+    /// is to have.
+    pub(super) fn holds(&self, raw: &str, has_equal: bool) -> Result<bool, Opaque> {
+        let text = || match raw.starts_with('"') {
+            true => unescaped(raw).ok_or(Opaque::Text).map(Some),
+            false => Ok(None),
+        };
+        Ok(match self {
+            Self::Equals(expected) => expected.is(raw)?,
+            Self::Differs(expected) => !expected.is(raw)?,
+            Self::Ranks(rank, than) => rank_of(raw, *rank, than)?,
+            Self::Contains(expected) => has_equal || contains(text()?.as_deref(), expected),
+            Self::Lacks(expected) => !has_equal && !contains(text()?.as_deref(), expected),
+            Self::Matches(regex) => text()?.is_some_and(|text| regex.is_match(&text)),
+            Self::Exists => true,
+            Self::Missing => false,
+            Self::Detects(detectors) => match text()? {
+                Some(text) => detect::is_found(*detectors, &text),
+                // A card number may be written as a number.
+                None => is_number(raw) && detect::is_found(*detectors, raw),
+            },
+            Self::LongerThan(max) => raw.len() > *max,
+        })
+    }
+}
+
+impl Expected {
+    /// Whether an element of a list is the one that is looked for.
+    pub(super) fn is_element(&self, raw: &str) -> Result<bool, Opaque> {
+        self.is(raw)
+    }
+}
+
+pub(super) fn is_number(raw: &str) -> bool {
+    raw.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+}
+
+fn contains(text: Option<&str>, expected: &Expected) -> bool {
+    match (text, &expected.text) {
+        (Some(text), Some(part)) => {
+            memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some()
+        }
+        (Some(_), None) | (None, _) => false,
+    }
+}
+
+fn rank_of(raw: &str, rank: Rank, than: &Number) -> Result<bool, Opaque> {
+    if !is_number(raw) {
+        return Ok(false);
+    }
+    let order = Number::read(raw).ok_or(Opaque::Ambiguous)?.cmp(than);
+    Ok(match rank {
+        Rank::Above => order.is_gt(),
+        Rank::AtLeast => order.is_ge(),
+        Rank::Below => order.is_lt(),
+        Rank::AtMost => order.is_le(),
+    })
+}

@@ -1,0 +1,402 @@
+//! One call under guardrails: what is said in it, by either side.
+
+use std::sync::Arc;
+
+use filters::guard::rules::Subject;
+use filters::guard::scope::Kind;
+use filters::guard::spec::Severity;
+use filters::guard::verdict::{Cause, Decision};
+use filters::json::object::Object;
+use filters::mcp::list::Kind as ListKind;
+use filters::mcp::method::Method;
+use filters::refusal::Refusal;
+use filters::rpc::parse::{self, Answer, Body, Id};
+
+use crate::gateway::exchange::Exchange;
+use crate::gateway::guard::answered_kind;
+use crate::gateway::guard::hold::{self, Held};
+use crate::gateway::guard::webhook::{self, Event};
+use crate::state::guard::Deed;
+use crate::state::live::Live;
+use crate::state::session::Reply as Answered;
+use crate::state::snapshot::{Server, Snapshot};
+use crate::telemetry::outcome::Outcome;
+
+/// The rule's name where none decided.
+const DEFAULT: &str = "default_action";
+
+/// One call that guardrails may be about.
+#[derive(Clone)]
+pub(in crate::gateway) struct Watch {
+    pub(super) live: Arc<Live>,
+    pub(super) snapshot: Arc<Snapshot>,
+    /// The client's id, as far as that is proved.
+    pub(super) client: Arc<str>,
+    /// What tells the client from all others.
+    pub(super) subject: Arc<str>,
+    pub(super) server: Arc<Server>,
+    pub(super) trace_id: String,
+    method: Method,
+    /// The tool, prompt or URI; nothing where that is not known.
+    target: Option<String>,
+}
+
+/// What became of something that was looked at.
+enum Judged {
+    /// It stays as it is.
+    Stays,
+    /// It is this, JSON text.
+    Becomes(String),
+    /// It is held by this rule.
+    Held(Arc<str>, String),
+}
+
+impl Watch {
+    /// A call to a server.
+    pub(in crate::gateway) fn of(
+        exchange: &Exchange,
+        server: &Arc<Server>,
+        method: Method,
+        target: Option<&str>,
+    ) -> Self {
+        // A task's id says nothing of the tool that it belongs to.
+        let target = target.filter(|_| method != Method::Tasks);
+        Self {
+            live: Arc::clone(&exchange.live),
+            snapshot: Arc::clone(&exchange.snapshot),
+            client: Arc::clone(&exchange.principal.client),
+            subject: Arc::clone(&exchange.subject),
+            server: Arc::clone(server),
+            trace_id: exchange.trace.id.clone(),
+            method,
+            target: target.map(str::to_owned),
+        }
+    }
+
+    fn subject<'a>(&'a self, kind: Kind, value: Option<&'a str>) -> Subject<'a> {
+        Subject {
+            kind,
+            client: &self.client,
+            server: &self.server.id,
+            target: self.target.as_deref(),
+            value,
+        }
+    }
+
+    /// Whether any rule is about something of this kind, whatever it says.
+    fn concerns(&self, kind: Kind) -> bool {
+        self.snapshot.guard.concern(&self.subject(kind, None))
+    }
+
+    /// Whether any rule is about what the server says in this call.
+    pub(in crate::gateway) fn concerns_answer(&self) -> bool {
+        let has_result = Kind::of(self.method).is_some() || self.method == Method::Tasks;
+        has_result
+            && [Kind::Results, Kind::Sampling, Kind::Elicitation]
+                .into_iter()
+                .any(|kind| self.concerns(kind))
+    }
+
+    /// Looks at a request's params: what they are instead, where anything in them is changed.
+    ///
+    /// # Errors
+    /// Where a guardrail refuses or holds it.
+    pub(in crate::gateway) fn request(
+        &self,
+        exchange: &mut Exchange,
+        params: Option<&str>,
+    ) -> Result<Option<String>, Refusal> {
+        let text = params.unwrap_or("{}");
+        let kind = Kind::of(self.method).filter(|kind| self.concerns(*kind));
+        let may_answer = self.concerns(Kind::Sampling) || self.concerns(Kind::Elicitation);
+        if kind.is_none() && !may_answer {
+            return Ok(None);
+        }
+        let mut object = Object::read(text).unwrap_or_default();
+        let mut is_changed = false;
+        if let Some(kind) = kind {
+            let value = match kind {
+                Kind::Resources => Some(text),
+                Kind::Calls
+                | Kind::Prompts
+                | Kind::Sampling
+                | Kind::Elicitation
+                | Kind::Results => object.get("arguments"),
+            };
+            match self.judge(kind, value, Some(&mut exchange.outcome))? {
+                Judged::Stays => {}
+                Judged::Becomes(becomes) if kind == Kind::Resources => return Ok(Some(becomes)),
+                Judged::Becomes(becomes) => {
+                    object.set("arguments", becomes);
+                    is_changed = true;
+                }
+                Judged::Held(rule, message) => {
+                    let held = Held {
+                        kind,
+                        rule,
+                        message,
+                        target: self.target().to_owned(),
+                        value,
+                    };
+                    hold::admit(exchange, self, held)?;
+                }
+            }
+        }
+        // What a modern client was asked comes back with the request that it was asked in.
+        if may_answer
+            && let Some(responses) = object.get("inputResponses").map(str::to_owned)
+            && let Some(changed) = self.responses(&responses)?
+        {
+            object.set("inputResponses", changed);
+            is_changed = true;
+        }
+        Ok(is_changed.then(|| object.write()))
+    }
+
+    fn target(&self) -> &str {
+        self.target.as_deref().unwrap_or_default()
+    }
+
+    /// Looks at a modern client's answers to what it was asked.
+    fn responses(&self, responses: &str) -> Result<Option<String>, Refusal> {
+        let read = Object::read(responses).unwrap_or_default();
+        let mut object = read.clone();
+        let mut is_changed = false;
+        for (key, response) in read.members() {
+            let kind = Object::read(response).as_ref().and_then(answered_kind);
+            if let Some(kind) = kind
+                && let Judged::Becomes(becomes) = self.judge(kind, Some(response), None)?
+            {
+                object.set(key.to_owned(), becomes);
+                is_changed = true;
+            }
+        }
+        Ok(is_changed.then(|| object.write()))
+    }
+
+    /// Looks at a client's answer to what its server asked: what the server gets instead. One that a
+    /// guardrail refuses becomes an error, so that the server does not wait for ever.
+    pub(in crate::gateway) fn client_answer(
+        &self,
+        kind: Option<Kind>,
+        answer: &Answered,
+    ) -> Option<Answered> {
+        let Answered::Result(result) = answer else {
+            return None;
+        };
+        let kind = kind.or_else(|| answered_kind(&Object::read(result)?))?;
+        match self.judge(kind, Some(result), None) {
+            Ok(Judged::Becomes(becomes)) => Some(Answered::Result(becomes)),
+            Ok(Judged::Stays | Judged::Held(..)) => None,
+            Err(refusal) => Some(Answered::Error(error_object(&refusal))),
+        }
+    }
+
+    /// Looks at what a server asks of a client: its params instead, where they are changed.
+    ///
+    /// # Errors
+    /// Where a guardrail refuses it.
+    pub(in crate::gateway) fn question(
+        &self,
+        method: &str,
+        params: &str,
+    ) -> Result<Option<String>, Refusal> {
+        let Some(kind) = Kind::asked(method) else {
+            return Ok(None);
+        };
+        match self.judge(kind, Some(params), None)? {
+            Judged::Becomes(becomes) => Ok(Some(becomes)),
+            Judged::Stays | Judged::Held(..) => Ok(None),
+        }
+    }
+
+    /// Under the configuration in force by now.
+    pub(in crate::gateway) fn under(mut self, snapshot: Arc<Snapshot>) -> Self {
+        self.snapshot = snapshot;
+        self
+    }
+
+    /// An answer as the client gets it.
+    pub(in crate::gateway) fn answer(&self, text: String, outcome: Option<&mut Outcome>) -> String {
+        let Ok(message) = parse::message(&text) else {
+            return text;
+        };
+        let Body::Response { id, answer } = &message.body else {
+            return text;
+        };
+        let (name, value) = match answer {
+            Answer::Result(result) => ("result", result.get()),
+            Answer::Error(error) => ("error", error.get()),
+        };
+        let mut unheard = None;
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None => unheard.insert(Outcome::begin(Arc::clone(&self.client))),
+        };
+        match self.said(value, outcome) {
+            Ok(None) => text,
+            Ok(Some(becomes)) => {
+                let mut object = Object::read(&text).unwrap_or_default();
+                object.set(name, becomes);
+                object.write()
+            }
+            Err(refusal) => {
+                outcome.reason = Some(refusal.label());
+                refusal.to_json(id.as_ref().and_then(|id| Id::from_json(id.as_json())))
+            }
+        }
+    }
+
+    /// A result or an error as the client gets it; nothing where that is as it is.
+    fn said(&self, value: &str, outcome: &mut Outcome) -> Result<Option<String>, Refusal> {
+        let mut said = None;
+        let may_ask = self.concerns(Kind::Sampling) || self.concerns(Kind::Elicitation);
+        if may_ask
+            && let Some(mut object) = Object::read(value)
+            && let Some(requests) = object.get("inputRequests").map(str::to_owned)
+            && let Some(changed) = self.requests(&requests)?
+        {
+            object.set("inputRequests", changed);
+            said = Some(object.write());
+        }
+        let value = said.as_deref().unwrap_or(value);
+        match self.judge(Kind::Results, Some(value), Some(outcome))? {
+            Judged::Becomes(becomes) => Ok(Some(becomes)),
+            Judged::Stays | Judged::Held(..) => Ok(said),
+        }
+    }
+
+    /// What a modern server asks before it answers.
+    fn requests(&self, requests: &str) -> Result<Option<String>, Refusal> {
+        let read = Object::read(requests).unwrap_or_default();
+        let mut object = read.clone();
+        let mut is_changed = false;
+        for (key, request) in read.members() {
+            let mut request = Object::read(request).unwrap_or_default();
+            let kind = request
+                .text("method")
+                .and_then(|method| Kind::asked(&method));
+            let params = request.get("params").unwrap_or("{}").to_owned();
+            if let Some(kind) = kind
+                && let Judged::Becomes(becomes) = self.judge(kind, Some(&params), None)?
+            {
+                request.set("params", becomes);
+                object.set(key.to_owned(), request.write());
+                is_changed = true;
+            }
+        }
+        Ok(is_changed.then(|| object.write()))
+    }
+
+    /// Decides, and tells of it.
+    fn judge(
+        &self,
+        kind: Kind,
+        value: Option<&str>,
+        outcome: Option<&mut Outcome>,
+    ) -> Result<Judged, Refusal> {
+        let subject = self.subject(kind, value);
+        let verdict = self.snapshot.guard.inspect(&subject);
+        for rehearsed in &verdict.rehearsed {
+            self.tell(kind, rehearsed, None);
+        }
+        if matches!(verdict.decision, Decision::Pass | Decision::Bypass(_)) {
+            return Ok(Judged::Stays);
+        }
+        self.tell(kind, &verdict.decision, Some(value));
+        if let Some(outcome) = outcome {
+            let rule = verdict.decision.rule();
+            let rule = rule.map_or_else(|| DEFAULT.into(), |rule| Arc::clone(&rule.name));
+            outcome.guardrail = Some((rule, verdict.decision.label()));
+        }
+        let refused = |message| Err(Refusal::Guardrail { message });
+        match verdict.decision {
+            Decision::Pass | Decision::Bypass(_) | Decision::Alert(_) => Ok(Judged::Stays),
+            Decision::Rewrite(_, becomes) if Some(&*becomes) == value => Ok(Judged::Stays),
+            Decision::Rewrite(_, becomes) => Ok(Judged::Becomes(becomes)),
+            Decision::Hold(rule) => {
+                let message = rule.message(self.target());
+                Ok(Judged::Held(Arc::clone(&rule.name), message))
+            }
+            Decision::Block(Cause::Rule(rule)) => refused(rule.message(self.target())),
+            Decision::Block(Cause::Opaque(rule, opaque)) => refused(format!(
+                "guardrail \"{}\" cannot be applied to {:?}, so it is refused: {}",
+                rule.name,
+                self.target(),
+                opaque.describe()
+            )),
+            Decision::Block(Cause::Default) => refused(format!(
+                "no guardrail allows {:?}, and guardrails.default_action is block",
+                self.target()
+            )),
+        }
+    }
+
+    /// Counts and logs what a rule did to a value, or would have done.
+    fn tell(&self, kind: Kind, decision: &Decision<'_>, value: Option<Option<&str>>) {
+        let is_rehearsed = value.is_none();
+        let rule = decision.rule();
+        let name = rule.map_or_else(|| DEFAULT.into(), |rule| Arc::clone(&rule.name));
+        let label = match (decision.label(), is_rehearsed) {
+            (label, false) => label,
+            ("block", true) => "shadow_block",
+            ("alert", true) => "shadow_alert",
+            ("transform", true) => "shadow_transform",
+            ("require_approval", true) => "shadow_require_approval",
+            (_, true) => "shadow_allow",
+        };
+        self.live.guard.count(&name, deed(decision, is_rehearsed));
+        let tool = self.target.as_deref().filter(|tool| self.is_listed(tool));
+        self.live.metrics.guard.count(&name, label, tool);
+        let severity = rule.map_or(Severity::Medium, |rule| rule.severity);
+        tracing::warn!(
+            guardrail.rule = %name,
+            guardrail.action = label,
+            guardrail.subject = kind.label(),
+            severity = severity.label(),
+            server.id = %self.server.id,
+            tool.name = tool.unwrap_or("_other"),
+            client.id = %self.client,
+            trace.id = %self.trace_id,
+            "Guardrail matched"
+        );
+        if let (Some(rule), Some(value)) = (rule, value)
+            && let Some(url) = &rule.webhook
+        {
+            let event = Event {
+                url,
+                rule: &rule.name,
+                severity: severity.label(),
+                action: label,
+                target: self.target(),
+                message: rule.message(self.target()),
+                value,
+            };
+            webhook::tell(self, &event);
+        }
+    }
+
+    /// Whether the server lists a tool of that name: others are a client's invention.
+    fn is_listed(&self, tool: &str) -> bool {
+        let known = self.server.catalogs.plain().known(ListKind::Tools);
+        known.is_some_and(|listing| listing.annotations(tool).is_some())
+    }
+}
+
+fn deed(decision: &Decision<'_>, is_rehearsed: bool) -> Deed {
+    match decision {
+        _ if is_rehearsed => Deed::Rehearsal,
+        Decision::Pass | Decision::Bypass(_) | Decision::Alert(_) => Deed::Alert,
+        Decision::Rewrite(..) => Deed::Transform,
+        Decision::Hold(_) => Deed::Hold,
+        Decision::Block(_) => Deed::Block,
+    }
+}
+
+/// A refusal as a JSON-RPC error object.
+pub(super) fn error_object(refusal: &Refusal) -> String {
+    let message = refusal.to_json(None);
+    let message = Object::read(&message);
+    let error = message.as_ref().and_then(|message| message.get("error"));
+    error.unwrap_or("{}").to_owned()
+}
