@@ -120,8 +120,11 @@ fn show_row(look: &Look, row: &Row<'_>) -> Value {
     });
     let seen: Vec<Value> = seen.collect();
     let mut shown = json!(row);
-    shown["seen"] = seen.into();
-    shown["approved_at"] = json!(before.map(|one| &one.at));
+    if let Value::Object(members) = &mut shown {
+        members.insert("seen".to_owned(), seen.into());
+        let at = before.map(|one| one.at.as_str());
+        members.insert("approved_at".to_owned(), at.into());
+    }
     shown
 }
 

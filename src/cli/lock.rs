@@ -151,7 +151,7 @@ fn approve(order: &Approve) -> Result<String, Stop> {
     let state = client.get("/conduit/lock").map_err(Stop::Failed)?;
     let mut text = String::new();
     for body in orders(order, &state)? {
-        let server = body["server"].as_str().unwrap_or_default();
+        let server = show::member(&body, "server").as_str().unwrap_or_default();
         text.push_str(&show::diff(&state, Some(server), order.tool.as_deref()));
         let done = client.post("/conduit/lock/approve", &body);
         text.push_str(&show::approved(&done.map_err(Stop::Failed)?));
@@ -164,10 +164,12 @@ fn approve(order: &Approve) -> Result<String, Stop> {
 
 /// What is asked of the gateway: what it just showed, by its digests.
 fn orders(order: &Approve, state: &Value) -> Result<Vec<Value>, Stop> {
-    let servers = state["servers"].as_array().map_or(&[][..], Vec::as_slice);
+    let servers = show::member(state, "servers")
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     let is_meant = |server: &&Value| match &order.server {
-        Some(id) => server["server"] == **id,
-        None => server["mode"] != "off",
+        Some(id) => show::member(server, "server") == id.as_str(),
+        None => show::member(server, "mode") != "off",
     };
     let servers: Vec<&Value> = servers.iter().filter(is_meant).collect();
     if let (Some(id), true) = (&order.server, servers.is_empty()) {
@@ -179,14 +181,20 @@ fn orders(order: &Approve, state: &Value) -> Result<Vec<Value>, Stop> {
             .into_iter()
             .filter(|server| show::is_pending(server));
         let body = |server: &Value| {
-            let shown = server["pending_digest"].as_str().unwrap_or_default();
+            let shown = show::member(server, "pending_digest")
+                .as_str()
+                .unwrap_or_default();
             let digest = order.digest.as_deref().unwrap_or(shown);
-            json!({ "server": server["server"], "digest": digest, "also": order.also })
+            json!({ "server": show::member(server, "server"), "digest": digest, "also": order.also })
         };
         return Ok(whole.map(body).collect());
     };
-    let tools = servers.iter().flat_map(|one| one["tools"].as_array());
-    let row = tools.flatten().find(|row| row["tool"] == **tool);
+    let tools = servers
+        .iter()
+        .flat_map(|one| show::member(one, "tools").as_array());
+    let row = tools
+        .flatten()
+        .find(|row| show::member(row, "tool") == tool.as_str());
     let Some(row) = row else {
         return Err(Stop::Failed(format!("there is no tool {tool}")));
     };

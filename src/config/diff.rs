@@ -71,10 +71,8 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     plan.change("guardrails", running.guardrails != guardrails);
     plan.rate_limits(&running.rate_limits, rate_limits);
     plan.tool_lock(&running.tool_lock, tool_lock);
-    plan.change(
-        "tenant_isolation",
-        running.tenant_isolation != tenant_isolation,
-    );
+    let is_other = running.tenant_isolation != tenant_isolation;
+    plan.change("tenant_isolation", is_other);
     plan.change("auth", running.auth != auth);
     plan.change("compat", running.compat != compat);
     plan.change("acl", running.acl != acl);

@@ -244,7 +244,7 @@ fn open<'a>(
         server,
         seat,
         permit,
-        quick: quick,
+        quick,
     }))))
 }
 
@@ -345,6 +345,14 @@ async fn go_on(
                 Seat::Taken(client) => Some(client),
                 Seat::Unsure => Some(confirm(session, exchange, scope).await?),
             };
+            let quick = match quick {
+                Some(quick) => quick,
+                None => {
+                    let headers = &session.req_header().headers;
+                    let at = (&server, client.as_ref());
+                    Box::pin(unlock(headers, exchange, at, &call, body)).await?
+                }
+            };
             let decided = (permit, quick);
             one(session, exchange, &call, &server, client, decided, body).await
         }
@@ -382,18 +390,9 @@ async fn one(
     call: &Call<'_>,
     server: &Arc<Server>,
     client: Option<Arc<ClientSession>>,
-    (mut permit, quick): (Permit, Option<Quick>),
+    (mut permit, mut quick): (Permit, Quick),
     body: &Bytes,
 ) -> Result<(), Ended> {
-    let headers = &session.req_header().headers;
-    let mut quick = match quick {
-        Some(quick) => quick,
-        None => {
-            let client = client.as_ref();
-            Box::pin(unlock(headers, exchange, server, client, call, body)).await?;
-            decide(headers, exchange, server, client, call)?
-        }
-    };
     if let Quick::Unpaid(seen) = quick {
         quick = pay(session, exchange, server, client.as_ref(), seen, call).await?;
     }
@@ -459,20 +458,19 @@ async fn one(
     Box::pin(again(session, exchange, server, client, body)).await
 }
 
-/// Step 5, as far as the tool lock is concerned.
+/// Step 5, as far as the tool lock is concerned, and step 6.
 async fn unlock(
     headers: &HeaderMap,
-    exchange: &Exchange,
-    server: &Arc<Server>,
-    client: Option<&Arc<ClientSession>>,
+    exchange: &mut Exchange,
+    (server, client): (&Arc<Server>, Option<&Arc<ClientSession>>),
     call: &Call<'_>,
     body: &Bytes,
-) -> Result<(), Ended> {
-    if !locked::is_asked(exchange, server, call) {
-        return Ok(());
+) -> Result<Quick, Ended> {
+    if locked::is_asked(exchange, server, call) {
+        let inbound = front::inbound(headers, exchange, call, body.clone());
+        locked::admit(exchange, server, client, &inbound, tool_of(call)).await?;
     }
-    let inbound = front::inbound(headers, exchange, call, body.clone());
-    locked::admit(exchange, server, client, &inbound, tool_of(call)).await
+    Ok(decide(headers, exchange, server, client, call)?)
 }
 
 /// A message that guardrails change, or whose answer they look at: it goes the way that reads both.

@@ -203,19 +203,6 @@ impl Catalogs {
             .get_or_init(|| self.find(&View::plain(), &Caller::default()))
     }
 
-    /// A list as each view has it that has it, without waiting for any.
-    #[must_use]
-    pub fn listings(&self, kind: Kind) -> Vec<Arc<Listing>> {
-        let views: Vec<Arc<Catalog>> = {
-            let views = self.views.lock();
-            views.iter().map(|(_, view)| Arc::clone(view)).collect()
-        };
-        let views = views.iter();
-        views
-            .filter_map(|view| view.state.lock().listed(kind, &view.settings).listing)
-            .collect()
-    }
-
     /// Notes that a server told somebody of a change, which [`Remote::hear`] took first.
     pub fn nudge(&self, kind: Kind) {
         let mut is_read = false;

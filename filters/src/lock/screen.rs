@@ -86,7 +86,10 @@ impl Lens<'_> {
             (Ok(_), None) => Verdict::Added,
             (Ok(one), Some(tools)) => match tools.judge(&one.name, Ok(one.digest)) {
                 Verdict::Changed if self.is_legacy_form(tools, one) => Verdict::Approved,
-                verdict => verdict,
+                verdict @ (Verdict::Approved
+                | Verdict::Changed
+                | Verdict::Added
+                | Verdict::Unclear) => verdict,
             },
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::cli::lock::show::member;
 use crate::config::Config;
 use crate::config::model::Secret;
 
@@ -128,7 +129,7 @@ fn read(answer: &[u8]) -> Result<Value, String> {
     match (status, body) {
         (200, Some(body)) => Ok(body),
         (401, _) => Err("the gateway wants its admin key: set CONDUIT_ADMIN_KEY".to_owned()),
-        (status, Some(body)) => match body["error"].as_str() {
+        (status, Some(body)) => match member(&body, "error").as_str() {
             Some(error) => Err(error.to_owned()),
             None => Err(format!("the gateway answered {status}")),
         },

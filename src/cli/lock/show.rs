@@ -8,18 +8,18 @@ use serde_json::Value;
 
 /// How each tool of a server stands, a line each.
 pub(super) fn status(state: &Value, server: Option<&str>) -> String {
-    let mut out = format!("{}\n", text(&state["file"]));
+    let mut out = format!("{}\n", text(member(state, "file")));
     for one in meant(state, server) {
-        let unlisted = match one["failure"].as_str() {
+        let unlisted = match member(one, "failure").as_str() {
             Some(failure) => format!(", cannot be listed: {}", visible::line(failure)),
             None => String::new(),
         };
-        let (id, mode) = (text(&one["server"]), text(&one["mode"]));
+        let (id, mode) = (text(member(one, "server")), text(member(one, "mode")));
         out.push_str(&format!("{id} (tool_lock: {mode}{unlisted})\n"));
         for row in rows(one) {
-            let from = row["renamed_from"].as_str();
+            let from = member(row, "renamed_from").as_str();
             let from = from.map(|from| format!(" (was {})", visible::line(from)));
-            let (standing, tool) = (text(&row["standing"]), text(&row["tool"]));
+            let (standing, tool) = (text(member(row, "standing")), text(member(row, "tool")));
             out.push_str(&format!(
                 "  {standing:<9} {tool}{}\n",
                 from.unwrap_or_default()
@@ -33,28 +33,31 @@ pub(super) fn status(state: &Value, server: Option<&str>) -> String {
 pub(super) fn diff(state: &Value, server: Option<&str>, tool: Option<&str>) -> String {
     let mut out = String::new();
     for one in meant(state, server) {
-        let pending = rows(one).filter(|row| tool.is_none_or(|tool| row["tool"] == tool));
-        for row in pending.filter(|row| row["standing"] != "approved") {
-            let (standing, id) = (text(&row["standing"]), text(&one["server"]));
-            out.push_str(&format!("{standing} {id} {}\n", text(&row["tool"])));
-            for seen in list(&row["seen"]) {
-                out.push_str(&format!("  {}\n", text(&seen["digest"])));
-                for change in list(&seen["diff"]["changes"]) {
-                    out.push_str(&format!("    {}\n", text(&change["field"])));
+        let pending = rows(one).filter(|row| tool.is_none_or(|tool| member(row, "tool") == tool));
+        for row in pending.filter(|row| member(row, "standing") != "approved") {
+            let (standing, id) = (text(member(row, "standing")), text(member(one, "server")));
+            out.push_str(&format!("{standing} {id} {}\n", text(member(row, "tool"))));
+            for seen in list(member(row, "seen")) {
+                out.push_str(&format!("  {}\n", text(member(seen, "digest"))));
+                for change in list(member(member(seen, "diff"), "changes")) {
+                    out.push_str(&format!("    {}\n", text(member(change, "field"))));
                     for (sign, side) in [("-", "before"), ("+", "after")] {
-                        if change[side].is_string() {
-                            out.push_str(&format!("      {sign} {}\n", text(&change[side])));
+                        if member(change, side).is_string() {
+                            out.push_str(&format!("      {sign} {}\n", text(member(change, side))));
                         }
                     }
                 }
-                if seen["diff"]["is_cut"] == true {
+                if member(member(seen, "diff"), "is_cut").as_bool() == Some(true) {
                     out.push_str("    and more; the whole definition is:\n");
-                    out.push_str(&format!("      {}\n", text(&seen["definition"])));
+                    out.push_str(&format!("      {}\n", text(member(seen, "definition"))));
                 }
             }
         }
         if tool.is_none() && is_pending(one) {
-            let (id, digest) = (text(&one["server"]), text(&one["pending_digest"]));
+            let (id, digest) = (
+                text(member(one, "server")),
+                text(member(one, "pending_digest")),
+            );
             out.push_str(&format!("pending of {id}: {digest}\n"));
         }
     }
@@ -63,14 +66,14 @@ pub(super) fn diff(state: &Value, server: Option<&str>, tool: Option<&str>) -> S
 
 /// What was approved.
 pub(super) fn approved(done: &Value) -> String {
-    let id = text(&done["server"]);
+    let id = text(member(done, "server"));
     let mut out = String::new();
-    for (member, what) in [
+    for (name, what) in [
         ("approved", "approved"),
         ("removed", "taken out"),
         ("left", "NOT approved, as it is unclear"),
     ] {
-        for tool in list(&done[member]) {
+        for tool in list(member(done, name)) {
             out.push_str(&format!("{id} {}: {what}\n", text(tool)));
         }
     }
@@ -96,32 +99,40 @@ pub(super) fn book(path: &Path, book: &Book, server: Option<&str>) -> String {
 /// Whether anything of a server waits for an approval.
 pub(super) fn is_pending(server: &Value) -> bool {
     // A server without any tools is approved as that.
-    let is_new = server["digest"].is_null() && server["is_listed"] == true;
-    is_new || rows(server).any(|row| row["standing"] != "approved")
+    let is_new =
+        member(server, "digest").is_null() && member(server, "is_listed").as_bool() == Some(true);
+    is_new || rows(server).any(|row| member(row, "standing") != "approved")
 }
 
 /// By which digests a tool can be approved as it is, or as gone.
 pub(super) fn digests(row: &Value) -> Vec<String> {
-    let seen = list(&row["seen"]).iter().map(|one| &one["digest"]);
+    let seen = list(member(row, "seen"))
+        .iter()
+        .map(|one| member(one, "digest"));
     let mut digests: Vec<&Value> = seen.collect();
-    if row["standing"] == "removed" {
-        digests.extend(list(&row["approved"]).first());
+    if member(row, "standing") == "removed" {
+        digests.extend(list(member(row, "approved")).first());
     }
     let digests = digests.into_iter().filter_map(Value::as_str);
     digests.map(str::to_owned).collect()
 }
 
 fn meant<'s>(state: &'s Value, server: Option<&str>) -> impl Iterator<Item = &'s Value> {
-    let servers = list(&state["servers"]).iter();
-    servers.filter(move |one| server.is_none_or(|server| one["server"] == server))
+    let servers = list(member(state, "servers")).iter();
+    servers.filter(move |one| server.is_none_or(|server| member(one, "server") == server))
 }
 
 fn rows(server: &Value) -> impl Iterator<Item = &Value> {
-    list(&server["tools"]).iter()
+    list(member(server, "tools")).iter()
 }
 
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A member of an object; null where there is none.
+pub(super) fn member<'v>(value: &'v Value, name: &str) -> &'v Value {
+    value.get(name).unwrap_or(&Value::Null)
 }
 
 /// A text of the answer's, all of it visible.

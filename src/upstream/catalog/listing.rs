@@ -14,6 +14,8 @@ use filters::mcp::mirror::Mirrors;
 use filters::mcp::revision::Era;
 use parking_lot::Mutex;
 
+use super::{Catalog, Catalogs};
+
 /// One list, whole.
 #[derive(Debug)]
 pub struct Listing {
@@ -168,6 +170,21 @@ impl Listing {
             .get(key)
             .and_then(|&at| self.items.get(at))
             .map(String::as_str)
+    }
+}
+
+impl Catalogs {
+    /// A list as each view has it that has it, without waiting for any.
+    #[must_use]
+    pub fn listings(&self, kind: Kind) -> Vec<Arc<Listing>> {
+        let views: Vec<Arc<Catalog>> = {
+            let views = self.views.lock();
+            views.iter().map(|(_, view)| Arc::clone(view)).collect()
+        };
+        let views = views.iter();
+        views
+            .filter_map(|view| view.state.lock().listed(kind, &view.settings).listing)
+            .collect()
     }
 }
 
