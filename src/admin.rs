@@ -15,6 +15,7 @@ mod guardrails;
 mod health;
 mod key;
 mod limits;
+mod lock;
 mod metrics;
 mod policy;
 mod servers;
@@ -184,6 +185,8 @@ impl Control {
                 "/conduit/limits/client/{id}/reset",
                 delete(limits::reset_client),
             )
+            .route("/conduit/lock", get(lock::show))
+            .route("/conduit/lock/approve", post(lock::approve))
             .route("/conduit/version", get(version::show))
             .route("/conduit/metrics", metrics)
             .fallback(unknown)

@@ -13,6 +13,7 @@ mod jwks;
 mod lifecycle;
 mod limited;
 mod listen;
+mod locked;
 pub mod rehearse;
 mod reload;
 pub mod rulebook;

@@ -33,6 +33,7 @@ mod link;
 mod listen;
 mod lists;
 mod local;
+mod locked;
 mod pass;
 mod passage;
 mod patient;

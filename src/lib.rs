@@ -13,6 +13,7 @@ pub mod demo;
 pub mod gateway;
 pub mod kv;
 pub mod limit;
+pub mod lock;
 pub mod policy;
 pub mod state;
 pub mod stdio;

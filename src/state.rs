@@ -2,6 +2,7 @@
 
 pub mod guard;
 pub mod live;
+mod lock;
 pub mod outlet;
 pub mod parked;
 pub mod reload;

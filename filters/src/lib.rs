@@ -14,6 +14,7 @@ pub mod guard;
 pub mod http1;
 pub mod identity;
 pub mod json;
+pub mod lock;
 pub mod mask;
 pub mod mcp;
 pub mod net;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use crate::acl;
 use crate::identity::denial;
+use crate::lock::refused::{Cause, Locked};
 use crate::mcp::revision::Revision;
 use crate::rpc::parse::{Id, Invalid};
 use crate::rpc::write::{self, Failure};
@@ -168,6 +169,8 @@ pub enum Refusal {
     },
     /// Whether a limit is used up cannot be found out, and nothing passes then.
     LimitsUnavailable,
+    /// The tool is not what an operator approved.
+    ToolLocked(Box<Locked>),
     /// The access rules deny it.
     AccessDenied(Box<acl::denial::Denial>),
     /// The server turned out to be reached otherwise: it is from now on.
@@ -305,6 +308,7 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
+            Self::ToolLocked(locked) if locked.cause == Cause::Unread => 503,
             Self::ClientJson
             | Self::ClientDepth
             | Self::ClientShape(_)
@@ -323,6 +327,7 @@ impl Refusal {
             | Self::CursorInvalid
             | Self::StateInvalid
             | Self::ClientSilent
+            | Self::ToolLocked(_)
             | Self::AccessDenied(_)
             | Self::RoundsExceeded { .. }
             // The agent is to read why.
@@ -392,7 +397,11 @@ impl Refusal {
             | Self::HeaderMalformed { .. } => -32020,
             Self::VersionUnsupported { .. } => -32022,
             Self::Unauthenticated(_) => -31401,
-            Self::OriginForbidden | Self::ScopeInsufficient { .. } | Self::Forbidden => -31403,
+            Self::ToolLocked(locked) if locked.cause == Cause::Unread => -31503,
+            Self::OriginForbidden
+            | Self::ScopeInsufficient { .. }
+            | Self::ToolLocked(_)
+            | Self::Forbidden => -31403,
             Self::AuthThrottled { .. } => -31429,
             Self::HostForbidden => -31421,
             Self::UpstreamConnect { .. }
@@ -456,6 +465,7 @@ impl Refusal {
             Self::ApprovalsFull => "approvals_full",
             Self::RateLimited { .. } => "rate_limited",
             Self::LimitsUnavailable => "limits_unavailable",
+            Self::ToolLocked(_) => "tool_locked",
             Self::AccessDenied(_) => "acl_denied",
             Self::UpstreamMoved { .. } => "upstream_moved",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
@@ -605,6 +615,7 @@ impl Refusal {
             Self::LimitsUnavailable => {
                 "rate limits cannot be checked at the moment: try again later".into()
             }
+            Self::ToolLocked(locked) => locked.to_string().into(),
             Self::AccessDenied(denial) => denial.to_string().into(),
             Self::UpstreamMoved { server } => {
                 format!("server {server} speaks another transport than it was said to: try again")
@@ -733,6 +744,27 @@ mod tests {
             refusal.to_json(Id::from_json("7")),
             r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32000,"message":"Rate limit exceeded: client/minute. Retry after 42 seconds"}}"#
         );
+    }
+
+    #[test]
+    fn a_locked_tool_is_told_with_its_server_and_what_to_do() {
+        let refusal = |cause| Refusal::ToolLocked(Box::new(Locked::new("s", "t\u{1b}", cause)));
+        for cause in [
+            Cause::Changed,
+            Cause::Added,
+            Cause::Removed,
+            Cause::Unclear,
+            Cause::Unread,
+        ] {
+            let message = refusal(cause).message();
+            for part in [r#"tool "t\u{1b}" of server "s""#, "`conduit lock approve"] {
+                assert!(message.contains(part), "{message}");
+            }
+        }
+        assert_eq!(refusal(Cause::Changed).status(), 200);
+        assert_eq!(refusal(Cause::Changed).code(), -31403);
+        assert_eq!(refusal(Cause::Unread).status(), 503);
+        assert_eq!(refusal(Cause::Unread).code(), -31503);
     }
 
     #[test]

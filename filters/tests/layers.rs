@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 8] = [
     &["state"],
     &["discovery"],
     &[
-        "auth", "cache", "limit", "upstream", "stdio", "plugins", "reqlog",
+        "auth", "cache", "limit", "lock", "upstream", "stdio", "plugins", "reqlog",
     ],
     &["telemetry", "kv"],
 ];

@@ -18,6 +18,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use filters::cache::invalidate::Reach;
+use filters::lock::book::Book;
+use filters::mcp::list::Kind;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -40,6 +42,7 @@ use crate::config::{self, Config, Loaded};
 use crate::gateway::retire;
 use crate::state::Shared;
 use crate::state::reload::Report;
+use crate::upstream::catalog::Change;
 use crate::upstream::found::{Dialect, Found};
 
 /// How long sockets of new servers may take to be listened on.
@@ -186,6 +189,10 @@ impl Reloader {
             Err(error) => return Report::refused(vec![format!("cannot be read: {error}")]),
         };
         let plan = diff::plan(&self.config, loaded.config);
+        let approved = match self.shared.live.lock.reread().await {
+            Ok(approved) => approved,
+            Err(error) => return Report::refused(vec![format!("tool_lock_file: {error}")]),
+        };
         let mut report = Report {
             skipped: plan.left.clone(),
             warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
@@ -198,6 +205,7 @@ impl Reloader {
         if plan.changed.is_empty() {
             self.config = plan.config;
             self.renew(renewal, &mut report);
+            report.reloaded.extend(self.adopt(approved));
             return report;
         }
         report.warnings.extend(inactive(&plan.config));
@@ -211,6 +219,7 @@ impl Reloader {
                 self.exchange(plan.config, parts, gatehouse).await;
                 report.reloaded = plan.changed;
                 self.renew(renewal, &mut report);
+                report.reloaded.extend(self.adopt(approved));
                 report
             }
             Err(errors) => Report::refused(errors),
@@ -235,6 +244,23 @@ impl Reloader {
         if secure.renew(renewal) && !is_named {
             report.reloaded.push("gateway.tls (files)".to_owned());
         }
+    }
+
+    /// Puts what was approved elsewhere meanwhile into force; its path, if there was anything.
+    fn adopt(&self, approved: Book) -> Option<String> {
+        let live = &self.shared.live;
+        if !live.lock.adopt(approved) {
+            return None;
+        }
+        for server in self.shared.snapshot.load().servers.values() {
+            let change = Change {
+                server: Arc::clone(&server.id),
+                kind: Kind::Tools,
+            };
+            // Nobody may be listening.
+            live.changes.send(change).ok();
+        }
+        Some("tool_lock_file (its content)".to_owned())
     }
 
     /// The parts of all servers of a plan, running: those that there are where nothing changed.

@@ -275,6 +275,30 @@ pub enum OnBackendError {
     Deny,
 }
 
+/// What is done with tools whose definitions nobody approved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToolLock {
+    /// Nothing: nobody looks.
+    #[default]
+    Off,
+    /// They pass, and are told of.
+    Warn,
+    /// They are neither listed nor called.
+    Block,
+}
+
+/// What is done with a server of which nothing was approved yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirstUse {
+    /// Its tools wait for an approval.
+    #[default]
+    Refuse,
+    /// Its tools are approved as they are first seen.
+    Trust,
+}
+
 /// Where sessions live.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -26,6 +26,7 @@ pub mod gateway;
 pub mod governance;
 pub mod guard;
 pub mod limit;
+pub mod lock;
 pub mod observe;
 pub mod reference;
 pub mod router;
@@ -51,6 +52,12 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
         // After the sections whose Redis it may borrow, so that a wrong URL is told once.
         sessions: session::compile(raw.sessions, redis_urls, problems),
         guardrails: guard::compile(raw.guardrails, problems),
+        tool_lock: lock::compile(
+            raw.tool_lock,
+            raw.tool_lock_first_use,
+            raw.tool_lock_file,
+            problems,
+        ),
         observability: observe::compile(raw.observability, problems),
         metrics: observe::compile_metrics(raw.metrics, problems),
         admin: admin::compile(raw.admin, problems),

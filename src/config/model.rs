@@ -23,6 +23,7 @@ pub mod gateway;
 pub mod governance;
 pub mod guard;
 pub mod limit;
+pub mod lock;
 pub mod observe;
 pub mod router;
 pub mod runtime;

@@ -33,7 +33,7 @@ use crate::gateway::guard::{self, Watch};
 use crate::gateway::limits::Want;
 use crate::gateway::relay::client_gone;
 use crate::gateway::reply::stream_header;
-use crate::gateway::{Ended, access, answer, limits};
+use crate::gateway::{Ended, access, answer, front, limits, locked};
 use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -80,7 +80,10 @@ pub(super) async fn serve(
     let author = Arc::new(author);
     for (index, entry) in entries.iter().enumerate() {
         let prepared = match prepare(session, exchange, way, &author, entry.get()) {
-            Ok(prepared) => pay(session, exchange, prepared).await?,
+            Ok(prepared) => match Box::pin(unlock(session, exchange, way, prepared)).await? {
+                Ok(prepared) => pay(session, exchange, prepared).await?,
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         };
         match prepared {
@@ -233,6 +236,35 @@ fn prepare(
 fn reread<'b>(body: &'b Bytes, client: &Client<'_>) -> Option<Call<'b>> {
     let message = parse::message(str::from_utf8(body).ok()?).ok()?;
     Call::classify(message, &client.mcp).ok()
+}
+
+/// Has the tool lock look at an entry; one that is refused gets its error, if it wants an answer.
+async fn unlock(
+    session: &Session,
+    exchange: &Exchange,
+    way: &Way<'_>,
+    prepared: Prepared,
+) -> Result<Result<Prepared, Option<Bytes>>, Ended> {
+    if !locked::is_on(exchange, way.server) {
+        return Ok(Ok(prepared));
+    }
+    let text = std::str::from_utf8(&prepared.text).map_err(|_| Refusal::Internal)?;
+    let message = parse::message(text).map_err(Refusal::from)?;
+    let headers = &session.req_header().headers;
+    let call = Call::classify(message, &Client::read(headers)?.mcp)?;
+    if !locked::is_asked(exchange, way.server, &call) {
+        return Ok(Ok(prepared));
+    }
+    let inbound = front::inbound(headers, exchange, &call, prepared.text.clone());
+    let tool = prepared.tool.as_deref();
+    match locked::admit(exchange, way.server, way.client, &inbound, tool).await {
+        Ok(()) => Ok(Ok(prepared)),
+        Err(Ended::Refused { refusal, .. }) => {
+            let id = prepared.id.as_deref().and_then(Id::from_json);
+            Ok(Err(id.map(|id| refusal.to_json(Some(id)).into())))
+        }
+        Err(ended @ (Ended::ClientGone | Ended::Broken { .. })) => Err(ended),
+    }
 }
 
 /// Charges an entry; one that is refused gets its error.

@@ -35,7 +35,7 @@ use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
     Ended, access, admit, aggregate, batch, bodiless, body, cached, control, events, front, guard,
-    limits, link, passage, sessions,
+    limits, link, locked, passage, sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
@@ -204,7 +204,7 @@ struct Arrived<'a> {
     seat: Seat,
     /// That its caller may.
     permit: Permit,
-    /// What becomes of it; nothing where its session is yet to be found.
+    /// What becomes of it; nothing where its session is yet to be found, or its tool to be looked at.
     quick: Option<Quick>,
 }
 
@@ -251,8 +251,11 @@ fn open<'a>(
             return Ok(Opened::Onward(Stage::Server(Box::new(arrived))));
         }
     };
-    let mut quick = decide(headers, exchange, &server, client, &call)?;
-    if let Quick::Hit(text) = &mut quick {
+    let mut quick = match locked::is_asked(exchange, &server, &call) {
+        true => None,
+        false => Some(decide(headers, exchange, &server, client, &call)?),
+    };
+    if let Some(Quick::Hit(text)) = &mut quick {
         return Ok(Opened::Hit(std::mem::take(text)));
     }
     Ok(Opened::Onward(Stage::Server(Box::new(Arrived {
@@ -260,7 +263,7 @@ fn open<'a>(
         server,
         seat,
         permit,
-        quick: Some(quick),
+        quick,
     }))))
 }
 
@@ -361,6 +364,14 @@ async fn go_on(
                 Seat::Taken(client) => Some(client),
                 Seat::Unsure => Some(confirm(session, exchange, scope).await?),
             };
+            let quick = match quick {
+                Some(quick) => quick,
+                None => {
+                    let headers = &session.req_header().headers;
+                    let at = (&server, client.as_ref());
+                    Box::pin(unlock(headers, exchange, at, &call, body)).await?
+                }
+            };
             let decided = (permit, quick);
             one(session, exchange, &call, &server, client, decided, body).await
         }
@@ -398,14 +409,9 @@ async fn one(
     call: &Call<'_>,
     server: &Arc<Server>,
     client: Option<Arc<ClientSession>>,
-    (mut permit, quick): (Permit, Option<Quick>),
+    (mut permit, mut quick): (Permit, Quick),
     body: &Bytes,
 ) -> Result<(), Ended> {
-    let headers = &session.req_header().headers;
-    let mut quick = match quick {
-        Some(quick) => quick,
-        None => decide(headers, exchange, server, client.as_ref(), call)?,
-    };
     if let Quick::Unpaid(seen) = quick {
         quick = pay(session, exchange, server, client.as_ref(), seen, call).await?;
     }
@@ -469,6 +475,21 @@ async fn one(
         (Carried::SessionLost, None) | (Carried::WrongEra, _) => server.remote.eras.doubt(),
     }
     Box::pin(again(session, exchange, server, client, body)).await
+}
+
+/// Step 5, as far as the tool lock is concerned, and step 6.
+async fn unlock(
+    headers: &HeaderMap,
+    exchange: &mut Exchange,
+    (server, client): (&Arc<Server>, Option<&Arc<ClientSession>>),
+    call: &Call<'_>,
+    body: &Bytes,
+) -> Result<Quick, Ended> {
+    if locked::is_asked(exchange, server, call) {
+        let inbound = front::inbound(headers, exchange, call, body.clone());
+        locked::admit(exchange, server, client, &inbound, tool_of(call)).await?;
+    }
+    Ok(decide(headers, exchange, server, client, call)?)
 }
 
 /// A message that guardrails change, or whose answer they look at: it goes the way that reads both.

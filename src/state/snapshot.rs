@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use filters::lock::Mode;
 use filters::mcp::list::Kind;
 use filters::refusal::Statuses;
 use filters::route::merge::Merged;
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub webhooks: Webhooks,
     /// How often clients may call, where that is limited.
     pub limits: Option<Arc<limit::Policy>>,
+    /// What is done with tools that nobody approved, where that is anything.
+    pub tool_lock: Option<Arc<ToolLock>>,
     /// How refusals of policy are told.
     pub statuses: Statuses,
     /// Largest request body, in bytes.
@@ -74,6 +77,24 @@ pub struct Bounds {
     pub body_pause: Duration,
     /// How long all of its body but the first part may take.
     pub body: Duration,
+}
+
+/// What is done with tools that nobody approved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolLock {
+    /// At which servers anything is.
+    pub modes: HashMap<String, Mode>,
+    /// What is done with a server of which nothing was approved yet.
+    pub first_use: FirstUse,
+}
+
+/// What is done with a server of which nothing was approved yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstUse {
+    /// Its tools wait for an approval.
+    Refuse,
+    /// They are approved as they are first seen.
+    Trust,
 }
 
 /// Which `Host`s and `Origin`s the control plane's own listeners take.

@@ -9,6 +9,7 @@ pub mod connection;
 pub mod denials;
 pub mod guard;
 pub mod limit;
+pub mod lock;
 mod series;
 
 use std::collections::HashSet;
@@ -24,6 +25,7 @@ use crate::telemetry::metrics::connection::Connections;
 use crate::telemetry::metrics::denials::Denials;
 use crate::telemetry::metrics::guard::Guard;
 use crate::telemetry::metrics::limit::Limits;
+use crate::telemetry::metrics::lock::ToolLock;
 use crate::telemetry::metrics::series::{One, Series};
 use crate::telemetry::outcome::{Outcome, Status};
 
@@ -60,6 +62,8 @@ pub struct Metrics {
     pub limits: Limits,
     /// How clients' connections stand.
     pub connections: Connections,
+    /// What the tool lock found.
+    pub tool_lock: ToolLock,
     /// What the access rules denied.
     pub denials: Denials,
     tools: Mutex<HashSet<String>>,
@@ -128,6 +132,7 @@ impl Metrics {
             cache: Cache::new(&registry)?,
             limits: Limits::new(&registry)?,
             connections: Connections::new(&registry)?,
+            tool_lock: ToolLock::new(&registry)?,
             denials: Denials::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
             series: Series::default(),

@@ -32,6 +32,7 @@ mod http_sse;
 mod instances;
 mod isolation;
 mod limits;
+mod lock;
 mod matrix;
 mod no_mcp;
 mod operations;

@@ -51,6 +51,7 @@ impl Basis {
         let mut server = server.clone();
         // Who may reach it is no part of it.
         server.scopes = Scopes::default();
+        server.tool_lock = None;
         Self {
             server,
             load_balancing: router.load_balancing,

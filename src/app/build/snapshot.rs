@@ -11,6 +11,7 @@ use filters::{acl, origin};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::limited;
+use crate::app::locked;
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
@@ -65,6 +66,7 @@ pub(in crate::app) fn build(
         },
         webhooks: webhooks(&config.guardrails.webhooks),
         limits: limited::policy(&config.rate_limits).map(Arc::new),
+        tool_lock: locked::policy(config),
         statuses: if config.compat.always_200 {
             Statuses::Always200
         } else {

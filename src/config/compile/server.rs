@@ -90,6 +90,7 @@ fn compile(
     let max_sessions = usize::try_from(raw.max_sessions).unwrap_or(usize::MAX);
     let (era, forward_authorization) = (raw.era, raw.forward_authorization);
     let scopes = scopes(&mut raw, path, problems);
+    let tool_lock = raw.tool_lock;
     let id = ServerId::parse(&raw.id);
     if id.is_none() {
         problems.error(path.key("id"), "must consist of letters, digits and dashes");
@@ -125,6 +126,7 @@ fn compile(
         max_sessions,
         forward_authorization,
         scopes,
+        tool_lock,
         cache,
         upstream_auth,
     })

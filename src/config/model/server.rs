@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 
-use crate::config::choice::{AccountBinding, Era, IdentityMode, Share};
+use crate::config::choice::{AccountBinding, Era, IdentityMode, Share, ToolLock};
 use crate::config::model::Secret;
 use crate::config::model::credential::Credential;
 use crate::config::model::digest;
@@ -47,6 +47,10 @@ pub struct Server {
     /// digest of its configuration.
     #[serde(skip)]
     pub scopes: Scopes,
+    /// What is done with tools that nobody approved, if that is said of this server. It changes nothing
+    /// of what the server answers, either.
+    #[serde(skip)]
+    pub tool_lock: Option<ToolLock>,
     /// How its answers are cached.
     pub cache: Cache,
     /// Credentials that it is sent.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::choice::{AccountBinding, Era, IdentityMode, Share, Transport};
+use crate::config::choice::{AccountBinding, Era, IdentityMode, Share, ToolLock, Transport};
 use crate::config::raw::credential::{Bearer, ClientCredentials};
 use crate::config::raw::runtime::ManagedRuntime;
 
@@ -78,6 +78,9 @@ pub struct Server {
     /// The scopes that calls of single tools need beyond that, by the tool's name or a pattern
     /// (`delete_*`). All patterns that match count.
     pub tool_scopes: BTreeMap<String, Vec<String>>,
+    /// What is done with tools of this server that are not defined as an operator approved them.
+    /// Absent means what `tool_lock` at the top of the file says.
+    pub tool_lock: Option<ToolLock>,
     /// How answers of this server are cached.
     pub cache: ServerCache,
     /// Credentials that the server is sent.
@@ -211,6 +214,7 @@ impl Default for Server {
             forward_authorization: false,
             required_scopes: Vec::new(),
             tool_scopes: BTreeMap::new(),
+            tool_lock: None,
             cache: ServerCache::default(),
             upstream_auth: None,
             managed_runtime: None,

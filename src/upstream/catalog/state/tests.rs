@@ -20,6 +20,7 @@ fn settings(list_ttl: Option<Duration>) -> Settings {
 /// The tools as they were read at `read`.
 fn state(settings: &Settings, ttl: Option<Duration>, read: Instant) -> State {
     let listing = Listing {
+        locking: Default::default(),
         items: Vec::new(),
         read,
         ttl,
