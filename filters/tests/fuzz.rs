@@ -303,7 +303,8 @@ fn param() -> impl Strategy<Value = String> {
 
 #[test]
 fn what_was_once_found_holds_still() {
-    let targets: [(&str, fn(&[u8])); 6] = [
+    type Target = fn(&[u8]);
+    let targets: [(&str, Target); 6] = [
         ("canonical", fuzz::canonical),
         ("credential", fuzz::credential),
         ("glob", fuzz::glob),

@@ -80,11 +80,13 @@ impl Asked {
                 && self.method.is_none()
                 && self.params.is_none()
                 && self.arguments.is_none();
-            return match message {
-                Value::Object(_) if is_alone => Ok(message.clone()),
-                Value::Object(_) => Err("`message` says it all: leave the others out".to_owned()),
-                _ => Err("`message` must be a JSON-RPC message, an object".to_owned()),
-            };
+            if !message.is_object() {
+                return Err("`message` must be a JSON-RPC message, an object".to_owned());
+            }
+            if !is_alone {
+                return Err("`message` says it all: leave the others out".to_owned());
+            }
+            return Ok(message.clone());
         }
         let mut params = match &self.params {
             None => Map::new(),
@@ -100,7 +102,7 @@ impl Asked {
         let method = self
             .method
             .as_deref()
-            .or(item.map(|(_, _, method, _)| method));
+            .or_else(|| item.map(|(_, _, method, _)| method));
         let Some(method) = method else {
             let why = "nothing is asked: say `tool`, `prompt`, `resource`, `method` or `message`";
             return Err(why.to_owned());

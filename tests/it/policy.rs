@@ -170,7 +170,12 @@ fn rehearse(config: &str, cases: &str) -> (i32, String, String) {
 }
 
 fn run(folder: &Path, cases: &str) -> (i32, String, String) {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_conduit"))
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the program under test, not a child of it"
+    )]
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_conduit"));
+    let output = command
         .args(["policy", "test", cases])
         .current_dir(folder)
         .env_clear()

@@ -110,6 +110,8 @@ fn classify(message: Message<'_>) {
 fn is_json(refusal: &Refusal) {
     let text = refusal.to_json(None);
     let answer: Option<serde_json::Value> = serde_json::from_str(&text).ok();
-    let code = answer.map(|answer| answer["error"]["code"].is_i64());
-    assert_eq!(code, Some(true), "{text}");
+    let code = answer
+        .as_ref()
+        .and_then(|answer| answer.pointer("/error/code"));
+    assert!(code.is_some_and(serde_json::Value::is_i64), "{text}");
 }

@@ -173,9 +173,9 @@ impl Site {
                     tool["description"].as_str().unwrap_or_default()
                 )
             }));
-            match &result["nextCursor"] {
-                Value::String(cursor) => params = json!({ "cursor": cursor }),
-                _ => return listed,
+            match result["nextCursor"].as_str() {
+                Some(cursor) => params = json!({ "cursor": cursor }),
+                None => return listed,
             }
         }
     }
