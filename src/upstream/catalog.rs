@@ -345,6 +345,7 @@ impl Catalog {
         let list = state.lists.entry(kind).or_default();
         let is_read = list.last.is_some();
         list.is_dirty |= is_read;
+        list.n_told += u64::from(is_read);
         list.is_told |= is_read;
         drop(state);
         self.wake.notify_one();
@@ -360,6 +361,7 @@ impl Catalog {
             self.note_use(&mut state, now);
             let list = state.lists.entry(kind).or_default();
             list.is_dirty = true;
+            list.n_told += 1;
             list.failure = None;
         }
         let wait = self.settings.timeout;

@@ -14,7 +14,7 @@ fn policies(url: &str) -> Value {
     json!({
         "servers": [{ "id": "one", "url": url }, { "id": "two", "url": url }],
         "acl": { "enabled": true, "policies": [
-            { "name": "interns", "clients": ["intern-*"], "deny": [{ "server": "*", "tools": ["*"] }] },
+            { "name": "interns", "clients": ["intern-*"], "deny": [{ "server": "*", "tools": ["get"] }] },
             { "name": "everybody", "clients": ["*"],
                 "deny": [{ "server": "one", "tools": ["drop_*"] }] },
         ]},
@@ -23,7 +23,7 @@ fn policies(url: &str) -> Value {
                 "conditions": [{ "field": "secret", "operator": "exists", "value": true }] },
             { "name": "masked", "tools": ["*"], "action": "transform",
                 "conditions": [{ "field": "mail", "operator": "exists", "value": true }],
-                "transform": [{ "path": "mail", "operation": "redact" }] },
+                "transform": [{ "path": "mail", "redact": true }] },
         ]},
         "rate_limits": { "enabled": true, "per_client": { "requests_per_minute": 1000 } },
     })
@@ -197,7 +197,7 @@ cases:
   - name: a recorded call
     ask:
       client: alice
-      message: {jsonrpc: '2.0', id: 7, method: tools/call, params: {name: one__drop_all}}
+      message: {jsonrpc: '2.0', id: 7, method: tools/call, params: {name: one.drop_all}}
     expect: deny
   - name: mails are masked
     ask: {client: alice, server: two, tool: get, arguments: {mail: a@b.example}}

@@ -215,7 +215,9 @@ impl Catalog {
             {
                 // A change that is told from here on is a change of what is read now.
                 let mut state = self.state.lock();
-                state.lists.entry(kind).or_default().is_dirty = false;
+                let list = state.lists.entry(kind).or_default();
+                list.is_dirty = false;
+                list.n_begun = list.n_told;
             }
             let capabilities = &self.view.capabilities;
             if let Some(listing) = self.public.find(kind, capabilities) {
@@ -282,6 +284,7 @@ impl Catalog {
             let other = last.filter(|last| last.items != listing.items);
             let other = other.map(|last| last.read);
             list.last = Some(listing);
+            list.n_read = list.n_begun;
             list.came = Some(Instant::now());
             list.failure = None;
             state.failure = None;

@@ -46,6 +46,12 @@ pub(super) struct List {
     pub(super) came: Option<Instant>,
     /// It is to be read.
     pub(super) is_dirty: bool,
+    /// How many changes were told.
+    pub(super) n_told: u64,
+    /// How many of them when the last read began.
+    pub(super) n_begun: u64,
+    /// How many of them are in what was read.
+    pub(super) n_read: u64,
     /// A change was told since it was read.
     pub(super) is_told: bool,
     /// Somebody was given nothing in its place since it was read.
@@ -54,12 +60,19 @@ pub(super) struct List {
     pub(super) failure: Option<Arc<str>>,
 }
 
+impl List {
+    /// Whether every change that was told is in what was read.
+    pub(super) fn has_all(&self) -> bool {
+        self.n_read == self.n_told
+    }
+}
+
 impl State {
-    /// Whether a list was read since `since`, or cannot be read for now.
+    /// Whether a list was read since `since`, and since its last change that was told, or cannot be read for now.
     pub(super) fn is_tried(&self, kind: Kind, since: Instant) -> bool {
         self.lists.get(&kind).is_some_and(|list| {
             let has_come = list.came.is_some_and(|came| came >= since);
-            has_come || list.failure.is_some()
+            (has_come && list.has_all()) || list.failure.is_some()
         })
     }
 
@@ -145,7 +158,8 @@ impl State {
         if is_failing {
             return None;
         }
-        if list.is_dirty {
+        // What is being read because of a change is not here yet.
+        if list.is_dirty || !list.has_all() {
             return Some(settings.timeout);
         }
         let age = now.saturating_duration_since(last.read);

@@ -8,7 +8,7 @@ use crate::support::gateway::free_address;
 use crate::support::wire::Request;
 
 /// Every route of the admin API, and what it answers to the operator.
-const ROUTES: [(&str, &str, u16); 27] = [
+const ROUTES: [(&str, &str, u16); 30] = [
     ("GET", "/conduit/guardrails/rules", 200),
     ("GET", "/conduit/guardrails/check", 400),
     ("GET", "/conduit/guardrails/stats", 200),
@@ -32,6 +32,9 @@ const ROUTES: [(&str, &str, u16); 27] = [
     ("DELETE", "/conduit/limits/reset", 200),
     ("GET", "/conduit/limits/client/{id}", 200),
     ("DELETE", "/conduit/limits/client/{id}/reset", 200),
+    ("GET", "/conduit/lock", 200),
+    ("POST", "/conduit/lock/approve", 415),
+    ("POST", "/conduit/policy/explain", 400),
     ("GET", "/conduit/version", 200),
     ("GET", "/conduit/metrics", 200),
     ("GET", "/conduit/unknown", 404),
