@@ -49,7 +49,7 @@ fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
     if config.governance.enabled {
         say(
             "governance",
-            "NOT enforced: this build has no roles, quotas or approvals",
+            "NOT enforced: this build has no roles or quotas; only `approvals` of guardrails are kept",
         );
     }
     if config.identity.enabled {

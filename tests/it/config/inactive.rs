@@ -65,7 +65,7 @@ plugins: [{name: p, path: ./plugins/p.js, hooks: []}]
 discovery: {enabled: true}
 ",
         expect![[r#"
-            governance: NOT enforced: this build has no roles, quotas or approvals
+            governance: NOT enforced: this build has no roles or quotas; only `approvals` of guardrails are kept
             identity: not active in this build: no credentials are looked up for calls
             router.circuit_breaker: not active in this build: failing replicas are only health-checked
             observability.log_args: not active in this build: there is no request log
