@@ -174,15 +174,20 @@ impl Rule {
         }
     }
 
-    /// The pattern by which it allows an item as it is written.
-    pub(super) fn allows(&self, subject: &Subject<'_>) -> Option<&str> {
+    /// The pattern by which it allows an item as it is written. A template is only allowed by a
+    /// pattern that `is_left`, of which not all is denied.
+    pub(super) fn allows(
+        &self,
+        subject: &Subject<'_>,
+        is_left: impl Fn(&str) -> bool,
+    ) -> Option<&str> {
         match subject.item {
             Item::Tool(name) => self.tools.as_ref()?.find(name),
             Item::Prompt(name) => self.prompts.as_ref()?.find(name),
             Item::Resource(uri) => self.resources.as_ref()?.written.find(uri),
             Item::Template(text) => {
                 let mut patterns = self.resources.as_ref()?.written.patterns();
-                patterns.find(|pattern| template::overlaps(pattern, text))
+                patterns.find(|pattern| template::overlaps(pattern, text) && is_left(pattern))
             }
         }
     }

@@ -298,6 +298,39 @@ fn a_template_is_shown_where_some_of_what_it_may_become_is_permitted() {
     }
 }
 
+#[test]
+fn a_template_is_not_shown_for_what_is_allowed_and_all_denied() {
+    for (allow, deny, template, is_shown) in [
+        ("file:///a/*", "file:///a/*", "file:///{x}", false),
+        ("file:///a/b", "file:///a/*", "file:///{x}", false),
+        ("file:///a/*", "file:///a/b", "file:///{x}", true),
+        ("file:///*", "file:///a/*", "file:///a{x}", true),
+        ("file:///a/?", "file:///a/*", "{x}", false),
+    ] {
+        let (allow, deny) = (resources("s", &[allow]), resources("s", &[deny]));
+        let one = policy("p", &["c"], vec![allow], vec![deny]);
+        let rules = Rules::compile(&spec(Effect::Deny, vec![one]));
+        let who = client("c");
+        let is_permitted = rules.view(&who, "s").permits(Item::Template(template));
+        assert_eq!(is_permitted, is_shown, "{template}");
+        assert_eq!(rules.sees(&who, "s"), is_shown, "{template}");
+    }
+}
+
+#[test]
+fn an_allowing_pattern_that_is_denied_elsewhere_only_is_left() {
+    let allow = resources("*", &["db://h", "file:///a/*"]);
+    let deny = resources("git", &["file:///*"]);
+    let one = policy("p", &["c"], vec![allow], vec![deny]);
+    let rules = Rules::compile(&spec(Effect::Deny, vec![one]));
+    let who = client("c");
+    let template = |server: &str, text| rules.view(&who, server).permits(Item::Template(text));
+    assert!(!template("git", "file:///{x}"));
+    // Its other pattern is left.
+    assert!(template("git", "{+x}"));
+    assert!(template("db", "file:///{x}"));
+}
+
 // === needs ===
 
 fn need(text: &str, check: impl FnOnce(Need<'_>)) {
@@ -846,6 +879,26 @@ proptest! {
                 let told = explain(&rules, &who, server, item);
                 prop_assert_eq!(told.decision, view.decide(item));
                 prop_assert_eq!(told.is_visible, rules.sees(&who, server));
+            }
+        }
+    }
+
+    #[test]
+    fn a_template_is_permitted_with_anything_that_it_may_become((spec, who) in any_rules()) {
+        let rules = Rules::compile(&spec);
+        for server in SERVERS {
+            let view = rules.view(&who, server);
+            for (template, uri) in [
+                ("file:///{x}", "file:///a"),
+                ("file:///{x}", "file:///a/b"),
+                ("file:///a{/x}", "file:///a/b"),
+                ("{+x}", "db://h"),
+                ("db://h", "db://h"),
+            ] {
+                prop_assert!(
+                    view.permits(Item::Template(template)) || !view.permits(Item::Resource(uri)),
+                    "{} {}", template, uri
+                );
             }
         }
     }

@@ -25,7 +25,8 @@ pub enum Item<'a> {
     Prompt(&'a str),
     /// A resource, by URI.
     Resource(&'a str),
-    /// A resource template, by its text: it stands for what it may become.
+    /// A resource template, by its text: it stands for what it may become, and is permitted where
+    /// some of that may be.
     Template(&'a str),
 }
 
@@ -146,11 +147,14 @@ impl<'a> View<'a> {
                 let mut rules = self.here(rules);
                 rules.any(|(_, rule)| rule.allows_otherwise(&subject))
             };
+            let is_left = |allowed: &str| self.is_left(policy, Kind::Templates, allowed);
             for (index, rule) in rules.iter().enumerate() {
                 let pattern = if rule.server.matches(self.server) {
                     match effect {
                         Effect::Deny => rule.denies(&subject),
-                        Effect::Allow => rule.allows(&subject).filter(|_| is_allowed_otherwise()),
+                        Effect::Allow => rule
+                            .allows(&subject, is_left)
+                            .filter(|_| is_allowed_otherwise()),
                     }
                 } else {
                     None
@@ -194,11 +198,7 @@ impl<'a> View<'a> {
         let Some(policy) = self.policy else {
             return self.default == Effect::Allow;
         };
-        let denied = || {
-            let rules = self.here(&policy.deny);
-            rules.filter_map(move |(_, rule)| rule.names(kind))
-        };
-        if denied().any(Names::has_all) {
+        if self.denied(policy, kind).any(Names::has_all) {
             return false;
         }
         if self.default == Effect::Allow {
@@ -209,13 +209,26 @@ impl<'a> View<'a> {
         if allowing.any(|(_, rule)| rule.is_left(kind)) {
             return true;
         }
-        let is_left = |allowed: &str| {
-            let mut denied = denied().flat_map(Names::patterns);
-            !denied.any(|denied| template::contains(denied, allowed))
-        };
+        let is_left = |allowed: &str| self.is_left(policy, kind, allowed);
         let allowed = self.here(&policy.allow);
         let mut allowed = allowed.filter_map(|(_, rule)| rule.names(kind));
         allowed.any(|names| names.patterns().any(is_left))
+    }
+
+    /// Whether no rule here denies all that an allowing pattern is about.
+    fn is_left(&self, policy: &Policy, kind: Kind, allowed: &str) -> bool {
+        let mut denied = self.denied(policy, kind).flat_map(Names::patterns);
+        !denied.any(|denied| template::contains(denied, allowed))
+    }
+
+    /// What is denied of a kind here.
+    fn denied<'p>(
+        &self,
+        policy: &'p Policy,
+        kind: Kind,
+    ) -> impl Iterator<Item = &'p Names> + use<'a, 'p> {
+        let rules = self.here(&policy.deny);
+        rules.filter_map(move |(_, rule)| rule.names(kind))
     }
 
     /// Whether everything of a kind is certainly permitted there.
