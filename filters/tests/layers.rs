@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 8] = [
     &["state"],
     &["discovery"],
     &[
-        "auth", "cache", "limit", "lock", "upstream", "stdio", "plugins", "reqlog",
+        "auth", "cache", "limit", "lock", "policy", "upstream", "stdio", "plugins", "reqlog",
     ],
     &["telemetry", "kv"],
 ];

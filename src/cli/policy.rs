@@ -9,6 +9,7 @@ use crate::cli::check::lines;
 use crate::cli::{Exit, File, answer, remark};
 use crate::config;
 use crate::config::source::Source;
+use crate::config::yaml;
 use crate::policy::cases::{Cases, Held};
 
 /// `conduit policy …`
@@ -95,7 +96,7 @@ fn test(arguments: &Test) -> Exit {
 
 fn read(file: &PathBuf) -> Result<Cases, String> {
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    let cases: Cases = serde_yaml::from_str(&text).map_err(|error| error.to_string())?;
+    let cases: Cases = yaml::plain(&text)?;
     if cases.cases.is_empty() {
         // It would pass for ever, and show nothing.
         return Err("has no cases".to_owned());

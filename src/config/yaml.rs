@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 
 use filters::problem::{Place, Problems};
+use serde::de::DeserializeOwned;
 use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag, options};
 
 use crate::config::path::Path;
@@ -25,6 +26,14 @@ pub const KEY_BYTES_MAX: usize = 512;
 pub const NODES_MAX: usize = 200_000;
 
 const DROPPED_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];
+
+/// Reads a text that is no configuration, in bounds that are the library's.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn plain<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_yaml::from_str(text).map_err(|error| error.to_string())
+}
 
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -55,7 +55,7 @@ impl Book {
         };
         let limit = Limit {
             n_calls: 1,
-            window: std::time::Duration::from_secs(60),
+            window: core::time::Duration::from_secs(60),
         };
         Self {
             acl: acl::Rules::compile(&Spec {

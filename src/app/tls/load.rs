@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -65,7 +65,7 @@ impl Material {
                 .map_err(|why| keep("key_path", &tls.key_path, why))
                 .ok()
         });
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = match (&tls.ca_path, authorities.flatten()) {
             (Some(path), Some(text)) => verifier(&text, tls.client_auth, &provider)
                 .map_err(|why| keep("ca_path", path, why))
