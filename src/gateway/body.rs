@@ -1,5 +1,6 @@
 //! Reads a request's body within its bound.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -73,7 +74,8 @@ async fn collect(
 }
 
 async fn next(session: &mut ServerSession, pause: Duration) -> Result<Option<Bytes>, Ended> {
-    match patient::within(pause, session.read_request_body()).await {
+    let read = pin!(session.read_request_body());
+    match patient::within(pause, read).await {
         Ok(Ok(part)) => Ok(part),
         Ok(Err(_)) => Err(Ended::ClientGone),
         Err(_) => Err(Refusal::BodyTimeout.into()),

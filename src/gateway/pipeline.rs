@@ -161,18 +161,43 @@ async fn post(
     let bounds = &exchange.snapshot.bounds;
     let body = body::read(session.as_downstream_mut(), max, bounds).await?;
     exchange.outcome.request_bytes = body.len();
-    let message = match parse::payload(&body).map_err(Refusal::from)? {
-        Payload::One(message) => message,
-        Payload::Batch(entries) => {
-            return Box::pin(several(session, exchange, scope, &entries)).await;
+    match take(session, exchange, scope, &body)? {
+        Taken::Hit(text) => Box::pin(cached::quick::give(session, exchange, text)).await,
+        Taken::Onward(stage, echo) => {
+            Box::pin(onward(session, exchange, scope, stage, &body, echo)).await
         }
+        Taken::Batch(entries) => {
+            Box::pin(several(session, exchange, scope, entries.as_slice())).await
+        }
+    }
+}
+
+/// What became of a body at once.
+enum Taken<'a> {
+    /// This is its answer.
+    Hit(Bytes),
+    /// Its way goes on; with the id to echo.
+    Onward(Stage<'a>, Option<&'a str>),
+    /// It is several messages.
+    Batch(Vec<&'a serde_json::value::RawValue>),
+}
+
+/// Steps 4 to 6, as far as nobody has to be asked. What is read of the message lives in here: whoever
+/// waits has no room for it.
+fn take<'a>(
+    session: &Session,
+    exchange: &mut Exchange,
+    scope: Scope<'_>,
+    body: &'a Bytes,
+) -> Result<Taken<'a>, Ended> {
+    let message = match parse::payload(body).map_err(Refusal::from)? {
+        Payload::One(message) => message,
+        Payload::Batch(entries) => return Ok(Taken::Batch(entries)),
     };
     let echo = message.request_id().map(Id::as_json);
     match open(session, exchange, scope, message) {
-        Ok(Opened::Hit(text)) => Box::pin(cached::quick::give(session, exchange, text)).await,
-        Ok(Opened::Onward(stage)) => {
-            Box::pin(onward(session, exchange, scope, stage, &body, echo)).await
-        }
+        Ok(Opened::Hit(text)) => Ok(Taken::Hit(text)),
+        Ok(Opened::Onward(stage)) => Ok(Taken::Onward(stage, echo)),
         Err(ended) => Err(ended.with_id(echo.map(str::to_owned))),
     }
 }

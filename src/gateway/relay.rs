@@ -264,9 +264,12 @@ async fn await_head(
     let limits = care.limits;
     let sending = async {
         // Name, TCP and TLS have their own bound inside.
-        patient::within(limits.connect + limits.header, flight.launch())
-            .await
-            .map_err(|_| Error::Timeout(Phase::Header))??;
+        {
+            let launched = pin!(flight.launch());
+            patient::within(limits.connect + limits.header, launched)
+                .await
+                .map_err(|_| Error::Timeout(Phase::Header))??;
+        }
         let left = care.deadline.saturating_duration_since(Instant::now());
         let (limit, phase) = if left < limits.header {
             (left, Phase::Total)
