@@ -647,9 +647,12 @@ fn a_list_is_given_without_what_may_not_be_used_and_byte_for_byte_otherwise() {
         tool("a1"),
         tool("a2")
     );
-    assert_eq!(screen::result(&view, Kind::Tools, &result), Some(wanted));
+    assert_eq!(
+        screen::result(&view, &[Kind::Tools], &result),
+        Shown::Changed(wanted)
+    );
     let all = format!(r#"{{"tools":[{}]}}"#, tool("a1"));
-    assert_eq!(screen::result(&view, Kind::Tools, &all), None);
+    assert_eq!(screen::result(&view, &[Kind::Tools], &all), Shown::AsIs);
 }
 
 #[test]
@@ -668,8 +671,8 @@ fn what_of_a_list_cannot_be_told_apart_is_not_shown() {
             r#"{"tools":[]}"#,
         ),
     ] {
-        let screened = screen::result(&view, Kind::Tools, result);
-        assert_eq!(screened.as_deref(), Some(shown), "{result}");
+        let screened = screen::result(&view, &[Kind::Tools], result);
+        assert_eq!(screened, Shown::Changed(shown.to_owned()), "{result}");
     }
 }
 
@@ -695,6 +698,39 @@ fn a_stream_that_brings_anything_is_screened_message_by_message() {
         screen::message(&view, list),
         Shown::Changed(shown.to_owned())
     );
+}
+
+#[test]
+fn no_way_of_writing_an_answer_shows_more() {
+    let (rules, who) = half();
+    let view = rules.view(&who, "s");
+    let of = |result: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+    for result in [
+        r#"{"\ud800":1,"tools":[{"name":"b"}]}"#,
+        r#"{"to\u006fls":[{"name":"b"}]}"#,
+        r#"{"TOOLS":[{"name":"b"}]}"#,
+        r#"{"tools":[{"name":"b"}],"tools":[{"name":"a"}]}"#,
+        r#"{"tools":[{"name":"b","name":"a"}]}"#,
+        r#"{"tools":[{"Name":"b","name":"a"}]}"#,
+        r#"{"tools":[["b"],"b",{"\ud800":"b","name":"a"}]}"#,
+        r#"[{"tools":[{"name":"b"}]}]"#,
+    ] {
+        let text = of(result);
+        let twice = format!(r#"{{"result":{result},"result":{{}}}}"#);
+        for text in [&text, &twice, &format!("[{text}]"), &format!("[[{text}]]")] {
+            let shown = screen::answer(&view, Kind::Tools, text).unwrap();
+            assert!(!shown.contains("\"b\""), "{text}");
+            match screen::message(&view, text) {
+                Shown::Changed(shown) => assert!(!shown.contains("\"b\""), "{text}"),
+                Shown::Hidden => {}
+                Shown::AsIs => panic!("{text}"),
+            }
+        }
+    }
+    assert_eq!(screen::message(&view, "{"), Shown::Hidden);
+    assert_eq!(screen::message(&view, ""), Shown::AsIs);
+    let good = of(r#"{"tools":[{"name":"a"}]}"#);
+    assert_eq!(screen::message(&view, &format!("[{good}]")), Shown::AsIs);
 }
 
 // === any rules ===
@@ -852,7 +888,7 @@ proptest! {
             for (kind, name) in items() {
                 let key = kind.key();
                 let result = format!(r#"{{"{}":[{{"{key}":"{name}"}}]}}"#, kind.member());
-                let is_shown = screen::result(&view, kind, &result).is_none();
+                let is_shown = screen::result(&view, &[kind], &result) == Shown::AsIs;
                 let need = match kind {
                     Kind::Tools => Named::Tool(name.into()),
                     Kind::Prompts => Named::Prompt(name.into()),

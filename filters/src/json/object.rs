@@ -40,6 +40,14 @@ impl<'a> Object<'a> {
         string(self.get(name)?)
     }
 
+    /// Whether all readers find the same under a name: it stands once or not at all, and no other
+    /// member is taken for it by a reader to whom case does not matter.
+    #[must_use]
+    pub fn is_clear(&self, name: &str) -> bool {
+        let mut found = self.members.iter().filter(|(key, _)| is_alike(key, name));
+        found.next().is_none_or(|(key, _)| key == name) && found.next().is_none()
+    }
+
     /// Whether there are no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -148,6 +156,14 @@ impl<'de> Visitor<'de> for ObjectVisitor {
 
 #[derive(Deserialize)]
 struct KeyText<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Whether a reader to whom case does not matter takes one name for the other.
+#[must_use]
+pub fn is_alike(name: &str, other: &str) -> bool {
+    let fold = |c: char| c.to_uppercase().flat_map(char::to_lowercase);
+    let (name, other) = (name.chars().flat_map(fold), other.chars().flat_map(fold));
+    name.eq(other)
+}
 
 /// The elements of an array, each as JSON text; nothing where `text` is no array.
 #[must_use]
