@@ -258,8 +258,39 @@ pub(super) fn asked(watch: Option<&Watch>, text: &str, id: Option<&str>) -> Aske
     }
 }
 
-/// Whether any rule is about what a server asks of clients.
+/// What becomes of what a server tells beside its answers.
+pub(super) enum Told {
+    /// It goes on as it is.
+    AsItIs,
+    /// It goes on as this.
+    Becomes(String),
+    /// It does not go on.
+    Hidden,
+}
+
+/// Looks at what a server tells beside its answers: progress, log messages and other news. What cannot
+/// be read as a message is told nobody who is guarded: another reader may take it for one.
+pub(super) fn told(watch: Option<&Watch>, text: &str) -> Told {
+    let Some(watch) = watch.filter(|watch| watch.concerns_news()) else {
+        return Told::AsItIs;
+    };
+    let Ok(message) = parse::message(text) else {
+        return Told::Hidden;
+    };
+    match &message.body {
+        Body::Notification { .. } => match watch.news(message.params_text.unwrap_or("{}")) {
+            Ok(None) => Told::AsItIs,
+            Ok(Some(params)) => Told::Becomes(respelled(text, &Change::Params(params))),
+            Err(_) => Told::Hidden,
+        },
+        // Each is looked at for what it is: questions in `asked`, answers in `Watch::answer`.
+        Body::Request { .. } | Body::Response { .. } => Told::AsItIs,
+    }
+}
+
+/// Whether any rule is about what a server says of its own accord.
 pub(super) fn hears(exchange: &Exchange, server: &Server) -> bool {
     let reach = exchange.snapshot.guard.reach(&server.id);
-    reach.has(Kind::Sampling) || reach.has(Kind::Elicitation)
+    let kinds = [Kind::Sampling, Kind::Elicitation, Kind::Results];
+    kinds.into_iter().any(|kind| reach.has(kind))
 }

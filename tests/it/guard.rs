@@ -3,6 +3,7 @@
 //! The fake server says what it was called with, so that each answer tells what reached it.
 
 mod approvals;
+mod bypass;
 mod control;
 mod results;
 mod webhooks;

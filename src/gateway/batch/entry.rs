@@ -17,7 +17,7 @@ use tokio::sync::mpsc::Sender;
 use crate::gateway::access::Screen;
 use crate::gateway::batch::{News, Prepared};
 use crate::gateway::cached::write::Write;
-use crate::gateway::guard::{self, Asked, Watch};
+use crate::gateway::guard::{self, Asked, Told, Watch};
 use crate::state::snapshot::Server;
 use crate::upstream::error::Error;
 use crate::upstream::head::Content;
@@ -109,8 +109,8 @@ impl Entry {
                         continue;
                     }
                     match guard::asked(self.watch.as_ref(), &text, None) {
-                        Asked::AsItIs => self.say(News::Interim(text.into())).await,
-                        Asked::Becomes(text) => self.say(News::Interim(text.into())).await,
+                        Asked::AsItIs => self.tell(text).await,
+                        Asked::Becomes(text) => self.tell(text).await,
                         // There is no session here in which it could be told.
                         Asked::Refused(_) => {}
                     }
@@ -151,6 +151,15 @@ impl Entry {
         if let Some(id) = self.id.clone() {
             self.answer(refusal.to_json(Id::from_json(&id)).into())
                 .await;
+        }
+    }
+
+    /// Passes on what is said before the answer, as guardrails let it through.
+    async fn tell(&self, text: String) {
+        match guard::told(self.watch.as_ref(), &text) {
+            Told::AsItIs => self.say(News::Interim(text.into())).await,
+            Told::Becomes(text) => self.say(News::Interim(text.into())).await,
+            Told::Hidden => {}
         }
     }
 
