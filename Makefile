@@ -65,9 +65,14 @@ deny: ## Check licences, bans and sources of all crates with cargo-deny
 	cargo deny check bans licenses sources
 
 .PHONY: bench
-bench: tools ## Measure the gateway beside bare Pingora; ratios and CPU per request
+bench: tools ## Measure the gateway beside bare Pingora; ratios, CPU per request, instructions per stage
+	@# What is missing is told, and its rows are left out.
+	-@packaging/tools.sh bench
 	cargo build --release --locked -p conduit -p conduit-bench
 	"$(CARGO_TARGET_DIR)/release/conduit-bench" $(BENCH_ARGS)
+ifndef BENCH_ARGS
+	-@"$(CARGO_TARGET_DIR)/release/conduit-bench" instructions
+endif
 
 .PHONY: ci
 ci: ## What CI runs: format, lints, all tests, documentation

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the build tools that a fresh machine may lack, and with `tools.sh test` also what the
-# tests start. Does nothing where they are there.
+# tests start, with `tools.sh bench` what the bench runs beside the gateway. Does nothing where they are there.
 #
 # Pingora's zlib-ng is built with cmake and a C compiler; nothing else is needed beyond Rust. Tests of
 # what several gateways share start Redis servers of their own.
@@ -11,6 +11,10 @@ command -v cmake >/dev/null || missing+=(cmake)
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 if [ "${1:-}" = test ]; then
     command -v redis-server >/dev/null || missing+=(redis-server)
+fi
+if [ "${1:-}" = bench ]; then
+    command -v redis-server >/dev/null || missing+=(redis-server)
+    command -v valgrind >/dev/null || missing+=(valgrind)
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -1,5 +1,8 @@
 //! The control plane: the HTTP API under `/conduit`, and the metrics listener.
 //!
+//! **Invariant:** every route but health and readiness asks for the admin key, and every change for a
+//! header that no web page can send across origins.
+//!
 //! **Invariant:** the data plane is read here, never carried on: no request of a client's passes
 //! through this module.
 
@@ -10,8 +13,11 @@ mod config;
 mod guard;
 mod guardrails;
 mod health;
+mod key;
 mod limits;
+mod lock;
 mod metrics;
+mod policy;
 mod servers;
 mod version;
 
@@ -20,6 +26,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use bytes::Bytes;
@@ -27,32 +34,46 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::json;
 use tower::ServiceExt;
 
-use crate::config::model::gateway::Admin;
+use crate::admin::guard::{Guard, Listener};
+use crate::admin::key::Gate;
+use crate::auth::throttle::Limits;
+use crate::config::Config;
+use crate::config::model::Secret;
+use crate::config::model::access::Throttle;
 use crate::state::reload::Reload;
+use crate::state::snapshot::ControlOrigins;
 use crate::state::{ControlPlane, Shared};
 
 /// Largest answer of the control plane, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Who may use the control plane.
-#[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// The key; without one it is open.
-    key: Option<Arc<str>>,
+    gate: Gate,
+    shows_metrics: bool,
 }
 
-impl From<&Admin> for Access {
-    fn from(admin: &Admin) -> Self {
+impl From<&Config> for Access {
+    fn from(config: &Config) -> Self {
+        let Throttle {
+            failures_max,
+            window_seconds,
+        } = config.auth.throttle;
+        let limits = Limits {
+            failures_max,
+            window_seconds,
+        };
+        let key = config.admin.key.as_ref().map(Secret::expose);
         Self {
-            key: admin.key.as_ref().map(|key| key.expose().into()),
+            gate: Gate::new(key, limits),
+            shows_metrics: config.metrics.allow_unauthenticated,
         }
     }
 }
 
 /// The control plane.
 pub struct Control {
-    shared: Arc<Shared>,
-    access: Access,
+    guard: Guard,
     reload: Reload,
 }
 
@@ -60,11 +81,12 @@ impl Control {
     /// A control plane over shared state, which has the configuration reloaded with `reload`.
     #[must_use]
     pub fn new(shared: Arc<Shared>, access: Access, reload: Reload) -> Self {
-        Self {
+        let guard = Guard {
+            gate: Arc::new(access.gate),
             shared,
-            access,
-            reload,
-        }
+            shows_metrics: access.shows_metrics,
+        };
+        Self { guard, reload }
     }
 
     /// What serves `/conduit/…` on the gateway's own listener.
@@ -73,24 +95,56 @@ impl Control {
         serve(self.router())
     }
 
+    /// What serves it there where the API has a listener of its own: yes or no, for whoever sends
+    /// traffic here.
+    #[must_use]
+    pub fn probes(&self) -> ControlPlane {
+        let router = Router::new()
+            .route("/conduit/health", get(health::pulse))
+            .route("/conduit/readyz", get(health::fitness))
+            .fallback(unknown)
+            .layer(map_response(guard::secure))
+            .with_state(Arc::clone(&self.guard.shared));
+        serve(router)
+    }
+
+    /// What serves a listener of the API's own.
+    #[must_use]
+    pub fn listener(&self) -> ControlPlane {
+        serve(self.behind(self.router(), |origins| &origins.admin))
+    }
+
     /// What serves the metrics listener.
     #[must_use]
     pub fn metrics(&self, needs_key: bool) -> ControlPlane {
         let mut router = Router::new()
             .route("/", get(metrics::show))
-            .with_state(Arc::clone(&self.shared));
+            .with_state(Arc::clone(&self.guard.shared));
         if needs_key {
-            let access = self.access.clone();
-            router = router.layer(axum::middleware::from_fn_with_state(access, guard::key));
+            router = router.layer(from_fn_with_state(self.guard.clone(), guard::key));
         }
-        serve(router)
+        serve(self.behind(router, |origins| &origins.metrics))
+    }
+
+    /// A router on a listener of its own, which checks what the gateway's pipeline does elsewhere.
+    fn behind(
+        &self,
+        router: Router,
+        rules: fn(&ControlOrigins) -> &filters::origin::Rules,
+    ) -> Router {
+        let shared = Arc::clone(&self.guard.shared);
+        let listener = Listener { shared, rules };
+        router
+            .layer(from_fn_with_state(listener, guard::origin))
+            .layer(map_response(guard::secure))
     }
 
     fn router(&self) -> Router {
         let open = Router::new()
             .route("/conduit/health", get(health::live))
             .route("/conduit/readyz", get(health::ready));
-        let access = self.access.clone();
+        let metrics = get(metrics::show);
+        let metrics = metrics.layer(from_fn_with_state(self.guard.clone(), guard::metrics));
         let keyed = Router::new()
             .route("/conduit/servers", get(servers::list))
             .route("/conduit/servers/{id}/refresh", post(servers::refresh))
@@ -107,6 +161,7 @@ impl Control {
             .route("/conduit/cache/l2/flush", delete(cache::flush))
             .route("/conduit/acl/check", get(acl::check))
             .route("/conduit/dedup/inflight", get(cache::inflight))
+            .route("/conduit/policy/explain", post(policy::show))
             .route("/conduit/guardrails/rules", get(guardrails::rules))
             .route("/conduit/guardrails/check", get(guardrails::check))
             .route("/conduit/guardrails/stats", get(guardrails::stats))
@@ -130,14 +185,16 @@ impl Control {
                 "/conduit/limits/client/{id}/reset",
                 delete(limits::reset_client),
             )
+            .route("/conduit/lock", get(lock::show))
+            .route("/conduit/lock/approve", post(lock::approve))
             .route("/conduit/version", get(version::show))
-            .route("/conduit/metrics", get(metrics::show))
+            .route("/conduit/metrics", metrics)
             .fallback(unknown)
-            .layer(axum::middleware::from_fn(guard::csrf))
-            .layer(axum::middleware::from_fn_with_state(access, guard::key));
+            .layer(from_fn(guard::csrf))
+            .layer(from_fn_with_state(self.guard.clone(), guard::key));
         open.merge(keyed)
-            .layer(axum::middleware::map_response(guard::secure))
-            .with_state(Arc::clone(&self.shared))
+            .layer(map_response(guard::secure))
+            .with_state(Arc::clone(&self.guard.shared))
     }
 }
 

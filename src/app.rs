@@ -7,13 +7,20 @@ mod adapter;
 mod build;
 mod cached;
 mod carrier;
+mod control;
+mod front;
 mod jwks;
 mod lifecycle;
 mod limited;
 mod listen;
+mod locked;
 pub mod rehearse;
 mod reload;
+pub mod rulebook;
+mod socket;
+pub mod tls;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,19 +28,22 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use pingora::apps::HttpServerOptions;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 
 use crate::admin;
-use crate::app::adapter::ControlApp;
 use crate::app::build::Workshop;
 use crate::app::build::gatehouse::Gatehouse;
 use crate::app::build::parts::{Basis, Parts, servers};
 use crate::app::build::snapshot;
+use crate::app::front::Front;
 use crate::app::lifecycle::{Caretaker, Signals, Work};
+use crate::app::tls::Secure;
 use crate::config::Config;
+use crate::config::model::gateway::Listen;
 use crate::gateway::Gateway;
 use crate::state::Shared;
 use crate::state::live::Live;
@@ -43,6 +53,9 @@ use crate::upstream::found::Dialect;
 
 /// The read buffer of a client's connection, in bytes: a request's head fits.
 const LISTENER_READ_BYTES: usize = 4 * 1024;
+
+/// What HTTP/2 adds to the size of each header (RFC 9113 §6.5.2).
+const H2_HEADER_EXTRA_BYTES: usize = 32;
 
 /// How long Pingora waits for its runtimes once everything is drained, in seconds.
 const RUNTIME_SHUTDOWN_SECONDS: u64 = 2;
@@ -61,8 +74,10 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     let workshop = Arc::new(Workshop::new(Arc::clone(&live), found));
     let parts = parts(config, &workshop)?;
     let gatehouse = Gatehouse::build(&workshop, config, None)?;
+    let secure = secure(config, &live)?;
     let address = listen::address(&config.gateway.host, config.gateway.port)
         .with_context(|| format!("gateway.host {}", config.gateway.host))?;
+    control::protect(config, address)?;
     listen::probe(address).with_context(|| format!("gateway.port: cannot listen on {address}"))?;
     let shared = Arc::new(Shared {
         snapshot: ArcSwap::from_pointee(snapshot::build(
@@ -73,26 +88,28 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
         )),
         live: Arc::clone(&live),
     });
-    let access = admin::Access::from(&config.admin);
+    let access = admin::Access::from(config);
     let control = admin::Control::new(Arc::clone(&shared), access, bell.reload());
+    let plane = control::plane(config, &control);
 
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(config));
     let conf = Arc::clone(&server.configuration);
-    let gateway = Gateway::new(Arc::clone(&shared), control.api());
-    let mut service = pingora::proxy::http_proxy_service_with_name(&conf, gateway, "gateway");
-    if let Some(proxy) = service.app_logic_mut() {
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        proxy.server_options = Some(options);
-    }
-    // Pingora gives each connection a read buffer of 64 KiB; what an idle stream holds of it is
-    // most of what the stream costs. Longer reads pass the buffer by.
-    let buffers = L4BufferSettings::default().read(LISTENER_READ_BYTES);
-    service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(buffers));
+    let gateway = Gateway::new(Arc::clone(&shared), plane);
+    let mut proxy = pingora::proxy::http_proxy(&conf, gateway);
+    proxy.server_options = Some(http_options(config));
+    proxy.h2_options = Some(h2_options(config));
+    let front = Front::new(
+        proxy,
+        secure.clone(),
+        &config.gateway.connections,
+        Arc::clone(&live),
+    );
+    let service = listener(config, address, front);
     server.add_service(service);
     if config.metrics.enabled {
-        server.add_service(metrics_service(config, &control)?);
+        server.add_service(control::metrics(config, &control)?);
     }
+    let socket = control::admin(config, &control, &mut server)?;
     let grace = config.gateway.shutdown_grace;
     let signals = Signals::new(live, grace, workshop.stop.clone(), bell);
     let work = Work {
@@ -103,6 +120,7 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
             config: config.clone(),
             parts,
             gatehouse,
+            secure,
         },
         requests,
         children: lifecycle::children_runtime(n_threads(config))?,
@@ -113,8 +131,50 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     server.run(RunArgs {
         shutdown_signal: Box::new(signals),
     });
-    drop(writer);
+    drop((writer, socket));
     Ok(())
+}
+
+/// The listener of clients.
+fn listener(config: &Config, address: SocketAddr, front: Front) -> Service<Front> {
+    // Pingora gives each connection a read buffer of 64 KiB; what an idle stream holds of it is
+    // most of what the stream costs. Longer reads pass the buffer by. TLS has a buffer of its own.
+    let n_bytes = if config.gateway.tls.is_some() {
+        0
+    } else {
+        LISTENER_READ_BYTES
+    };
+    let buffers = L4BufferSettings::default().read(n_bytes);
+    let mut service = Service::new("gateway".to_owned(), front);
+    service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(buffers));
+    service
+}
+
+/// What TLS is spoken with, where it is.
+fn secure(config: &Config, live: &Arc<Live>) -> anyhow::Result<Option<Arc<Secure>>> {
+    let Some(tls) = &config.gateway.tls else {
+        return Ok(None);
+    };
+    let secure = Secure::new(tls, Arc::clone(live));
+    let secure = secure.map_err(|errors| anyhow::anyhow!(errors.join("\n")))?;
+    Ok(Some(Arc::new(secure)))
+}
+
+fn http_options(config: &Config) -> HttpServerOptions {
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    options.h2_idle_timeout = Some(config.gateway.connections.idle);
+    options
+}
+
+fn h2_options(config: &Config) -> H2Options {
+    let bytes_max = config.gateway.connections.header_bytes_max;
+    let mut options = default_h2_options();
+    // HTTP/2 counts 32 bytes more for each header; what is longer it answers with 431 by itself.
+    let lines_max = config.gateway.connections.headers_max;
+    let bytes_max = bytes_max.saturating_add(lines_max.saturating_mul(H2_HEADER_EXTRA_BYTES));
+    options.max_header_list_size(u32::try_from(bytes_max).unwrap_or(u32::MAX));
+    options
 }
 
 /// The parts of all servers.
@@ -146,20 +206,6 @@ fn server_conf(config: &Config) -> ServerConf {
     }
 }
 
-fn metrics_service(
-    config: &Config,
-    control: &admin::Control,
-) -> anyhow::Result<Service<ControlApp>> {
-    let address = listen::address(&config.metrics.host, config.metrics.port)
-        .with_context(|| format!("metrics.host {}", config.metrics.host))?;
-    listen::probe(address).with_context(|| format!("metrics.port: cannot listen on {address}"))?;
-    let app = ControlApp::new(control.metrics(config.metrics.require_auth));
-    let mut service = Service::new("metrics".to_owned(), app);
-    service.threads = Some(1);
-    service.add_tcp(&address.to_string());
-    Ok(service)
-}
-
 /// What a person who started the gateway wants to know.
 fn banner(config: &Config) -> String {
     let host = match config.gateway.host.as_str() {
@@ -168,13 +214,27 @@ fn banner(config: &Config) -> String {
         v6 if v6.contains(':') => format!("[{v6}]"),
         host => host.to_owned(),
     };
-    let base = format!("http://{host}:{}", config.gateway.port);
+    let scheme = if config.gateway.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let base = format!("{scheme}://{host}:{}", config.gateway.port);
     let mut text = format!(
         "conduit {} is listening on {base}\n",
         env!("CARGO_PKG_VERSION")
     );
     for server in &config.servers {
         text.push_str(&format!("  {base}/mcp/{}\n", server.id));
+    }
+    match &config.admin.listen {
+        None => {}
+        Some(Listen::Tcp { host, port }) => {
+            text.push_str(&format!("  the admin API is on port {port} of {host}\n"));
+        }
+        Some(Listen::Unix(path)) => {
+            text.push_str(&format!("  the admin API is at {}\n", path.display()));
+        }
     }
     if config.servers.is_empty() {
         text.push_str("  no servers are configured: add some under `servers`\n");

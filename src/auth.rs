@@ -6,8 +6,10 @@
 //! **Invariant:** nothing here tells, logs or counts any part of a credential.
 
 pub mod api_key;
+pub mod certificate;
 pub mod jwks;
 pub mod jwt;
+pub mod places;
 pub mod signature;
 pub mod throttle;
 
@@ -15,6 +17,7 @@ use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use filters::identity::certificate::Rules as CertificateRules;
 use filters::identity::credential::{self, Credential};
 use filters::identity::denial::Denial;
 use filters::identity::resource::Resource;
@@ -26,6 +29,7 @@ use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
 use crate::auth::api_key::Keys;
+use crate::auth::certificate::Peer;
 use crate::auth::jwt::{Judged, Verifier};
 use crate::auth::throttle::{Limits, Throttle};
 
@@ -52,6 +56,8 @@ pub struct Methods {
     pub keys: Keys,
     /// By a token.
     pub jwt: Option<Verifier>,
+    /// By the certificate of the connection, where a request carries no credential of its own.
+    pub certificates: Option<CertificateRules>,
     /// How many wrong credentials may come from one place.
     pub limits: Limits,
 }
@@ -62,6 +68,8 @@ pub struct Attempt<'a> {
     pub headers: &'a HeaderMap,
     /// Where it comes from.
     pub source: Option<IpAddr>,
+    /// Whose certificate its connection was opened with.
+    pub peer: Option<&'a Peer>,
     /// The path of its endpoint, as tokens name it.
     pub path: &'a str,
     /// Seconds since 1970.
@@ -169,6 +177,19 @@ fn of_authorization(value: &str) -> String {
 }
 
 impl Methods {
+    fn is_by_certificate_only(&self) -> bool {
+        self.certificates.is_some() && self.jwt.is_none() && self.keys.is_empty()
+    }
+
+    fn by_certificate(&self, attempt: &Attempt<'_>) -> Result<Identity, Refusal> {
+        let identified = match (&self.certificates, attempt.peer) {
+            (Some(rules), Some(peer)) => peer.identify(rules, attempt.now),
+            (Some(_), None) => Err(Denial::CertificateMissing),
+            (None, _) => Err(Denial::Missing),
+        };
+        identified.map_err(Refusal::Unauthenticated)
+    }
+
     async fn judge(
         &self,
         authenticator: &Authenticator,
@@ -176,12 +197,17 @@ impl Methods {
         throttle: &Throttle,
     ) -> Result<Identity, Refusal> {
         let denied = |denial| Err(Refusal::Unauthenticated(denial));
+        if self.is_by_certificate_only() {
+            // What else a request carries is not for us.
+            return self.by_certificate(attempt);
+        }
         let values = |name: &'static str| {
             let values = attempt.headers.get_all(name).iter();
             values.map(http::HeaderValue::as_bytes)
         };
         let credential = match credential::read(values("authorization"), values(API_KEY)) {
             Ok(Some(credential)) => credential,
+            Ok(None) if attempt.peer.is_some() => return self.by_certificate(attempt),
             Ok(None) => return denied(Denial::Missing),
             Err(denial) => return denied(denial),
         };

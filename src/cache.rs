@@ -109,7 +109,8 @@ impl Landed {
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Failed { .. } => true,
+            // What a server takes from the gateway, it takes from what is stored, too.
+            Self::Failed { refusal, .. } => !matches!(refusal, Refusal::UpstreamCredential { .. }),
             Self::Error { status, .. } => *status >= 500,
             Self::Refused(page) => page.head.status.is_server_error(),
             Self::Result { .. } | Self::Again | Self::Alone => false,

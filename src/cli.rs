@@ -12,6 +12,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub mod check;
 pub mod demo;
+pub mod lock;
+pub mod policy;
 pub mod run;
 pub mod schema;
 
@@ -58,6 +60,10 @@ enum Command {
     Check(check::Arguments),
     /// Serve the built-in demonstration MCP server
     Demo(demo::Arguments),
+    /// Ask the policies of a configuration file beforehand
+    Policy(policy::Arguments),
+    /// Look at what servers define as tools, and approve it
+    Lock(lock::Arguments),
     /// Print the JSON Schema of the configuration file
     Schema(schema::Arguments),
 }
@@ -89,6 +95,8 @@ fn dispatch(cli: Cli) -> Exit {
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
         Some(Command::Demo(arguments)) => demo::run(&arguments),
+        Some(Command::Policy(arguments)) => policy::run(&arguments),
+        Some(Command::Lock(arguments)) => lock::run(&arguments),
         Some(Command::Schema(arguments)) => schema::run(&arguments),
     }
 }

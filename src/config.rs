@@ -62,6 +62,8 @@ pub struct Config {
     pub rate_limits: model::limit::RateLimits,
     /// Rules that look into arguments.
     pub guardrails: model::guard::Guardrails,
+    /// What is done with tools that nobody approved.
+    pub tool_lock: model::lock::ToolLock,
     /// Request log and tracing.
     pub observability: model::observe::Observability,
     /// The Prometheus listener.
@@ -140,7 +142,8 @@ fn load_into(source: &Source, problems: &mut Problems) -> Option<Config> {
     let mut raw = deserialise(values, problems)?;
     let mut meaning = Problems::default();
     pack::include(&mut raw.guardrails, source, &variables, &mut meaning);
-    let config = compile::compile(raw, &places, &mut meaning);
+    let mut config = compile::compile(raw, &places, &mut meaning);
+    config.tool_lock.place(&source.path);
     meaning.locate(|path| places.nearest(path));
     problems.absorb(meaning);
     Some(config)

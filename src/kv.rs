@@ -5,6 +5,7 @@
 //! **Invariant:** every question ends within its budget, and at once when its connection is given up.
 
 pub mod circuit;
+pub mod pause;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +17,14 @@ use redis::{
     RedisError, RedisResult, ServerErrorKind, pipe,
 };
 use tokio::select;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long making a connection may take, and each question that is asked before it is used.
 pub const SETUP_BUDGET: Duration = Duration::from_secs(1);
+
+/// How often a connection is asked whether Redis is there.
+pub const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Why Redis did not do what it was asked to. The text is for the operator.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -79,18 +83,9 @@ impl Connection {
     /// # Errors
     /// If it does not, or not in time.
     pub async fn open(client: &Client, probe: &str) -> Result<Self, Error> {
-        // Each question watches its own time.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
-        let made = client.get_multiplexed_async_connection_with_config(&config);
-        let connection = match timeout(SETUP_BUDGET, made).await {
-            Ok(Ok(commands)) => Self {
-                commands,
-                lost: CancellationToken::new(),
-            },
-            Ok(Err(error)) => return Err(Error::Connect(Arc::new(error))),
-            Err(_) => return Err(Error::TimedOut),
+        let connection = Self {
+            commands: connect(client, AsyncConnectionConfig::new()).await?,
+            lost: CancellationToken::new(),
         };
         // A full Redis still takes this; a replica, or one that is loading, does not.
         let mut question = pipe();
@@ -126,19 +121,57 @@ impl Connection {
         self.ask(&question, budget).await
     }
 
+    /// Returns when it is given up.
+    ///
+    /// # Errors
+    /// If it does not answer any more, or not in time.
+    pub async fn watch(&self) -> Result<(), Error> {
+        let mut probes = interval(PROBE_EVERY);
+        probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let probe = async {
+            loop {
+                probes.tick().await;
+                if let Err(error) = self.ping(SETUP_BUDGET).await {
+                    return error;
+                }
+            }
+        };
+        select! {
+            () = self.lost.cancelled() => Ok(()),
+            error = probe => Err(error),
+        }
+    }
+
     /// Ends all questions: nobody waits for a connection that is given up.
     pub fn give_up(&self) {
         self.lost.cancel();
     }
+}
 
-    /// Waits until it is given up.
-    pub async fn given_up(&self) {
-        self.lost.cancelled().await;
+/// A connection that nobody else uses.
+///
+/// # Errors
+/// If there is none in time.
+pub async fn connect(
+    client: &Client,
+    config: AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, Error> {
+    // Each question watches its own time.
+    let config = config
+        .set_connection_timeout(None)
+        .set_response_timeout(None);
+    let made = client.get_multiplexed_async_connection_with_config(&config);
+    match timeout(SETUP_BUDGET, made).await {
+        Ok(made) => made.map_err(|error| Error::Connect(Arc::new(error))),
+        Err(_) => Err(Error::TimedOut),
     }
 }
 
 /// What came within its budget.
-fn in_time<T, E>(answer: Result<RedisResult<T>, E>) -> Result<T, Error> {
+///
+/// # Errors
+/// Redis's own, or that there was nothing in time.
+pub fn in_time<T, E>(answer: Result<RedisResult<T>, E>) -> Result<T, Error> {
     match answer {
         Ok(answer) => answer.map_err(|error| Error::Command(Arc::new(error))),
         Err(_) => Err(Error::TimedOut),

@@ -13,6 +13,8 @@ pub mod demo;
 pub mod gateway;
 pub mod kv;
 pub mod limit;
+pub mod lock;
+pub mod policy;
 pub mod state;
 pub mod stdio;
 pub mod telemetry;

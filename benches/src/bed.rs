@@ -18,11 +18,14 @@ use tempfile::TempDir;
 use crate::bed::gateway::Store;
 use crate::bed::redis::Redis;
 use crate::cli::{BedOptions, Pin};
+use crate::guard::{self, Check};
 use crate::process::{Launch, Process, Ready, free_port};
 use crate::tether;
 use crate::workload::{Kept, Subject, Workload};
 
 const READY_PATH: &str = "/conduit/readyz";
+/// What is called of a gateway that checks calls.
+const CHECKED_TOOLS: [&str; 2] = [Workload::Hit1kChecked.tool(), Workload::Hit1kToken.tool()];
 
 /// Everything that runs during a measurement.
 pub(crate) struct Bed {
@@ -34,6 +37,8 @@ pub(crate) struct Bed {
     conduit: Option<Process>,
     /// A gateway whose results are in Redis.
     tiered: Option<Process>,
+    /// A gateway that checks everything.
+    checking: Option<Process>,
     redis: Option<Redis>,
     bare: Option<Process>,
     constant: Option<Process>,
@@ -51,6 +56,8 @@ pub(crate) struct Wanted {
     pub(crate) store: Store,
     /// Whether a second gateway is wanted, whose results are in Redis.
     pub(crate) is_tiered: bool,
+    /// Whether another is wanted, that checks everything.
+    pub(crate) is_checking: bool,
 }
 
 /// Which processors are whose. Empty lists: everything runs everywhere.
@@ -74,6 +81,7 @@ impl Wanted {
             subjects: vec![Subject::Conduit],
             store,
             is_tiered: false,
+            is_checking: false,
         }
     }
 }
@@ -97,6 +105,7 @@ impl Bed {
             notes: Vec::new(),
             conduit: None,
             tiered: None,
+            checking: None,
             redis: None,
             bare: None,
             constant: None,
@@ -108,6 +117,11 @@ impl Bed {
         let at = bed.directory.path().to_owned();
         for subject in &wanted.subjects {
             bed.start_subject(*subject, options, wanted, &bench, &at)
+                .await?;
+        }
+        if wanted.is_checking {
+            bed.checking = bed
+                .start_conduit("checking", Store::Memory, &Check::ALL, options, &bench, &at)
                 .await?;
         }
         if wanted.is_tiered {
@@ -148,7 +162,7 @@ impl Bed {
             Subject::Nginx => self.nginx = self.start_nginx(options, at).await?,
             Subject::Conduit => {
                 self.conduit = self
-                    .start_conduit("conduit", wanted.store, options, bench, at)
+                    .start_conduit("conduit", wanted.store, &[], options, bench, at)
                     .await?;
             }
         }
@@ -165,6 +179,9 @@ impl Bed {
             (_, Workload::Stdio200 | Workload::Aggregate200) => return None,
             (Subject::Conduit, _) => match workload.kept() {
                 Kept::Nowhere => (self.conduit.as_ref()?, "/mcp/stub"),
+                Kept::Memory if workload.credential().is_some() => {
+                    (self.checking.as_ref()?, "/mcp/cached")
+                }
                 Kept::Memory => (self.conduit.as_ref()?, "/mcp/cached"),
                 Kept::Redis => (self.tiered.as_ref()?, "/mcp/cached"),
             },
@@ -205,7 +222,7 @@ impl Bed {
     ) -> Result<Option<Process>> {
         let bench = std::env::current_exe().context("the bench does not find its own binary")?;
         let at = self.directory.path().to_owned();
-        self.start_conduit("gateway", store, options, &bench, &at)
+        self.start_conduit("gateway", store, &[], options, &bench, &at)
             .await
     }
 
@@ -247,7 +264,7 @@ impl Bed {
         let store = Store::Redis(redis.port);
         self.redis = Some(redis);
         self.tiered = self
-            .start_conduit("tiered", store, options, bench, at)
+            .start_conduit("tiered", store, &[], options, bench, at)
             .await?;
         Ok(())
     }
@@ -294,6 +311,7 @@ impl Bed {
         &mut self,
         name: &str,
         store: Store,
+        checks: &[Check],
         options: &BedOptions,
         bench: &Path,
         at: &Path,
@@ -311,7 +329,14 @@ impl Bed {
         }
         let port = free_port().await?;
         let path = at.join(format!("{name}.yaml"));
-        let config = gateway::config(port, self.stub.port, options.threads, bench, store);
+        let mut config = gateway::config(port, self.stub.port, options.threads, bench, store);
+        guard::check(
+            &mut config,
+            checks,
+            self.stub.port,
+            "cached",
+            &CHECKED_TOOLS,
+        );
         fs::write(&path, config.to_string())?;
         let arguments = vec!["run".into(), "--config".into(), path.into()];
         let cpus = &self.places.proxies;

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Resident(ResidentOptions),
     /// Has Redis fail in every way while the gateway is asked, and reports what its clients see of it
     RedisFaults(FaultOptions),
-    /// Counts the instructions of what a hit runs, with valgrind
+    /// Counts the instructions of a hit, of each check and of what both run, with valgrind
     Instructions(InstructionsOptions),
     /// (internal) Runs one of the functions that `instructions` counts
     #[command(hide = true)]
@@ -176,6 +176,9 @@ pub(crate) struct FaultOptions {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct InstructionsOptions {
+    /// The gateway's binary [default: `conduit` beside this one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gateway: Option<PathBuf>,
     /// Also writes the figures to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -8,6 +8,7 @@ mod chunked;
 mod cli;
 mod collapse;
 mod constant;
+mod guard;
 mod http;
 mod idle;
 mod instructions;
@@ -19,6 +20,7 @@ mod redis_faults;
 mod report;
 mod resident;
 mod rounds;
+mod stages;
 mod stub;
 mod tether;
 mod workload;
@@ -88,7 +90,7 @@ fn main() -> ExitCode {
 async fn measure_calls(options: &CallOptions) -> Result<()> {
     let mut rows = rounds::plan(options);
     let wanted = rounds::wanted(&rows);
-    if wanted.subjects.is_empty() && !wanted.is_tiered {
+    if wanted.subjects.is_empty() && !wanted.is_tiered && !wanted.is_checking {
         bail!(
             "--only {} names no row (try `conduit/json-200`)",
             options.only.join(",")
@@ -121,6 +123,7 @@ async fn measure_idle(options: &IdleOptions) -> Result<()> {
         subjects: vec![Subject::Bare, Subject::Conduit],
         store: Store::Memory,
         is_tiered: false,
+        is_checking: false,
     };
     let bed = Bed::start(&options.bed, &wanted).await?;
     announce(&bed);
@@ -167,6 +170,7 @@ async fn measure_faults(options: &FaultOptions) -> Result<()> {
         subjects: Vec::new(),
         store: Store::Memory,
         is_tiered: false,
+        is_checking: false,
     };
     let mut bed = Bed::start(&options.bed, &nothing).await?;
     let outages = redis_faults::measure(&mut bed, options, show_progress).await?;
@@ -181,9 +185,20 @@ async fn measure_faults(options: &FaultOptions) -> Result<()> {
 }
 
 fn count_instructions(options: &InstructionsOptions) -> Result<()> {
+    let bench = std::env::current_exe().context("the bench does not find its own binary")?;
+    let beside = || bench.with_file_name("conduit");
+    let program = options.gateway.clone().unwrap_or_else(beside);
+    let stages = block_on(until_interrupted(stages::count(&program)))?;
     let counts = instructions::count()?;
-    report::save(options.json.as_deref(), &json!({ "instructions": counts }))?;
-    print(&instructions::text(&counts))
+    report::save(
+        options.json.as_deref(),
+        &json!({ "stages": stages, "instructions": counts }),
+    )?;
+    print(&format!(
+        "{}\n{}",
+        stages::text(&stages),
+        instructions::text(&counts)
+    ))
 }
 
 /// Says what is missing, and where everything runs.
@@ -210,7 +225,7 @@ fn print(text: &str) -> Result<()> {
 }
 
 /// Ends `work` on Ctrl-C or SIGTERM: what it owns, the servers too, is then dropped in good order.
-async fn until_interrupted(work: impl Future<Output = Result<()>>) -> Result<()> {
+async fn until_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         result = work => result,
@@ -219,7 +234,7 @@ async fn until_interrupted(work: impl Future<Output = Result<()>>) -> Result<()>
     }
 }
 
-fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?

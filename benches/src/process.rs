@@ -185,6 +185,18 @@ impl Process {
         format!("{}; its log ends with:\n{}", self.name, self.log_end())
     }
 
+    /// Ends it in good order; what it wrote to its log.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub(crate) fn end(mut self) -> Result<String> {
+        if !self.ask_to_end().with_context(|| self.obituary())? {
+            bail!("{} does not end", self.name);
+        }
+        self.child.wait().context("cannot wait")?;
+        fs::read_to_string(&self.log).context("cannot read the log")
+    }
+
     fn log_end(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&log);

@@ -20,6 +20,8 @@ use crate::workload::{Subject, Workload};
 const QUIET_CPU_SHARE_MIN: f64 = 0.8;
 /// What a hit may cost beside a Pingora service that reads the body and answers a constant.
 const HIT_BOUND: f64 = 1.3;
+/// What one may cost of which everything is checked, beside one of which nothing is.
+const CHECKED_BOUND: f64 = 1.6;
 /// The number of connections at which the promises are made.
 const PROMISED_CONNECTIONS: u16 = 32;
 
@@ -60,15 +62,41 @@ impl Display for Promise {
     }
 }
 
+/// The row that promises are made about.
+fn find(rows: &[Row], subject: Subject, workload: Workload) -> Option<&Row> {
+    rows.iter().find(|row| {
+        row.subject == subject
+            && row.workload == workload
+            && row.connections == PROMISED_CONNECTIONS
+    })
+}
+
+/// A claim, the rows that it compares, and its bound.
+type Claim<'r> = (&'static str, Option<&'r Row>, Option<&'r Row>, f64);
+
+/// What a hit may cost of which everything is checked.
+fn checked(rows: &[Row]) -> [Claim<'_>; 2] {
+    let conduit = |workload| find(rows, Subject::Conduit, workload);
+    let plain = conduit(Workload::Hit1k);
+    [
+        (
+            "hit, all checked by key, c=32: CPU of conduit / a plain hit",
+            conduit(Workload::Hit1kChecked),
+            plain,
+            CHECKED_BOUND,
+        ),
+        (
+            "hit, all checked by JWT, c=32: CPU of conduit / a plain hit",
+            conduit(Workload::Hit1kToken),
+            plain,
+            CHECKED_BOUND,
+        ),
+    ]
+}
+
 /// The promises about calls for which rows were measured.
 pub(crate) fn promises(rows: &[Row]) -> Vec<Promise> {
-    let find = |subject, workload| {
-        rows.iter().find(|row| {
-            row.subject == subject
-                && row.workload == workload
-                && row.connections == PROMISED_CONNECTIONS
-        })
-    };
+    let find = |subject, workload| find(rows, subject, workload);
     let ratio = |ours: Option<&Row>, base: Option<&Row>| Some(ours?.cpu_ratio(base?));
     let conduit = |workload| find(Subject::Conduit, workload);
     let bare = |workload| find(Subject::Bare, workload);
@@ -120,6 +148,7 @@ pub(crate) fn promises(rows: &[Row]) -> Vec<Promise> {
         ),
     ]
     .into_iter()
+    .chain(checked(rows))
     .filter_map(|(claim, ours, base, bound)| {
         Some(Promise::at_most(claim, ratio(ours, base)?, bound))
     })

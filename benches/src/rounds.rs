@@ -49,16 +49,19 @@ pub(crate) fn plan(options: &CallOptions) -> Vec<Row> {
 pub(crate) fn wanted(rows: &[Row]) -> Wanted {
     let is_tiered =
         |row: &Row| row.subject == Subject::Conduit && row.workload.kept() == Kept::Redis;
+    let is_checking =
+        |row: &Row| row.subject == Subject::Conduit && row.workload.credential().is_some();
     Wanted {
         subjects: Subject::ALL
             .into_iter()
             .filter(|subject| {
                 let mut rows = rows.iter();
-                rows.any(|row| row.subject == *subject && !is_tiered(row))
+                rows.any(|row| row.subject == *subject && !is_tiered(row) && !is_checking(row))
             })
             .collect(),
         store: Store::Memory,
         is_tiered: rows.iter().any(is_tiered),
+        is_checking: rows.iter().any(is_checking),
     }
 }
 

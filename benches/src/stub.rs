@@ -22,6 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::guard::{KEY_SET, PATH_KEY_SET};
 use crate::mcp::{self, Answer};
 use crate::stub::request::{Method, Request};
 use crate::workload::{Shape, Workload};
@@ -100,6 +101,7 @@ impl Stub {
                 (Method::Get, PATH_CALLS) => {
                     write_number(&mut stream, &mut out, &self.calls).await?;
                 }
+                (Method::Get, PATH_KEY_SET) => write_text(&mut stream, &mut out, KEY_SET).await?,
                 (Method::Post, _) => self.answer(&mut stream, &request, &mut out).await?,
                 (Method::Get, _) => return self.hold_stream(&mut stream).await,
                 (Method::Delete, _) => stream.write_all(NO_CONTENT.as_bytes()).await?,
@@ -218,10 +220,13 @@ async fn write_number(
     out: &mut Vec<u8>,
     number: &AtomicU64,
 ) -> io::Result<()> {
-    let number = number.load(Ordering::Relaxed).to_string();
+    write_text(stream, out, &number.load(Ordering::Relaxed).to_string()).await
+}
+
+async fn write_text(stream: &mut TcpStream, out: &mut Vec<u8>, text: &str) -> io::Result<()> {
     out.extend_from_slice(JSON_HEAD.as_bytes());
-    extend_length(out, number.len());
-    out.extend_from_slice(number.as_bytes());
+    extend_length(out, text.len());
+    out.extend_from_slice(text.as_bytes());
     stream.write_all(out).await
 }
 

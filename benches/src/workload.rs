@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::guard::Credential;
 use crate::load::Voice;
 
 /// One kind of call. The sizes are those of the whole JSON-RPC answer.
@@ -27,6 +28,10 @@ pub(crate) enum Workload {
     Hit1k,
     /// 1 KiB from memory, asked for in the modern era.
     Hit1kModern,
+    /// The same as [`Workload::Hit1k`], of a gateway that checks everything: the caller by its key.
+    Hit1kChecked,
+    /// And by a token.
+    Hit1kToken,
     /// 64 KiB from memory, in a legacy session.
     Hit64k,
     /// 1 KiB from memory, through `/mcp`.
@@ -94,7 +99,7 @@ const fn hit(name: &'static str, title: &'static str, tool: &'static str, bytes:
 
 impl Workload {
     /// Every workload, in the order of the report.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Json200,
         Self::Json64k,
         Self::Json1m,
@@ -104,6 +109,8 @@ impl Workload {
         Self::Hit200,
         Self::Hit1k,
         Self::Hit1kModern,
+        Self::Hit1kChecked,
+        Self::Hit1kToken,
         Self::Hit64k,
         Self::HitMcp1k,
         Self::L2Hit1k,
@@ -128,6 +135,8 @@ impl Workload {
             Self::Hit1k => hit("hit-1k", "hit 1 KiB", "bench_hit_1k", KIB),
             // A tool of its own: a result that was kept in the other era is translated.
             Self::Hit1kModern => hit("hit-1k-modern", "hit, modern", "bench_hit_modern", KIB),
+            Self::Hit1kChecked => hit("hit-checked-1k", "hit, checked", "bench_hit_checked", KIB),
+            Self::Hit1kToken => hit("hit-token-1k", "hit, JWT", "bench_hit_token", KIB),
             Self::Hit64k => hit("hit-64k", "hit 64 KiB", "bench_hit_64k", 64 * KIB),
             Self::HitMcp1k => hit("hit-mcp-1k", "/mcp hit", "bench_hit_mcp", KIB),
             Self::L2Hit1k => Facts {
@@ -168,6 +177,8 @@ impl Workload {
             | Self::Hit200
             | Self::Hit1k
             | Self::Hit1kModern
+            | Self::Hit1kChecked
+            | Self::Hit1kToken
             | Self::Hit64k
             | Self::L2Hit1k
             | Self::Slow1k
@@ -193,6 +204,8 @@ impl Workload {
             | Self::Hit200
             | Self::Hit1k
             | Self::Hit1kModern
+            | Self::Hit1kChecked
+            | Self::Hit1kToken
             | Self::Hit64k
             | Self::HitMcp1k
             | Self::L2Hit1k
@@ -214,6 +227,28 @@ impl Workload {
     /// Whether its calls differ in an argument.
     pub(crate) const fn is_keyed(self) -> bool {
         matches!(self, Self::L2Hit1k | Self::Slow1k | Self::Resident200)
+    }
+
+    /// What its caller says who it is by, where that is asked.
+    pub(crate) const fn credential(self) -> Option<Credential> {
+        match self {
+            Self::Hit1kChecked => Some(Credential::Key),
+            Self::Hit1kToken => Some(Credential::Token),
+            Self::Json200
+            | Self::Json64k
+            | Self::Json1m
+            | Self::Sse200
+            | Self::Stdio200
+            | Self::Aggregate200
+            | Self::Hit200
+            | Self::Hit1k
+            | Self::Hit1kModern
+            | Self::Hit64k
+            | Self::HitMcp1k
+            | Self::L2Hit1k
+            | Self::Slow1k
+            | Self::Resident200 => None,
+        }
     }
 
     /// The era of its calls; `asked` where it has none of its own. Hits are measured in both eras
@@ -282,6 +317,8 @@ impl Subject {
     pub(crate) const fn has(self, workload: Workload) -> bool {
         match (self, workload.kept()) {
             (Self::Conduit, _) => true,
+            // These are held against the gateway's own plain hit.
+            (Self::Constant | Self::Served, _) if workload.credential().is_some() => false,
             (Self::Constant | Self::Served, kept) => !matches!(kept, Kept::Nowhere),
             (Self::Direct | Self::Nginx | Self::Bare, kept) => matches!(kept, Kept::Nowhere),
         }

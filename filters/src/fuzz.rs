@@ -3,22 +3,30 @@
 
 mod guard;
 mod isolation;
+mod message;
 pub mod oracle;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 
 use crate::bounds::DEPTH_MAX;
+use crate::glob::Glob;
+use crate::guard::detect::{self, Detector};
 use crate::identity::credential::{self, CREDENTIAL_BYTES_MAX};
 use crate::identity::is_name;
 use crate::identity::token::{Rules, Token};
 use crate::json::canonical;
 use crate::json::canonical::BYTES_MAX;
 use crate::json::canonical::ignored::Ignored;
+use crate::json::redact;
 use crate::json::scan;
 
 /// What stands between the texts that [`canonical()`] compares. JSON never has it.
 pub const SEPARATOR: char = '\u{1e}';
+
+/// Largest product of a pattern's and a text's lengths that [`glob()`] compares: its second view is slow.
+const GLOB_WORK_MAX: usize = 1 << 16;
 
 /// How many requests were answered from the model cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +49,59 @@ pub fn isolation(data: &[u8]) -> Served {
 /// no JSON is refused. The text is a path, a value, and a text that detectors look through.
 pub fn guard(data: &[u8]) {
     guard::run(data);
+}
+
+/// What is JSON to `serde_json` is JSON to [`crate::json::reader::Reader`], and nothing else is; a message
+/// that is taken says to `serde_json` what it says here, and one that is not is refused by an answer that
+/// is one.
+pub fn message(data: &[u8]) {
+    message::run(data);
+}
+
+/// A glob matches what the definition of its wildcards says. The first line is the pattern, the rest the
+/// text.
+pub fn glob(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let (pattern, text) = text.split_once('\n').unwrap_or((text, ""));
+    if pattern.len().saturating_mul(text.len()) > GLOB_WORK_MAX {
+        return;
+    }
+    let is_match = Glob::new(pattern).matches(text);
+    assert_eq!(
+        is_match,
+        oracle::matches(pattern, text),
+        "{pattern:?} {text:?}"
+    );
+}
+
+/// What is shown of a value is JSON, and has nothing left that detectors find.
+pub fn redaction(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if !scan::nests_within(data, DEPTH_MAX) {
+        return;
+    }
+    let Some(shown) = redact::shown(text) else {
+        return;
+    };
+    let value: Option<Value> = serde_json::from_str(&shown).ok();
+    assert!(value.is_some_and(|value| is_clean(&value)), "{shown}");
+}
+
+fn is_clean(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.values().all(is_clean),
+        Value::Array(elements) => elements.iter().all(is_clean),
+        Value::String(text) => {
+            let detectors = Detector::ALL.into_iter();
+            let detectors = detectors.filter(|one| *one != Detector::PromptInjection);
+            detect::redact(detectors.collect(), text).is_none()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
 }
 
 /// Two texts have the same canonical form if and only if they mean the same, and what has no clear

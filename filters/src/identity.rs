@@ -1,5 +1,6 @@
 //! Who is calling, and how that was proved.
 
+pub mod certificate;
 pub mod credential;
 pub mod denial;
 pub mod resource;

@@ -3,5 +3,6 @@
 pub mod canonical;
 pub mod object;
 pub mod outcome;
+pub mod reader;
 pub mod redact;
 pub mod scan;

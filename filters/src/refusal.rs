@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use crate::acl;
 use crate::identity::denial;
+use crate::lock::refused::{Cause, Locked};
 use crate::mcp::revision::Revision;
 use crate::rpc::parse::{Id, Invalid};
 use crate::rpc::write::{self, Failure};
@@ -30,6 +31,13 @@ pub enum Refusal {
     },
     /// The client stopped sending its body.
     BodyTimeout,
+    /// The request's head has more or longer headers than is allowed.
+    HeadTooLarge {
+        /// Most headers.
+        lines_max: usize,
+        /// Most bytes of names and values.
+        bytes_max: usize,
+    },
     /// `Origin` is not allowed.
     OriginForbidden,
     /// `Host` is not allowed.
@@ -161,6 +169,8 @@ pub enum Refusal {
     },
     /// Whether a limit is used up cannot be found out, and nothing passes then.
     LimitsUnavailable,
+    /// The tool is not what an operator approved.
+    ToolLocked(Box<Locked>),
     /// The access rules deny it.
     AccessDenied(Box<acl::denial::Denial>),
     /// The server turned out to be reached otherwise: it is from now on.
@@ -183,6 +193,14 @@ pub enum Refusal {
         /// The server's id.
         server: String,
         /// What it did, in a few words of ours.
+        what: &'static str,
+    },
+    /// The server did not accept the gateway's own credential, or there is none to send. Nothing of
+    /// its challenge is for the client (E19).
+    UpstreamCredential {
+        /// The server's id.
+        server: String,
+        /// What became of the credential, in a few words of ours.
         what: &'static str,
     },
     /// The upstream took longer than it may.
@@ -290,6 +308,7 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
+            Self::ToolLocked(locked) if locked.cause == Cause::Unread => 503,
             Self::ClientJson
             | Self::ClientDepth
             | Self::ClientShape(_)
@@ -308,6 +327,7 @@ impl Refusal {
             | Self::CursorInvalid
             | Self::StateInvalid
             | Self::ClientSilent
+            | Self::ToolLocked(_)
             | Self::AccessDenied(_)
             | Self::RoundsExceeded { .. }
             // The agent is to read why.
@@ -323,10 +343,13 @@ impl Refusal {
             Self::HttpMethod { .. } => 405,
             Self::BodyTimeout => 408,
             Self::BodyTooLarge { .. } => 413,
+            Self::HeadTooLarge { .. } => 431,
             Self::HostForbidden => 421,
             Self::RateLimited { .. } | Self::AuthThrottled { .. } => 429,
             Self::Internal => 500,
-            Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => 502,
+            Self::UpstreamConnect { .. }
+            | Self::UpstreamBroken { .. }
+            | Self::UpstreamCredential { .. } => 502,
             Self::AuthUnavailable
             | Self::UpstreamUnavailable { .. }
             | Self::UpstreamMoved { .. }
@@ -348,6 +371,7 @@ impl Refusal {
             | Self::ClientBatch
             | Self::BodyTooLarge { .. }
             | Self::BodyTimeout
+            | Self::HeadTooLarge { .. }
             | Self::HttpMethod { .. }
             | Self::SessionMissing
             | Self::SessionMalformed => -32600,
@@ -373,10 +397,16 @@ impl Refusal {
             | Self::HeaderMalformed { .. } => -32020,
             Self::VersionUnsupported { .. } => -32022,
             Self::Unauthenticated(_) => -31401,
-            Self::OriginForbidden | Self::ScopeInsufficient { .. } | Self::Forbidden => -31403,
+            Self::ToolLocked(locked) if locked.cause == Cause::Unread => -31503,
+            Self::OriginForbidden
+            | Self::ScopeInsufficient { .. }
+            | Self::ToolLocked(_)
+            | Self::Forbidden => -31403,
             Self::AuthThrottled { .. } => -31429,
             Self::HostForbidden => -31421,
-            Self::UpstreamConnect { .. } | Self::UpstreamBroken { .. } => -31502,
+            Self::UpstreamConnect { .. }
+            | Self::UpstreamBroken { .. }
+            | Self::UpstreamCredential { .. } => -31502,
             // As mcp-conduit has them: its clients know these codes.
             Self::Guardrail { .. } | Self::RateLimited { .. } => -32000,
             Self::ApprovalRequired(_) => -32011,
@@ -400,6 +430,7 @@ impl Refusal {
             Self::ClientBatch => "batch_unsupported",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyTimeout => "body_timeout",
+            Self::HeadTooLarge { .. } => "head_too_large",
             Self::OriginForbidden => "origin_forbidden",
             Self::HostForbidden => "host_forbidden",
             Self::ServerUnknown { .. } => "server_unknown",
@@ -434,11 +465,13 @@ impl Refusal {
             Self::ApprovalsFull => "approvals_full",
             Self::RateLimited { .. } => "rate_limited",
             Self::LimitsUnavailable => "limits_unavailable",
+            Self::ToolLocked(_) => "tool_locked",
             Self::AccessDenied(_) => "acl_denied",
             Self::UpstreamMoved { .. } => "upstream_moved",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamConnect { .. } => "upstream_connect",
             Self::UpstreamBroken { .. } => "upstream_broken",
+            Self::UpstreamCredential { .. } => "upstream_credential",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::Internal => "internal",
         }
@@ -476,6 +509,14 @@ impl Refusal {
                 format!("request body too large: at most {max} bytes are accepted").into()
             }
             Self::BodyTimeout => "the request body did not arrive in time".into(),
+            Self::HeadTooLarge {
+                lines_max,
+                bytes_max,
+            } => format!(
+                "the request has more than {lines_max} headers, or more than {bytes_max} bytes of them; \
+                 send fewer or shorter ones"
+            )
+            .into(),
             Self::OriginForbidden => {
                 "forbidden: this Origin is not in gateway.allowed_origins".into()
             }
@@ -574,6 +615,7 @@ impl Refusal {
             Self::LimitsUnavailable => {
                 "rate limits cannot be checked at the moment: try again later".into()
             }
+            Self::ToolLocked(locked) => locked.to_string().into(),
             Self::AccessDenied(denial) => denial.to_string().into(),
             Self::UpstreamMoved { server } => {
                 format!("server {server} speaks another transport than it was said to: try again")
@@ -584,6 +626,11 @@ impl Refusal {
             }
             Self::UpstreamConnect { server } => format!("server {server} is unreachable").into(),
             Self::UpstreamBroken { server, what } => format!("server {server} {what}").into(),
+            Self::UpstreamCredential { server, what } => format!(
+                "server {server} cannot be used: the gateway's credential {what}; its operator has to \
+                 look at servers[].upstream_auth"
+            )
+            .into(),
             Self::UpstreamTimeout { server, phase } => {
                 format!("server {server} {}", phase.describe()).into()
             }
@@ -697,6 +744,27 @@ mod tests {
             refusal.to_json(Id::from_json("7")),
             r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32000,"message":"Rate limit exceeded: client/minute. Retry after 42 seconds"}}"#
         );
+    }
+
+    #[test]
+    fn a_locked_tool_is_told_with_its_server_and_what_to_do() {
+        let refusal = |cause| Refusal::ToolLocked(Box::new(Locked::new("s", "t\u{1b}", cause)));
+        for cause in [
+            Cause::Changed,
+            Cause::Added,
+            Cause::Removed,
+            Cause::Unclear,
+            Cause::Unread,
+        ] {
+            let message = refusal(cause).message();
+            for part in [r#"tool "t\u{1b}" of server "s""#, "`conduit lock approve"] {
+                assert!(message.contains(part), "{message}");
+            }
+        }
+        assert_eq!(refusal(Cause::Changed).status(), 200);
+        assert_eq!(refusal(Cause::Changed).code(), -31403);
+        assert_eq!(refusal(Cause::Unread).status(), 503);
+        assert_eq!(refusal(Cause::Unread).code(), -31503);
     }
 
     #[test]

@@ -43,11 +43,11 @@ impl Trace {
     pub fn traceparent(&self) -> String {
         let mut text = String::with_capacity(55);
         text.push_str("00-");
-        push_hex(&mut text, &self.trace);
+        push_hex(&mut text, self.trace);
         text.push('-');
-        push_hex(&mut text, &self.span);
+        push_hex(&mut text, self.span);
         text.push('-');
-        push_hex(&mut text, &[self.flags]);
+        push_hex(&mut text, [self.flags]);
         text
     }
 }
@@ -100,30 +100,31 @@ fn is_token(id: &str) -> bool {
     !id.is_empty() && id.len() <= ID_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        text.push(hex(byte >> 4));
-        text.push(hex(byte & 0xf));
-    }
+fn push_hex<const N: usize>(text: &mut String, bytes: [u8; N]) {
+    let pairs = bytes.map(|byte| [hex(byte >> 4), hex(byte & 0xf)]);
+    // Digits are text.
+    text.push_str(str::from_utf8(pairs.as_flattened()).unwrap_or_default());
 }
 
 /// The hexadecimal digit of a number below 16.
-fn hex(nibble: u8) -> char {
-    char::from(if nibble < 10 {
+fn hex(nibble: u8) -> u8 {
+    if nibble < 10 {
         b'0' + nibble
     } else {
         b'a' + (nibble - 10)
-    })
+    }
 }
 
 fn uuid(trace: [u8; 16]) -> String {
+    let [a, b, c, d, e, f, g, h, i, j, rest @ ..] = trace;
     let mut id = String::with_capacity(36);
-    for (at, byte) in trace.into_iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            id.push('-');
-        }
-        push_hex(&mut id, &[byte]);
+    push_hex(&mut id, [a, b, c, d]);
+    for pair in [[e, f], [g, h], [i, j]] {
+        id.push('-');
+        push_hex(&mut id, pair);
     }
+    id.push('-');
+    push_hex(&mut id, rest);
     id
 }
 

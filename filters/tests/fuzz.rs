@@ -95,6 +95,71 @@ proptest! {
     ) {
         fuzz::canonical(text.as_bytes());
         fuzz::canonical(json.as_bytes());
+        fuzz::message(text.as_bytes());
+        fuzz::message(json.as_bytes());
+    }
+}
+
+/// Members that often make a message, or nearly one.
+fn messages() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "id",
+        "method",
+        "params",
+        "result",
+        "error",
+        "jsonrpc",
+        "x",
+        "Method",
+        r"m\u0065thod",
+        r"\ud800",
+    ]);
+    let member = prop::sample::select(vec![
+        "name",
+        "_meta",
+        "uri",
+        "arguments",
+        "cursor",
+        "taskId",
+        "requestId",
+        "Name",
+        r"n\u0061me",
+        "y",
+        r"\udfff",
+    ]);
+    let value = prop_oneof![
+        3 => spelled(),
+        1 => prop::sample::select(vec!["1", "null", r#""2.0""#, r#""a\u0062""#, r#""\ud800""#, "01", "{", ""])
+            .prop_map(str::to_owned),
+    ];
+    let object = |members: Vec<(&'static str, String)>| {
+        let texts = members
+            .iter()
+            .map(|(name, value)| format!(r#""{name}": {value} "#));
+        format!("{{{}}}", texts.collect::<Vec<_>>().join(","))
+    };
+    let params = prop::collection::vec((member, value.clone()), 0..5).prop_map(object);
+    let inner = prop_oneof![2 => value, 3 => params];
+    let members = prop::collection::vec((name, inner), 0..4);
+    (any::<[bool; 3]>(), members).prop_map(move |([is_request, has_id, is_versioned], members)| {
+        let fixed = [
+            (is_request, ("method", r#""tools/call""#.to_owned())),
+            (has_id, ("id", "7".to_owned())),
+            (is_versioned, ("jsonrpc", r#""2.0""#.to_owned())),
+        ];
+        let fixed = fixed
+            .into_iter()
+            .filter_map(|(is_there, member)| is_there.then_some(member));
+        object(members.into_iter().chain(fixed).collect())
+    })
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_message_says_to_one_reader_what_it_says_to_another(text in messages()) {
+        fuzz::message(text.as_bytes());
     }
 }
 
@@ -159,6 +224,102 @@ proptest! {
         claims in claims(),
     ) {
         fuzz::credential(format!("{header}\n{key}\n{claims}").as_bytes());
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_message_is_read_as_anybody_reads_it(
+        members in prop::collection::vec(member(), 0..5),
+        params in prop::collection::vec(param(), 0..4),
+        shape in 0_u8..4,
+    ) {
+        let object = |members: &[String]| format!("{{{}}}", members.join(","));
+        let params = format!(r#""params":{}"#, object(&params));
+        let mut members = members;
+        members.push(params);
+        let message = object(&members);
+        let text = match shape {
+            0 => format!("[{message},{message}]"),
+            1 => message.replace(':', " :\t"),
+            _ => message,
+        };
+        fuzz::message(text.as_bytes());
+    }
+
+    #[test]
+    fn a_glob_is_its_wildcards(pattern in "[ab*?é]{0,8}", text in "[abé]{0,10}") {
+        fuzz::glob(format!("{pattern}\n{text}").as_bytes());
+    }
+
+    #[test]
+    fn what_is_shown_has_nothing_to_hide(value in spelled(), text in "[0-9a-z@. +-]{0,30}") {
+        fuzz::redaction(value.as_bytes());
+        fuzz::redaction(format!("{{\"k\":\"{text}\",\"password\":1}}").as_bytes());
+    }
+}
+
+/// A member of a message, often one that matters.
+fn member() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        r#""jsonrpc":"2.0""#,
+        r#""jsonrpc":"2.0""#,
+        r#""json\u0072pc":"2.0""#,
+        r#""id":1"#,
+        r#""id":"a""#,
+        r#""id":null"#,
+        r#""i\u0064":2"#,
+        r#""method":"tools/call""#,
+        r#""method":"tools\/call""#,
+        r#""Method":"ping""#,
+        r#""method":"notifications/cancelled""#,
+        r#""result":{}"#,
+        r#""error":{"code":1,"message":"m"}"#,
+        r#""extra":[1,{"id":2}]"#,
+    ])
+    .prop_map(str::to_owned)
+}
+
+/// A member of its params.
+fn param() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        r#""name":"t""#,
+        r#""n\u0061me":"u""#,
+        r#""Name":"v""#,
+        r#""name":7"#,
+        r#""name":null"#,
+        r#""uri":"x://y""#,
+        r#""arguments":{"a":1e3}"#,
+        r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#,
+        r#""_meta":{"progressToken":1}"#,
+        r#""requestId":1"#,
+        r#""cursor":"c""#,
+        r#""other":[null]"#,
+    ])
+    .prop_map(str::to_owned)
+}
+
+#[test]
+fn what_was_once_found_holds_still() {
+    let targets: [(&str, fn(&[u8])); 6] = [
+        ("canonical", fuzz::canonical),
+        ("credential", fuzz::credential),
+        ("glob", fuzz::glob),
+        ("guard", fuzz::guard),
+        ("message", fuzz::message),
+        ("redaction", fuzz::redaction),
+    ];
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+    for (target, run) in targets {
+        let entries = std::fs::read_dir(folder.join(target)).unwrap();
+        let mut n_seeds = 0;
+        for entry in entries {
+            run(&std::fs::read(entry.unwrap().path()).unwrap());
+            n_seeds += 1;
+        }
+        assert!(n_seeds > 0, "{target} has no seeds");
     }
 }
 

@@ -21,13 +21,13 @@ const LAYERS: [&[&str]; 8] = [
     &["state"],
     &["discovery"],
     &[
-        "auth", "cache", "limit", "upstream", "stdio", "plugins", "reqlog",
+        "auth", "cache", "limit", "lock", "upstream", "stdio", "plugins", "reqlog",
     ],
     &["telemetry", "kv"],
 ];
 
 /// Crates (and all crates named `<crate>_…`) that belong to some modules only.
-const HOMES: [(&str, &[&str]); 18] = [
+const HOMES: [(&str, &[&str]); 20] = [
     ("pingora", &["app", "gateway", "upstream", "cache"]),
     ("duckdb", &["reqlog"]),
     ("redis", &["cache", "kv", "limit", "state"]),
@@ -46,6 +46,8 @@ const HOMES: [(&str, &[&str]); 18] = [
     ("serde_yaml", &["config"]),
     ("rustix", &["stdio"]),
     ("sd_notify", &["app"]),
+    ("rustls", &["app"]),
+    ("x509_parser", &["auth"]),
 ];
 
 /// What `filters` may depend on: nothing that does I/O, reads a clock, waits or logs.

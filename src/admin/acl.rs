@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use filters::acl::explain::{Explanation, Step, explain};
+use filters::acl::explain::{Explanation, explain};
 use filters::acl::spec::Effect;
 use filters::acl::view::{Decision, Item};
 use filters::identity::Principal;
 use serde_json::{Value, json};
 
+use crate::policy::told;
 use crate::state::Shared;
 
 /// What is asked. Roles and scopes may be several, other things stand once.
@@ -83,7 +84,7 @@ pub(super) async fn check(
         is_visible,
         considered,
     } = &told;
-    let considered: Vec<Value> = considered.iter().map(show).collect();
+    let considered: Vec<Value> = considered.iter().map(told::step).collect();
     let answer = json!({
         "allowed": decision.effect == Effect::Allow,
         "policy": decision.policy,
@@ -107,26 +108,4 @@ fn reason(decision: &Decision<'_>) -> String {
         }
         (None, _) => format!("no policy is for this client: acl.default_action is {effect}"),
     }
-}
-
-fn show(step: &Step) -> Value {
-    let rules: Vec<Value> = step
-        .rules
-        .iter()
-        .map(|rule| {
-            json!({
-                "list": rule.list.label(),
-                "index": rule.index,
-                "server": rule.server,
-                "server_matches": rule.is_server,
-                "pattern": rule.pattern,
-            })
-        })
-        .collect();
-    json!({
-        "index": step.index,
-        "policy": step.policy,
-        "matches": step.is_match,
-        "rules": rules,
-    })
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::limit::Store;
 use crate::state::Shared;
+use crate::state::snapshot::Snapshot;
 use crate::upstream::cluster::Cluster;
 
 /// Liveness: 200 for as long as the process serves, whatever its upstreams do; a restart would not
@@ -17,13 +18,12 @@ pub(super) async fn live(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let snapshot = shared.snapshot.load();
     let mut backends: Vec<_> = snapshot.servers.values().collect();
     backends.sort_by(|a, b| a.id.cmp(&b.id));
-    let is_up = backends.is_empty() || backends.iter().any(|server| is_healthy(&server.cluster));
     let backends: Vec<Value> = backends
         .iter()
         .map(|server| backend(&server.cluster))
         .collect();
     let mut health = json!({
-        "status": if is_up { "ok" } else { "degraded" },
+        "status": status(&snapshot),
         "uptime_seconds": shared.live.started.elapsed().as_secs(),
         "db_writable": shared.live.access.is_writable(),
         "backends": backends,
@@ -37,25 +37,52 @@ pub(super) async fn live(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(health)
 }
 
+/// [`live`] for everybody: nothing of which servers there are.
+pub(super) async fn pulse(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    Json(json!({ "status": status(&shared.snapshot.load()) }))
+}
+
+fn status(snapshot: &Snapshot) -> &'static str {
+    if snapshot.servers.is_empty() || n_healthy(snapshot) > 0 {
+        "ok"
+    } else {
+        "degraded"
+    }
+}
+
 /// Readiness: whether traffic should come here.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Value>) {
-    let snapshot = shared.snapshot.load();
-    let n_healthy = snapshot
-        .servers
-        .values()
-        .filter(|s| is_healthy(&s.cluster))
-        .count();
-    let is_draining = shared.live.is_draining();
-    if n_healthy > 0 && !is_draining && shared.live.up.is_cancelled() {
+    if is_ready(&shared) {
         return (StatusCode::OK, Json(json!({ "ready": true })));
     }
     let why = json!({
         "ready": false,
-        "backends_healthy": n_healthy,
+        "backends_healthy": n_healthy(&shared.snapshot.load()),
         "db_writable": shared.live.access.is_writable(),
-        "draining": is_draining,
+        "draining": shared.live.is_draining(),
     });
     (StatusCode::SERVICE_UNAVAILABLE, Json(why))
+}
+
+/// [`ready`] for everybody: without the reasons.
+pub(super) async fn fitness(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Value>) {
+    let is_ready = is_ready(&shared);
+    let status = if is_ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(json!({ "ready": is_ready })))
+}
+
+fn is_ready(shared: &Shared) -> bool {
+    let is_up = n_healthy(&shared.snapshot.load()) > 0 && shared.live.up.is_cancelled();
+    is_up && !shared.live.is_draining()
+}
+
+fn n_healthy(snapshot: &Snapshot) -> usize {
+    let servers = snapshot.servers.values();
+    servers.filter(|one| is_healthy(&one.cluster)).count()
 }
 
 fn is_healthy(cluster: &Cluster) -> bool {

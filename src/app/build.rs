@@ -20,6 +20,7 @@ use crate::app::limited;
 use crate::config::Config;
 use crate::config::model::Secret;
 use crate::config::model::session::Store as StoreConfig;
+use crate::lock::Lock;
 use crate::state::live::{self, Live};
 use crate::state::parked;
 use crate::state::sessions;
@@ -80,7 +81,7 @@ impl Workshop {
 /// What the lasting parts are made from.
 ///
 /// # Errors
-/// Where the store of sessions cannot be used.
+/// Where the store of sessions, or the file of what was approved, cannot be used.
 pub(super) fn live(config: &Config) -> anyhow::Result<live::Spec> {
     let sessions = &config.sessions;
     let secret = sessions.secret.as_ref().map(Secret::expose);
@@ -108,5 +109,6 @@ pub(super) fn live(config: &Config) -> anyhow::Result<live::Spec> {
         store,
         cache: cached::cache(&config.cache)?,
         limiter: limited::limiter(&config.rate_limits)?,
+        lock: Lock::open(&config.tool_lock.file).context("tool_lock_file")?,
     })
 }

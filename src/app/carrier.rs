@@ -118,7 +118,7 @@ impl Postman for Pinned {
 fn base(address: &Address) -> Base {
     Base {
         is_tls: match address.endpoint {
-            Endpoint::Tcp { tls, .. } => tls,
+            Endpoint::Tcp { tls, .. } | Endpoint::Pinned { tls, .. } => tls,
             Endpoint::Unix(_) => false,
         },
         authority: address.authority.clone(),
@@ -132,6 +132,9 @@ fn describe(error: &Error) -> &'static str {
         Error::Unavailable | Error::Busy | Error::Connect(_) => "cannot be connected to",
         Error::Io(_) | Error::ClosedEarly | Error::Truncated | Error::SessionLost => {
             "broke the connection"
+        }
+        Error::CredentialRefused(_) | Error::CredentialMissing => {
+            "does not accept the gateway's credential"
         }
         Error::NotHttp(_) => "answered with something that is not HTTP",
         Error::TooLong => "said too much at once",

@@ -10,6 +10,7 @@ use pingora::connectors::TransportConnector;
 use crate::auth::jwks::{SET_BYTES_MAX, Source};
 use crate::upstream::address::{Address, Invalid};
 use crate::upstream::cluster::{self, Balancing, Cluster, Limits};
+use crate::upstream::credential::Credentials;
 use crate::upstream::relay::Request;
 use crate::upstream::talk::{Patience, Talk};
 
@@ -39,6 +40,7 @@ impl Document {
             },
             sessions_max: 1,
             session_idle: Duration::ZERO,
+            credentials: Credentials::Callers,
         };
         let cluster = Arc::new(Cluster::new(spec, transport, None));
         Ok(Self { cluster })

@@ -18,6 +18,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use filters::cache::invalidate::Reach;
+use filters::lock::book::Book;
+use filters::mcp::list::Kind;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -31,6 +33,7 @@ use crate::app::rehearse;
 use crate::app::reload::request::Next;
 use crate::app::reload::retirement::Retirement;
 use crate::app::reload::switch::Switches;
+use crate::app::tls::{Renewal, Secure};
 use crate::config::choice::NamespaceStrategy;
 use crate::config::diff::{self, Plan};
 use crate::config::inactive::inactive;
@@ -39,6 +42,7 @@ use crate::config::{self, Config, Loaded};
 use crate::gateway::retire;
 use crate::state::Shared;
 use crate::state::reload::Report;
+use crate::upstream::catalog::Change;
 use crate::upstream::found::{Dialect, Found};
 
 /// How long sockets of new servers may take to be listened on.
@@ -53,6 +57,7 @@ pub(super) struct Reloader {
     config: Config,
     parts: Vec<Arc<Parts>>,
     gatehouse: Arc<Gatehouse>,
+    secure: Option<Arc<Secure>>,
     retiring: TaskTracker,
     switches: Switches,
 }
@@ -67,6 +72,8 @@ pub(super) struct Spec {
     /// In the order of the configuration.
     pub(super) parts: Vec<Arc<Parts>>,
     pub(super) gatehouse: Arc<Gatehouse>,
+    /// TLS of the listener, where it is spoken.
+    pub(super) secure: Option<Arc<Secure>>,
 }
 
 /// The parts of a configuration's servers.
@@ -88,6 +95,7 @@ impl Reloader {
             config: spec.config,
             parts: spec.parts,
             gatehouse: spec.gatehouse,
+            secure: spec.secure,
             retiring: TaskTracker::new(),
             switches: Switches::default(),
         }
@@ -96,6 +104,10 @@ impl Reloader {
     /// Starts what runs for all servers, and waits until they can be reached.
     pub(super) async fn start(&self) {
         self.gatehouse.start();
+        if let Some(secure) = &self.secure {
+            let watch = Arc::clone(secure).watch(self.workshop.stop.clone());
+            self.retiring.spawn(watch);
+        }
         self.parts
             .iter()
             .for_each(|parts| parts.start(&self.children));
@@ -177,13 +189,23 @@ impl Reloader {
             Err(error) => return Report::refused(vec![format!("cannot be read: {error}")]),
         };
         let plan = diff::plan(&self.config, loaded.config);
+        let approved = match self.shared.live.lock.reread().await {
+            Ok(approved) => approved,
+            Err(error) => return Report::refused(vec![format!("tool_lock_file: {error}")]),
+        };
         let mut report = Report {
             skipped: plan.left.clone(),
             warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
             ..Report::default()
         };
+        let renewal = match self.read_tls(&plan.config).await {
+            Ok(renewal) => renewal,
+            Err(errors) => return Report::refused(errors),
+        };
         if plan.changed.is_empty() {
             self.config = plan.config;
+            self.renew(renewal, &mut report);
+            report.reloaded.extend(self.adopt(approved));
             return report;
         }
         report.warnings.extend(inactive(&plan.config));
@@ -196,10 +218,49 @@ impl Reloader {
             Ok(parts) => {
                 self.exchange(plan.config, parts, gatehouse).await;
                 report.reloaded = plan.changed;
+                self.renew(renewal, &mut report);
+                report.reloaded.extend(self.adopt(approved));
                 report
             }
             Err(errors) => Report::refused(errors),
         }
+    }
+
+    /// Reads the files of TLS again: they may have changed where the configuration did not.
+    async fn read_tls(&self, config: &Config) -> Result<Option<Renewal>, Vec<String>> {
+        let (Some(secure), Some(tls)) = (&self.secure, config.gateway.tls.clone()) else {
+            return Ok(None);
+        };
+        let read = tokio::task::spawn_blocking(move || Secure::read(&tls)).await;
+        let read = read.unwrap_or_else(|error| Err(vec![format!("gateway.tls: {error}")]));
+        read.map(Some).inspect_err(|_| secure.count_failure())
+    }
+
+    fn renew(&self, renewal: Option<Renewal>, report: &mut Report) {
+        let (Some(secure), Some(renewal)) = (&self.secure, renewal) else {
+            return;
+        };
+        let is_named = report.reloaded.iter().any(|one| one == "gateway.tls");
+        if secure.renew(renewal) && !is_named {
+            report.reloaded.push("gateway.tls (files)".to_owned());
+        }
+    }
+
+    /// Puts what was approved elsewhere meanwhile into force; its path, if there was anything.
+    fn adopt(&self, approved: Book) -> Option<String> {
+        let live = &self.shared.live;
+        if !live.lock.adopt(approved) {
+            return None;
+        }
+        for server in self.shared.snapshot.load().servers.values() {
+            let change = Change {
+                server: Arc::clone(&server.id),
+                kind: Kind::Tools,
+            };
+            // Nobody may be listening.
+            live.changes.send(change).ok();
+        }
+        Some("tool_lock_file (its content)".to_owned())
     }
 
     /// The parts of all servers of a plan, running: those that there are where nothing changed.

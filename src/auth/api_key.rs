@@ -4,26 +4,20 @@
 //! something about digests, from which nothing can be learned of a key.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use filters::identity::Identity;
 use sha2::{Digest, Sha256};
 
-use crate::auth::throttle;
+use crate::auth::places::Places;
 
 /// The SHA-256 digest of a key.
 pub type Fingerprint = [u8; 32];
 
-/// How many of the places that a key was used from last are remembered.
-const SOURCES_MAX: usize = 8;
-
 /// The keys that are accepted.
 #[derive(Default)]
 pub struct Keys {
-    keys: HashMap<Fingerprint, (Key, Sources)>,
-    hasher: RandomState,
+    keys: HashMap<Fingerprint, (Key, Places)>,
 }
 
 /// One key.
@@ -43,18 +37,10 @@ impl Key {
     }
 }
 
-/// Digests of the places that a key was used from last.
-#[derive(Default)]
-struct Sources {
-    seen: [AtomicU64; SOURCES_MAX],
-    next: AtomicUsize,
-}
-
 /// A key that was found.
 pub struct Found<'k> {
     key: &'k Key,
-    sources: &'k Sources,
-    hasher: &'k RandomState,
+    places: &'k Places,
 }
 
 impl Keys {
@@ -64,9 +50,8 @@ impl Keys {
         let keys = keys.into_iter();
         Self {
             keys: keys
-                .map(|(print, key)| (print, (key, Sources::default())))
+                .map(|(print, key)| (print, (key, Places::default())))
                 .collect(),
-            hasher: RandomState::new(),
         }
     }
 
@@ -82,12 +67,8 @@ impl Keys {
         if self.keys.is_empty() {
             return None;
         }
-        let (key, sources) = self.keys.get(&fingerprint(text))?;
-        Some(Found {
-            key,
-            sources,
-            hasher: &self.hasher,
-        })
+        let (key, places) = self.keys.get(&fingerprint(text))?;
+        Some(Found { key, places })
     }
 }
 
@@ -95,9 +76,7 @@ impl Found<'_> {
     /// Whether the key was accepted from there before, not too many other places ago.
     #[must_use]
     pub fn is_known_from(&self, source: Option<IpAddr>) -> bool {
-        let place = self.place(source);
-        let mut seen = self.sources.seen.iter();
-        seen.any(|one| one.load(Ordering::Relaxed) == place)
+        self.places.holds(source)
     }
 
     /// Whose key it is, unless its time is over. Where it was used from is remembered.
@@ -106,23 +85,8 @@ impl Found<'_> {
         if self.key.is_over(now) {
             return None;
         }
-        self.note(source);
+        self.places.note(source);
         Some(self.key.identity.clone())
-    }
-
-    fn note(&self, source: Option<IpAddr>) {
-        if self.is_known_from(source) {
-            return;
-        }
-        let next = self.sources.next.fetch_add(1, Ordering::Relaxed) % SOURCES_MAX;
-        if let Some(slot) = self.sources.seen.get(next) {
-            slot.store(self.place(source), Ordering::Relaxed);
-        }
-    }
-
-    /// Never 0, which stands for nothing.
-    fn place(&self, source: Option<IpAddr>) -> u64 {
-        self.hasher.hash_one(source.map(throttle::network)) | 1
     }
 }
 
@@ -163,21 +127,5 @@ mod tests {
         let keys = keys();
         let found = keys.find("secret").unwrap();
         assert!(found.accept(None, 99).is_some() && found.accept(None, 100).is_none());
-    }
-
-    #[test]
-    fn a_key_is_known_from_the_places_it_was_used_from_last() {
-        let keys = keys();
-        let found = keys.find("secret").unwrap();
-        let at = |n: u8| Some(IpAddr::from([192, 0, 2, n]));
-        assert!(!found.is_known_from(at(0)));
-        found.note(at(0));
-        assert!(found.is_known_from(at(0)) && !found.is_known_from(at(1)));
-        for n in 1..=u8::try_from(SOURCES_MAX).unwrap() {
-            found.note(at(n));
-            found.note(at(n));
-        }
-        assert!(!found.is_known_from(at(0)), "others came after it");
-        assert!(found.is_known_from(at(1)));
     }
 }

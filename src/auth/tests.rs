@@ -69,6 +69,7 @@ fn keys(keys: &[&str]) -> Keys {
 fn authenticator(keys: Keys, jwt: Option<Verifier>) -> Authenticator {
     Authenticator {
         methods: Some(Methods {
+            certificates: None,
             keys,
             jwt,
             limits: LIMITS,
@@ -93,6 +94,7 @@ async fn ask_from(
         map.append(*name, HeaderValue::from_str(value).unwrap());
     }
     let attempt = Attempt {
+        peer: None,
         headers: &map,
         source: Some(source.into()),
         path: "/mcp/a",

@@ -43,8 +43,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use filters::cache::invalidate::Reach;
-use redis::io::tcp::TcpSettings;
-use redis::{Client, IntoConnectionInfo, RedisError};
+use redis::Client;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +57,7 @@ use crate::cache::redis::queue::{Put, Queue, Store};
 use crate::cache::redis::script::Names;
 use crate::cache::redis::versions::Versions;
 use crate::cache::redis::writer::Room;
+use crate::kv;
 
 /// How long one look-up may take, unless a [`Spec`] says otherwise.
 pub const TIMEOUT: Duration = Duration::from_millis(50);
@@ -91,21 +91,9 @@ pub struct Spec<'a> {
 /// Why Redis did not do what it was asked to. The text is for the operator.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// The URL cannot be used. It is not shown: it may hold a password.
-    #[error("the Redis URL cannot be used")]
-    ConfigUrl(#[source] Arc<RedisError>),
-    /// No connection could be made.
-    #[error("Redis cannot be reached")]
-    Connect(#[source] Arc<RedisError>),
-    /// Redis refused, or the connection broke.
-    #[error("Redis failed")]
-    Command(#[source] Arc<RedisError>),
-    /// Redis did not answer in time.
-    #[error("Redis did not answer in time")]
-    TimedOut,
-    /// Redis failed before, and has not been found to answer again.
-    #[error("Redis is not used until it answers again")]
-    Unused,
+    /// What goes wrong with Redis whatever it is used for.
+    #[error(transparent)]
+    Kv(#[from] kv::Error),
     /// Who invalidated something did not wait until Redis was told.
     #[error("an invalidation was abandoned")]
     Abandoned,
@@ -153,13 +141,9 @@ impl Redis {
     /// # Errors
     /// If the URL cannot be used.
     pub fn new(spec: &Spec<'_>) -> Result<Arc<Self>, Error> {
-        let refused = |error| Error::ConfigUrl(Arc::new(error));
-        // Commands are small and awaited: none should wait for another to fill a packet.
-        let tcp = TcpSettings::default().set_nodelay(true);
-        let info = spec.url.into_connection_info().map_err(refused)?;
-        let client = Client::open(info.set_tcp_settings(tcp)).map_err(refused)?;
+        let client = kv::client(spec.url)?;
         Ok(Arc::new(Self {
-            listener: ear::listener(&client).map_err(refused)?,
+            listener: ear::listener(&client)?,
             client,
             names: Names::new(spec.key_prefix),
             multiplier: spec.multiplier,
@@ -268,7 +252,7 @@ impl Redis {
     }
 
     fn count_failure(&self, error: &Error) {
-        if !matches!(error, Error::Unused) {
+        if !matches!(error, Error::Kv(kv::Error::Unused)) {
             count(&self.counts.errors);
         }
     }

@@ -7,6 +7,7 @@ use clap::Args;
 use filters::problem::{Problem, Problems, Severity};
 
 use crate::app::rehearse;
+use crate::app::tls;
 use crate::cli::{Exit, File, answer};
 use crate::config;
 use crate::config::Config;
@@ -61,6 +62,18 @@ fn usable(source: &Source, loaded: &Loaded, strict: bool) -> Report {
         text.push_str(&format!(
             "{path} has {n} {plural}, which --strict does not accept\n"
         ));
+        return Report {
+            text,
+            exit: Exit::BadConfig,
+        };
+    }
+    if let Err(errors) = tls::check(&loaded.config) {
+        for error in &errors {
+            text.push_str(&format!("error: {error}\n"));
+        }
+        let plural = if errors.len() == 1 { "error" } else { "errors" };
+        let n = errors.len();
+        text.push_str(&format!("the configuration cannot be used: {n} {plural}\n"));
         return Report {
             text,
             exit: Exit::BadConfig,

@@ -58,6 +58,36 @@ pub enum TlsVersion {
     V1_3,
 }
 
+/// Whether clients must show a certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAuth {
+    /// They must: who has none cannot even say what it wants.
+    #[default]
+    Required,
+    /// They may; one that is shown must be good.
+    Optional,
+}
+
+/// A kind of name in a client certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateName {
+    /// A subject alternative name that is a URI, such as a SPIFFE id.
+    #[default]
+    SanUri,
+    /// One that is a host name.
+    SanDns,
+    /// One that is a mail address.
+    SanEmail,
+    /// The subject's common name.
+    SubjectCn,
+    /// The subject's organisation.
+    SubjectO,
+    /// The subject's organisational unit.
+    SubjectOu,
+}
+
 /// How a server is reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -114,6 +144,17 @@ pub enum IdentityMode {
     ClaimsHeader,
 }
 
+/// How the gateway proves to an authorization server who it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAuthentication {
+    /// In the `Authorization` header.
+    #[default]
+    Basic,
+    /// In the body.
+    Post,
+}
+
 /// Where a managed package comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -163,7 +204,7 @@ pub enum ReleaseStatus {
 /// How clients prove who they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(extend("enum" = ["none", "api-key", "api_key", "jwt"]))]
+#[schemars(extend("enum" = ["none", "api-key", "api_key", "jwt", "mtls"]))]
 pub enum AuthMethod {
     /// They do not.
     #[default]
@@ -173,6 +214,8 @@ pub enum AuthMethod {
     ApiKey,
     /// By a token of an identity provider.
     Jwt,
+    /// By the client certificate of the connection.
+    Mtls,
 }
 
 /// A yes or a no to a request.
@@ -230,6 +273,30 @@ pub enum OnBackendError {
     Allow,
     /// They are refused.
     Deny,
+}
+
+/// What is done with tools whose definitions nobody approved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToolLock {
+    /// Nothing: nobody looks.
+    #[default]
+    Off,
+    /// They pass, and are told of.
+    Warn,
+    /// They are neither listed nor called.
+    Block,
+}
+
+/// What is done with a server of which nothing was approved yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirstUse {
+    /// Its tools wait for an approval.
+    #[default]
+    Refuse,
+    /// Its tools are approved as they are first seen.
+    Trust,
 }
 
 /// Where sessions live.

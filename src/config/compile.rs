@@ -11,12 +11,13 @@ use std::net::IpAddr;
 use filters::problem::Problems;
 
 use crate::config::Config;
-use crate::config::model;
+use crate::config::model::gateway::Tls;
 use crate::config::raw::Raw;
 use crate::config::walk::Places;
 
 pub mod access;
 pub mod acl;
+pub mod admin;
 pub mod auth;
 pub mod cache;
 pub mod connect;
@@ -25,6 +26,7 @@ pub mod gateway;
 pub mod governance;
 pub mod guard;
 pub mod limit;
+pub mod lock;
 pub mod observe;
 pub mod reference;
 pub mod router;
@@ -50,9 +52,15 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
         // After the sections whose Redis it may borrow, so that a wrong URL is told once.
         sessions: session::compile(raw.sessions, redis_urls, problems),
         guardrails: guard::compile(raw.guardrails, problems),
+        tool_lock: lock::compile(
+            raw.tool_lock,
+            raw.tool_lock_first_use,
+            raw.tool_lock_file,
+            problems,
+        ),
         observability: observe::compile(raw.observability, problems),
         metrics: observe::compile_metrics(raw.metrics, problems),
-        admin: gateway::compile_admin(raw.admin),
+        admin: admin::compile(raw.admin, problems),
         connect: connect::compile(raw.connect, &server_ids, problems),
         identity: connect::compile_identity(raw.identity, problems),
         governance: governance::compile(raw.governance, problems),
@@ -61,51 +69,35 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
         written: crate::config::inactive::written(places),
     };
     reference::check(&config, &server_ids, problems);
-    check_ports(&config, places, problems);
-    check_admin(&config, places, problems);
+    admin::check(&config, places, problems);
+    check_certificates(&config, problems);
     warn_about_idle_scopes(&config, problems);
     warn_about_forgotten_switches(&config, places, problems);
     config
 }
 
-fn check_ports(config: &Config, places: &Places, problems: &mut Problems) {
-    if config.metrics.enabled && config.metrics.port == config.gateway.port {
-        let port = config.gateway.port;
-        let problem = problems.error("metrics.port", "must be different from gateway.port");
-        problem.found(port.to_string()).because_of("gateway.port");
-        problem.place = places
-            .nearest("metrics.port")
-            .or_else(|| places.nearest("gateway.port"));
-    }
-}
-
-fn check_admin(config: &Config, places: &Places, problems: &mut Problems) {
-    let model::gateway::Admin {
-        key,
-        allow_unauthenticated,
-        ..
-    } = &config.admin;
-    let host = &config.gateway.host;
+/// Client certificates come with TLS connections only, and only where they are asked for.
+fn check_certificates(config: &Config, problems: &mut Problems) {
+    let is_asked = |tls: &Tls| tls.ca_path.is_some();
+    let tls = config.gateway.tls.as_ref();
     let is_refused = problems
         .iter()
-        .any(|problem| problem.path == "gateway.host");
-    if key.is_none() && !allow_unauthenticated && !is_loopback(host) && !is_refused {
-        let message = format!(
-            "is required because gateway.host is {host:?}, which is not a loopback address: set \
-             admin.key or CONDUIT_ADMIN_KEY, or accept an open admin API with \
-             admin.allow_unauthenticated: true"
-        );
-        let problem = problems.error("admin.key", message);
-        problem.because_of("gateway.host");
-        problem.place = places
-            .nearest("admin.key")
-            .or_else(|| places.nearest("gateway.host"));
+        .any(|problem| problem.path.starts_with("gateway.tls"));
+    if config.auth.certificates.is_some() && !tls.is_some_and(is_asked) && !is_refused {
+        let message = "mtls needs client certificates: set gateway.tls.enabled: true, \
+                       gateway.tls.cert_path, key_path and ca_path";
+        problems
+            .error("auth.method", message)
+            .because_of("gateway.tls");
     }
-    if config.metrics.require_auth && key.is_none() {
-        problems.error(
-            "metrics.require_auth",
-            "needs admin.key (or CONDUIT_ADMIN_KEY) to be set",
-        );
+    if let Some(oauth) = &config.auth.oauth
+        && tls.is_some()
+        && oauth.resource.starts_with("http://")
+    {
+        let message = "is an http: URL, but gateway.tls is on: clients reach the gateway by https:";
+        problems
+            .error("auth.oauth.resource", message)
+            .because_of("gateway.tls");
     }
 }
 

@@ -9,6 +9,7 @@ use crate::config::model::connect::Connect;
 use crate::config::model::gateway::Gateway;
 use crate::config::model::governance::Governance;
 use crate::config::model::limit::RateLimits;
+use crate::config::model::lock::ToolLock;
 use crate::config::model::router::Router;
 use crate::config::model::server::Server;
 
@@ -48,6 +49,7 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
         acl,
         rate_limits,
         guardrails,
+        tool_lock,
         observability,
         metrics,
         admin,
@@ -68,10 +70,9 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     plan.change("governance.approvals", is_other);
     plan.change("guardrails", running.guardrails != guardrails);
     plan.rate_limits(&running.rate_limits, rate_limits);
-    plan.change(
-        "tenant_isolation",
-        running.tenant_isolation != tenant_isolation,
-    );
+    plan.tool_lock(&running.tool_lock, tool_lock);
+    let is_other = running.tenant_isolation != tenant_isolation;
+    plan.change("tenant_isolation", is_other);
     plan.change("auth", running.auth != auth);
     plan.change("compat", running.compat != compat);
     plan.change("acl", running.acl != acl);
@@ -190,11 +191,24 @@ impl Plan {
         self.config.rate_limits = in_force;
     }
 
+    fn tool_lock(&mut self, running: &ToolLock, wanted: ToolLock) {
+        // What was approved is where it was at the start.
+        let is_moved = running.file != wanted.file;
+        self.leave("tool_lock_file", is_moved, RESTART);
+        let in_force = ToolLock {
+            file: running.file.clone(),
+            ..wanted
+        };
+        self.change("tool_lock", *running != in_force);
+        self.config.tool_lock = in_force;
+    }
+
     fn gateway(&mut self, running: &Gateway, wanted: Gateway) {
         let Gateway {
             port,
             host,
             tls,
+            connections,
             max_body_bytes,
             allowed_origins,
             allowed_hosts,
@@ -222,7 +236,17 @@ impl Plan {
         ] {
             self.change(path, is_other);
         }
-        self.leave("gateway.tls", running.tls != tls, INACTIVE);
+        // A listener that spoke one would be asked for the other by all who are connected.
+        let is_switched = running.tls.is_some() != tls.is_some();
+        self.leave("gateway.tls.enabled", is_switched, RESTART);
+        let tls = if is_switched {
+            running.tls.clone()
+        } else {
+            tls
+        };
+        self.change("gateway.tls", running.tls != tls);
+        let is_other = running.connections != connections;
+        self.leave("gateway.connections", is_other, RESTART);
         for (path, is_other) in [
             ("gateway.port", running.port != port),
             ("gateway.host", running.host != host),
@@ -238,6 +262,7 @@ impl Plan {
             port: running.port,
             host: running.host.clone(),
             tls,
+            connections: running.connections.clone(),
             max_body_bytes,
             allowed_origins,
             allowed_hosts,
@@ -313,6 +338,17 @@ mod tests {
         assert_eq!(plan.left, ["rate_limits.backend (needs a restart)"]);
         assert_eq!(plan.config.rate_limits.store, Store::Memory);
         assert_eq!(plan.config.rate_limits.global[0].n_calls, 2);
+    }
+
+    #[test]
+    fn the_tool_lock_changes_and_its_file_stays_where_it_is() {
+        let plan = compare(
+            "tool_lock: warn",
+            "tool_lock: block\ntool_lock_file: other.lock\ntool_lock_first_use: trust",
+        );
+        assert_eq!(plan.changed, ["tool_lock"]);
+        assert_eq!(plan.left, ["tool_lock_file (needs a restart)"]);
+        assert_eq!(plan.config.tool_lock.file.to_str(), Some("conduit.lock"));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::Config;
+use crate::config::choice::IdentityMode;
 use crate::config::model::server::Transport;
 use crate::config::walk::Places;
 
@@ -45,12 +46,6 @@ pub fn inactive(config: &Config) -> Vec<String> {
 
 /// Parts whose absence leaves something open.
 fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
-    if config.gateway.tls.is_some() {
-        say(
-            "gateway.tls",
-            "NOT in effect: this build speaks plain HTTP only",
-        );
-    }
     if config.governance.enabled {
         say(
             "governance",
@@ -109,9 +104,22 @@ fn features(config: &Config, say: &mut impl FnMut(&str, &str)) {
 fn servers(config: &Config, say: &mut impl FnMut(&str, &str)) {
     for server in &config.servers {
         let id = &server.id;
-        if server.upstream_auth.is_some() {
-            let what = "not active in this build: no credentials are looked up for calls";
-            say(&format!("server {id}, upstream_auth"), what);
+        if let Some(auth) = &server.upstream_auth {
+            if auth.connected_account.is_some() {
+                let what = "not active in this build: no accounts are looked up for calls";
+                say(
+                    &format!("server {id}, upstream_auth.connected_account"),
+                    what,
+                );
+            }
+            let identity = auth.forward_identity.as_ref();
+            if identity.is_some_and(|identity| identity.mode != IdentityMode::None) {
+                let what = "not active in this build: the server is not told who calls";
+                say(
+                    &format!("server {id}, upstream_auth.forward_identity"),
+                    what,
+                );
+            }
         }
         if let Transport::Stdio(stdio) = &server.transport
             && stdio.managed_runtime.is_some()

@@ -24,8 +24,12 @@ pub const DIRECT: [(&str, &[&str]); 10] = [
     ("CONDUIT_GOVERNANCE_DB_PATH", &["governance", "db_path"]),
 ];
 
+/// What stands between the name of a variable and what it holds, where a value names one.
+pub const VARIABLE_END: char = '=';
+
 /// Writes every override that is set into the tree.
 pub fn apply(root: &mut Node, variables: &Variables) {
+    name_variables(root);
     let value = |name: &str| variables.value(name).filter(|text| !text.is_empty());
     if let Some(url) = value("CONDUIT_REDIS_URL") {
         place_redis(root, url);
@@ -81,6 +85,36 @@ fn place_redis(root: &mut Node, url: &str) {
         set(root, &["rate_limits", "enabled"], "true", NAME);
         set(root, &["rate_limits", "backend"], "redis", NAME);
     }
+}
+
+/// A credential of a variable is written with what that holds, so that it is resolved, checked and told
+/// of as any reference is, at the place where it was named.
+fn name_variables(root: &mut Node) {
+    let Some(servers) = child_mut(root, "servers") else {
+        return;
+    };
+    let Value::List(servers) = &mut servers.value else {
+        return;
+    };
+    for server in servers {
+        let auth = child_mut(server, "upstream_auth");
+        let bearer = auth.and_then(|auth| child_mut(auth, "bearer"));
+        let env = bearer.and_then(|bearer| child_mut(bearer, "env"));
+        if let Some(node) = env
+            && let Value::Scalar { text, .. } = &node.value
+        {
+            let text = format!("{text}{VARIABLE_END}${{{text}}}");
+            node.value = Value::Scalar { text, plain: false };
+        }
+    }
+}
+
+fn child_mut<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
+    let Value::Map(entries) = &mut node.value else {
+        return None;
+    };
+    let found = entries.iter_mut().find(|entry| entry.key == key);
+    found.map(|entry| &mut entry.node)
 }
 
 fn truth(is_on: bool) -> &'static str {

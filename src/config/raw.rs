@@ -11,10 +11,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::choice::{FirstUse, ToolLock};
+
 pub mod access;
 pub mod acl;
 pub mod cache;
 pub mod connect;
+pub mod credential;
 pub mod extend;
 pub mod gateway;
 pub mod governance;
@@ -54,6 +57,17 @@ pub struct Raw {
     pub rate_limits: limit::RateLimits,
     /// Rules that look into what clients and servers say; see docs/GUARDRAILS.md.
     pub guardrails: guard::Guardrails,
+    /// What is done with tools that are not defined as an operator approved them: `off` does not look,
+    /// `warn` lets them pass and tells of them, `block` neither lists nor calls them. See
+    /// `docs/TOOL_LOCK.md`.
+    pub tool_lock: ToolLock,
+    /// The file that holds the approved definitions. A relative path starts at the folder of this
+    /// file. Absent means `conduit.lock` beside it.
+    #[schemars(length(min = 1))]
+    pub tool_lock_file: Option<String>,
+    /// What is done with a server of which nothing was approved yet: `refuse` has its tools wait for
+    /// `conduit lock approve`, `trust` approves them as they are first seen.
+    pub tool_lock_first_use: FirstUse,
     /// Request log, redaction and tracing.
     pub observability: observe::Observability,
     /// The Prometheus listener.

@@ -26,6 +26,7 @@ use filters::sse::write;
 use memchr::memmem;
 
 use crate::gateway::exchange::Exchange;
+use crate::gateway::locked::{self, Eye};
 use crate::gateway::pipeline::tool_of;
 use crate::gateway::{Ended, admit};
 use crate::state::snapshot::{Acl, Profile, Server};
@@ -151,6 +152,9 @@ pub(super) fn part(exchange: &Exchange, profile: &Arc<Profile>) -> Option<Arc<Pr
 
 /// Whether a list that a server gives may have to be given without some of its items.
 pub(super) fn hides_some(exchange: &Exchange, server: &Server, method: Method) -> bool {
+    if method == Method::ToolsList && locked::is_on(exchange, server) {
+        return true;
+    }
     let acl = &exchange.snapshot.acl;
     let Some(kind) = Kind::of(method).filter(|_| acl.rules.is_enforced()) else {
         return false;
@@ -193,6 +197,8 @@ pub(super) struct Screen {
     acl: Arc<Acl>,
     principal: Arc<Principal>,
     place: Place,
+    /// What looks at the server's tools.
+    eye: Option<Eye>,
 }
 
 /// Whose words are screened.
@@ -209,7 +215,9 @@ impl Screen {
     pub(super) fn one(exchange: &Exchange, server: &Server, method: Method) -> Option<Self> {
         let list = Kind::of(method).filter(|_| hides_some(exchange, server, method));
         let place = Place::One(Arc::clone(&server.id), list);
-        Self::at(exchange, place, |view| {
+        let eye = list.filter(|list| *list == Kind::Tools);
+        let eye = eye.and_then(|_| Eye::of(exchange, server));
+        Self::at(exchange, place, eye, |view| {
             list.is_none() && view.is_all_of(Kind::Resources)
         })
     }
@@ -217,18 +225,26 @@ impl Screen {
     /// The screen for a stream that brings whatever one server has to say.
     pub(super) fn stream(exchange: &Exchange, server: &Server) -> Option<Self> {
         let place = Place::One(Arc::clone(&server.id), None);
-        Self::at(exchange, place, |view| view.is_all())
+        let eye = Eye::of(exchange, server);
+        Self::at(exchange, place, eye, |view| view.is_all())
     }
 
     /// The screen for what several servers say.
     pub(super) fn several(exchange: &Exchange, profile: &Arc<Profile>) -> Option<Self> {
         let place = Place::Several(Arc::clone(profile));
-        Self::at(exchange, place, |view| view.is_all_of(Kind::Resources))
+        Self::at(exchange, place, None, |view| {
+            view.is_all_of(Kind::Resources)
+        })
     }
 
-    fn at(exchange: &Exchange, place: Place, is_open: impl Fn(&View<'_>) -> bool) -> Option<Self> {
+    fn at(
+        exchange: &Exchange,
+        place: Place,
+        eye: Option<Eye>,
+        is_open: impl Fn(&View<'_>) -> bool,
+    ) -> Option<Self> {
         let acl = &exchange.snapshot.acl;
-        if !acl.rules.is_enforced() {
+        if !acl.rules.is_enforced() && eye.is_none() {
             return None;
         }
         let is_open = |server: &str| is_open(&acl.rules.view(&exchange.principal, server));
@@ -236,10 +252,11 @@ impl Screen {
             Place::One(server, _) => is_open(server),
             Place::Several(profile) => profile.servers.iter().all(|server| is_open(&server.id)),
         };
-        (!is_needless).then(|| Self {
+        (eye.is_some() || !is_needless).then(|| Self {
             acl: Arc::clone(acl),
             principal: Arc::clone(&exchange.principal),
             place,
+            eye,
         })
     }
 
@@ -250,7 +267,13 @@ impl Screen {
     /// A server's answer as the caller may see it; nothing where that is all of it.
     pub(super) fn answer(&self, text: &str) -> Option<String> {
         match &self.place {
-            Place::One(server, Some(kind)) => screen::answer(&self.view(server), *kind, text),
+            Place::One(server, Some(kind)) => {
+                let locked = self.eye.as_ref().and_then(|eye| eye.answer(text));
+                let view = self.view(server);
+                let current = locked.as_deref().unwrap_or(text);
+                let shown = (!view.is_all_of(*kind)).then(|| screen::answer(&view, *kind, current));
+                shown.flatten().or(locked)
+            }
             Place::One(_, None) | Place::Several(_) => None,
         }
     }
@@ -297,7 +320,7 @@ impl Screen {
         let mut kept = Vec::with_capacity(bytes.len());
         for (index, block) in blocks::of(&bytes).enumerate() {
             let is_part = (index == 0 && begins_inside) || !block.is_whole;
-            match shown_event(&view, block.bytes).filter(|_| !is_part) {
+            match self.shown_event(&view, block.bytes).filter(|_| !is_part) {
                 None | Some(Shown::AsIs) => kept.extend_from_slice(block.bytes),
                 Some(Shown::Changed(text)) => {
                     blocks::fields(block.bytes).for_each(|line| kept.extend_from_slice(line));
@@ -308,12 +331,27 @@ impl Screen {
         }
         kept.into()
     }
-}
 
-/// What becomes of an event; nothing where it is none.
-fn shown_event(view: &View<'_>, block: &[u8]) -> Option<Shown> {
-    let mut decoder = Decoder::new(EVENT_BYTES_MAX);
-    decoder.feed(block);
-    let data = decoder.next_event()?.ok()?;
-    Some(screen::message(view, &data))
+    /// What becomes of an event; nothing where it is none.
+    fn shown_event(&self, view: &View<'_>, block: &[u8]) -> Option<Shown> {
+        let mut decoder = Decoder::new(EVENT_BYTES_MAX);
+        decoder.feed(block);
+        let data = decoder.next_event()?.ok()?;
+        let locked = match &self.eye {
+            Some(eye) if !data.is_empty() => eye.message(&data),
+            Some(_) | None => Shown::AsIs,
+        };
+        let current = match &locked {
+            Shown::AsIs => &*data,
+            Shown::Changed(text) => text,
+            Shown::Hidden => return Some(Shown::Hidden),
+        };
+        if view.is_all() {
+            return Some(locked);
+        }
+        match screen::message(view, current) {
+            Shown::AsIs => Some(locked),
+            screened @ (Shown::Changed(_) | Shown::Hidden) => Some(screened),
+        }
+    }
 }

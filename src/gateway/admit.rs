@@ -13,6 +13,7 @@ use http::{HeaderValue, Method};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
+use crate::auth::certificate::Peer;
 use crate::auth::{Attempt, Authenticator};
 use crate::gateway::exchange::Exchange;
 use crate::gateway::{Ended, answer, body};
@@ -29,7 +30,11 @@ pub(super) async fn identify(
     };
     let auth = Arc::clone(&exchange.snapshot.auth);
     let source = source(session);
+    let digest = session
+        .digest()
+        .and_then(|digest| digest.ssl_digest.as_ref());
     let attempt = Attempt {
+        peer: digest.and_then(|digest| digest.extension.get::<Peer>()),
         headers: &session.req_header().headers,
         source,
         path: &path,
@@ -48,7 +53,7 @@ pub(super) async fn identify(
     let id = match exchange.snapshot.statuses {
         Statuses::Own => None,
         // Where it looks like an answer, it must look like the answer to this.
-        Statuses::Always200 => asked(session, exchange.snapshot.body_bytes_max).await,
+        Statuses::Always200 => asked(session, exchange).await,
     };
     Err(Ended::Refused {
         refusal,
@@ -112,11 +117,12 @@ pub(super) async fn describe(
 }
 
 /// The id of the request that a body is.
-async fn asked(session: &mut Session, bytes_max: usize) -> Option<String> {
+async fn asked(session: &mut Session, exchange: &Exchange) -> Option<String> {
     if session.req_header().method != Method::POST {
         return None;
     }
-    let body = body::read(session.as_downstream_mut(), bytes_max)
+    let (max, bounds) = (exchange.snapshot.body_bytes_max, &exchange.snapshot.bounds);
+    let body = body::read(session.as_downstream_mut(), max, bounds)
         .await
         .ok()?;
     match parse::payload(&body).ok()? {
@@ -140,7 +146,7 @@ fn server(endpoint: Endpoint<'_>) -> Option<&str> {
 }
 
 /// Where a request comes from. What headers say of it is the client's own word.
-fn source(session: &Session) -> Option<IpAddr> {
+pub(super) fn source(session: &Session) -> Option<IpAddr> {
     let address = session.as_downstream().client_addr()?;
     address.as_inet().map(std::net::SocketAddr::ip)
 }

@@ -19,7 +19,7 @@ use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::limits::Want;
 use crate::gateway::link::Way;
 use crate::gateway::reply::Reply;
-use crate::gateway::{deliver, guard, handshake, limits, listen, lists, local};
+use crate::gateway::{deliver, guard, handshake, limits, listen, lists, local, locked};
 use crate::state::session::Session;
 use crate::state::snapshot::{Profile, Server};
 
@@ -143,6 +143,10 @@ async fn forward(
     reply.exchange.outcome.target = Some(inner.clone());
     let exchange = &reply.exchange;
     let permit = access::permit(exchange, &server, Some(call), Some(&inner))?;
+    let tool = (aim == Aim::Tool).then_some(&*inner);
+    if tool.is_some() && locked::is_on(exchange, &server) {
+        Box::pin(locked::admit(exchange, &server, client, inbound, tool)).await?;
+    }
     let way = Way {
         server,
         naming: Some(Arc::clone(&profile.naming)),
@@ -150,7 +154,7 @@ async fn forward(
     let inbound = &*guard::enter(reply, &way, client, inbound, Some(&inner)).await?;
     let want = Want {
         server: Some(&way.server.id),
-        tool: (aim == Aim::Tool).then_some(&*inner),
+        tool,
     };
     if let Some(refusal) = limits::charge_in(reply, call, want).await? {
         return reply.refuse(refusal, inbound.id(), None).await;
@@ -237,7 +241,9 @@ async fn look_up(
     let capabilities = lists::capabilities(inbound, client);
     let deadline = reply.exchange.snapshot.lists.deadline;
     let caller = &inbound.caller;
-    let found = lists::resolve(profile, caller, &capabilities, kind, &name, deadline).await;
+    let eyes = locked::eyes(reply.exchange, profile, kind);
+    let resolved = lists::resolve(profile, caller, &capabilities, kind, &name, deadline, &eyes);
+    let found = resolved.await;
     match found {
         Err(Refusal::TargetUnknown { .. }) if is_named => named().ok_or(Refusal::TargetUnknown {
             kind: if kind == Kind::Tools {
@@ -263,7 +269,15 @@ async fn by_template(
     uri: String,
     deadline: std::time::Duration,
 ) -> Result<(Arc<Server>, String), Refusal> {
-    let whole = lists::read(profile, caller, capabilities, Kind::Templates, deadline).await;
+    let whole = lists::read(
+        profile,
+        caller,
+        capabilities,
+        Kind::Templates,
+        deadline,
+        &[],
+    )
+    .await;
     let begins = |template: &str| {
         let literal = template.split('{').next().unwrap_or_default();
         !literal.is_empty() && uri.starts_with(literal)

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use filters::acl::Permit;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method;
 use filters::mcp::revision::Era;
@@ -25,20 +26,22 @@ use tokio::sync::mpsc;
 
 use crate::gateway::access::Screen;
 use crate::gateway::batch::author::Author;
+use crate::gateway::batch::reading::Reading;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::guard::{self, Watch};
 use crate::gateway::limits::Want;
 use crate::gateway::relay::client_gone;
 use crate::gateway::reply::stream_header;
-use crate::gateway::{Ended, access, answer, limits};
+use crate::gateway::{Ended, access, answer, front, limits, locked};
 use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
-use crate::upstream::relay::{Flight, Request};
+use crate::upstream::relay::Request;
 
 mod author;
-mod entry;
+pub(super) mod entry;
+mod reading;
 
 /// Messages that wait for a slow client before the entries have to.
 const WAITING_MAX: usize = 64;
@@ -58,6 +61,8 @@ pub(super) enum News {
     Interim(Bytes),
     /// The answer.
     Answer(usize, Bytes),
+    /// The client took its request back: it wants no answer any more.
+    Waived,
 }
 
 /// Serves a batch.
@@ -75,7 +80,10 @@ pub(super) async fn serve(
     let author = Arc::new(author);
     for (index, entry) in entries.iter().enumerate() {
         let prepared = match prepare(session, exchange, way, &author, entry.get()) {
-            Ok(prepared) => pay(session, exchange, prepared).await?,
+            Ok(prepared) => match Box::pin(unlock(session, exchange, way, prepared)).await? {
+                Ok(prepared) => pay(session, exchange, prepared).await?,
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         };
         match prepared {
@@ -110,6 +118,7 @@ pub(super) async fn serve(
                     (None, None) => {}
                 }
             }
+            News::Waived => n_owed -= 1,
             News::Interim(text) => {
                 if stream.is_none() {
                     stream = Some(open_stream(session, exchange).await?);
@@ -135,7 +144,11 @@ pub(super) async fn serve(
 
 /// An entry that may go.
 struct Prepared {
-    flight: Flight,
+    /// What goes to its server, and that it may.
+    request: Request,
+    permit: Permit,
+    /// What the cache is asked before.
+    reading: Option<Reading>,
     server: Arc<Server>,
     id: Option<String>,
     /// The tool that it calls.
@@ -187,6 +200,12 @@ fn prepare(
         Some(change) => Bytes::from(guard::respelled(text, change)),
         None => Bytes::copy_from_slice(text.as_bytes()),
     };
+    let reading = match &change {
+        None => Reading::of(headers, exchange, way, &call, &body, watch.as_ref()),
+        // The cache is asked for what the message says now.
+        Some(_) => reread(&body, &client)
+            .and_then(|call| Reading::of(headers, exchange, way, &call, &body, watch.as_ref())),
+    };
     let request = Request {
         verb: "POST",
         target: None,
@@ -199,7 +218,9 @@ fn prepare(
     let is_call = call.method == Method::ToolsCall;
     let tool = call.target.as_ref().filter(|_| is_call);
     Ok(Prepared {
-        flight: Flight::new(Arc::clone(&server.cluster), request, permit),
+        reading,
+        request,
+        permit,
         server: Arc::clone(server),
         id: id.filter(|_| is_request).map(|id| id.as_json().to_owned()),
         tool: tool.map(|tool| tool.name().to_owned()),
@@ -209,6 +230,41 @@ fn prepare(
         author: Arc::clone(author),
         screen: Screen::one(exchange, server, call.method),
     })
+}
+
+/// A message that was changed, as it goes on.
+fn reread<'b>(body: &'b Bytes, client: &Client<'_>) -> Option<Call<'b>> {
+    let message = parse::message(str::from_utf8(body).ok()?).ok()?;
+    Call::classify(message, &client.mcp).ok()
+}
+
+/// Has the tool lock look at an entry; one that is refused gets its error, if it wants an answer.
+async fn unlock(
+    session: &Session,
+    exchange: &Exchange,
+    way: &Way<'_>,
+    prepared: Prepared,
+) -> Result<Result<Prepared, Option<Bytes>>, Ended> {
+    if !locked::is_on(exchange, way.server) {
+        return Ok(Ok(prepared));
+    }
+    let text = std::str::from_utf8(&prepared.text).map_err(|_| Refusal::Internal)?;
+    let message = parse::message(text).map_err(Refusal::from)?;
+    let headers = &session.req_header().headers;
+    let call = Call::classify(message, &Client::read(headers)?.mcp)?;
+    if !locked::is_asked(exchange, way.server, &call) {
+        return Ok(Ok(prepared));
+    }
+    let inbound = front::inbound(headers, exchange, &call, prepared.text.clone());
+    let tool = prepared.tool.as_deref();
+    match locked::admit(exchange, way.server, way.client, &inbound, tool).await {
+        Ok(()) => Ok(Ok(prepared)),
+        Err(Ended::Refused { refusal, .. }) => {
+            let id = prepared.id.as_deref().and_then(Id::from_json);
+            Ok(Err(id.map(|id| refusal.to_json(Some(id)).into())))
+        }
+        Err(ended @ (Ended::ClientGone | Ended::Broken { .. })) => Err(ended),
+    }
 }
 
 /// Charges an entry; one that is refused gets its error.

@@ -8,19 +8,21 @@ use pingora::protocols::http::ServerSession;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use crate::gateway::Ended;
+use crate::gateway::patient;
+use crate::state::snapshot::Bounds;
 
-/// How long the next part of a body may take. HTTP/2 has no bound of its own in Pingora.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long all of a body but its first part may take.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
 /// How much of a refused body is read and thrown away, so that the client reads the refusal rather
 /// than a reset connection.
 const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long that may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads the whole body, of at most `max` bytes.
-pub(super) async fn read(session: &mut ServerSession, max: usize) -> Result<Bytes, Ended> {
+/// Reads the whole body, of at most `max` bytes. HTTP/2 has no bounds of time of its own in Pingora.
+pub(super) async fn read(
+    session: &mut ServerSession,
+    max: usize,
+    bounds: &Bounds,
+) -> Result<Bytes, Ended> {
     let announced = content_length(session);
     if announced.is_some_and(|length| length > max as u64) {
         return Err(Refusal::BodyTooLarge { max }.into());
@@ -31,7 +33,7 @@ pub(super) async fn read(session: &mut ServerSession, max: usize) -> Result<Byte
             .await
             .map_err(|_| Ended::ClientGone)?;
     }
-    let Some(first) = next(session).await? else {
+    let Some(first) = next(session, bounds.body_pause).await? else {
         return Ok(Bytes::new());
     };
     if first.len() > max {
@@ -41,8 +43,8 @@ pub(super) async fn read(session: &mut ServerSession, max: usize) -> Result<Byte
     if session.is_body_done() || announced == Some(first.len() as u64) {
         return Ok(first);
     }
-    let rest = collect(session, announced, max, &first);
-    Box::pin(fast_timeout(TOTAL_TIMEOUT, rest))
+    let rest = collect(session, announced, max, bounds.body_pause, &first);
+    Box::pin(fast_timeout(bounds.body, rest))
         .await
         .unwrap_or_else(|_| Err(Refusal::BodyTimeout.into()))
 }
@@ -52,6 +54,7 @@ async fn collect(
     session: &mut ServerSession,
     announced: Option<u64>,
     max: usize,
+    pause: Duration,
     first: &[u8],
 ) -> Result<Bytes, Ended> {
     // An announced length is a promise, not a reason to set all of it aside at once.
@@ -60,7 +63,7 @@ async fn collect(
         .unwrap_or(0);
     let mut body = BytesMut::with_capacity(room.clamp(first.len(), 1024 * 1024));
     body.extend_from_slice(first);
-    while let Some(part) = next(session).await? {
+    while let Some(part) = next(session, pause).await? {
         if body.len() + part.len() > max {
             return Err(Refusal::BodyTooLarge { max }.into());
         }
@@ -69,8 +72,8 @@ async fn collect(
     Ok(body.freeze())
 }
 
-async fn next(session: &mut ServerSession) -> Result<Option<Bytes>, Ended> {
-    match fast_timeout(READ_TIMEOUT, session.read_request_body()).await {
+async fn next(session: &mut ServerSession, pause: Duration) -> Result<Option<Bytes>, Ended> {
+    match patient::within(pause, session.read_request_body()).await {
         Ok(Ok(part)) => Ok(part),
         Ok(Err(_)) => Err(Ended::ClientGone),
         Err(_) => Err(Refusal::BodyTimeout.into()),

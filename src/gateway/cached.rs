@@ -83,6 +83,7 @@ pub(super) async fn serve(reply: &mut Reply<'_>, dispatch: &Dispatch<'_>) -> Res
         principal: &inbound.principal,
         tenant: inbound.tenancy.shared(),
         isolated: inbound.tenancy.isolated(),
+        now: Instant::now(),
     };
     let found = role::find(&live, &way.server, &asked);
     let mut role = match reply.wait(found).await? {

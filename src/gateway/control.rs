@@ -4,8 +4,8 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use crate::gateway::exchange::Exchange;
-use crate::gateway::{Ended, answer, body, fields};
-use crate::state::ControlPlane;
+use crate::gateway::{Ended, admit, answer, body, fields};
+use crate::state::{ControlPlane, Peer};
 use crate::telemetry::outcome::Status;
 
 /// Largest body of a request to the control plane, in bytes.
@@ -18,10 +18,17 @@ pub(super) async fn call(
     plane: &ControlPlane,
 ) -> Result<(), Ended> {
     exchange.is_counted = false;
-    let body = body::read(session.as_downstream_mut(), BODY_BYTES_MAX).await?;
-    let request = fields::to_http(session.req_header(), body);
+    let bounds = &exchange.snapshot.bounds;
+    let body = body::read(session.as_downstream_mut(), BODY_BYTES_MAX, bounds).await?;
+    let mut request = fields::to_http(session.req_header(), body);
+    let peer = admit::source(session).map_or(Peer::Unknown, Peer::Host);
+    request.extensions_mut().insert(peer);
     let (parts, body) = plane(request).await.into_parts();
-    exchange.outcome.status = Status::Success;
+    exchange.outcome.status = if parts.status.is_client_error() || parts.status.is_server_error() {
+        Status::Error
+    } else {
+        Status::Success
+    };
     let header = ResponseHeader::from(parts);
     answer::write(session, header, body)
         .await

@@ -80,7 +80,8 @@ pub(super) async fn post(
     scope: Scope<'_>,
 ) -> Result<(), Ended> {
     let max = exchange.snapshot.body_bytes_max;
-    let text = body::read(session.as_downstream_mut(), max).await?;
+    let bounds = &exchange.snapshot.bounds;
+    let text = body::read(session.as_downstream_mut(), max, bounds).await?;
     exchange.outcome.request_bytes = text.len();
     exchange.outcome.era = Some(Era::Legacy);
     let query = session.req_header().uri.query().unwrap_or_default();

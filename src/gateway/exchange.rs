@@ -136,6 +136,21 @@ impl Exchange {
         Self::resume(shared, snapshot, Some(user))
     }
 
+    /// The same request as one of several messages in it sees it: charged, and not counted by itself.
+    #[must_use]
+    pub fn branch(&self) -> Self {
+        let shared = Arc::clone(&self.shared);
+        let snapshot = Arc::clone(&self.snapshot);
+        Self {
+            trace: self.trace.clone(),
+            principal: Arc::clone(&self.principal),
+            subject: Arc::clone(&self.subject),
+            has_paid: true,
+            is_counted: false,
+            ..Self::resume(shared, snapshot, self.user.clone())
+        }
+    }
+
     /// Goes on under the configuration in force by now.
     pub fn repin(&mut self) {
         let (snapshot, user) = self.shared.pin();

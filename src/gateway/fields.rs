@@ -12,6 +12,7 @@ use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
 use http::header::ACCEPT as ACCEPT_FIELD;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr;
 
 use crate::gateway::exchange::Exchange;
 use crate::gateway::inbound::Bare;
@@ -20,10 +21,7 @@ use crate::upstream::catalog::View;
 use crate::upstream::fields::{ACCEPT, Caller, push};
 
 // Names that are checked once, not on each request.
-static PROTOCOL_VERSION: HeaderName = HeaderName::from_static(header::PROTOCOL_VERSION);
-static METHOD: HeaderName = HeaderName::from_static(header::METHOD);
-static NAME: HeaderName = HeaderName::from_static(header::NAME);
-static SESSION_ID: HeaderName = HeaderName::from_static(header::SESSION_ID);
+pub(super) static SESSION_ID: HeaderName = HeaderName::from_static(header::SESSION_ID);
 static GROUP_FIELD: HeaderName = HeaderName::from_static(GROUP);
 
 /// The header by which clients share what is stored with others of their group only.
@@ -60,40 +58,32 @@ impl<'a> Client<'a> {
     /// Where one stands twice, so that two readers could pick different ones, or the session id is
     /// none.
     pub(super) fn read(headers: &'a HeaderMap) -> Result<Self, Refusal> {
-        let mcp = Headers {
-            protocol_version: single(headers, &PROTOCOL_VERSION, "MCP-Protocol-Version")?,
-            method: single(headers, &METHOD, "Mcp-Method")?,
-            name: single(headers, &NAME, "Mcp-Name")?,
-        };
-        let session = single(headers, &SESSION_ID, "Mcp-Session-Id")?;
-        if session.is_some_and(|id| !is_session_id(id)) {
+        let mut read = Self::default();
+        // One walk: four look-ups would hash as many names.
+        for (name, value) in headers {
+            let (slot, shown) = match name.as_str() {
+                header::PROTOCOL_VERSION => {
+                    (&mut read.mcp.protocol_version, "MCP-Protocol-Version")
+                }
+                header::METHOD => (&mut read.mcp.method, "Mcp-Method"),
+                header::NAME => (&mut read.mcp.name, "Mcp-Name"),
+                header::SESSION_ID => (&mut read.session, "Mcp-Session-Id"),
+                _ => continue,
+            };
+            // What is not visible ASCII matches no body: only the sentinel form can carry it.
+            let malformed = || Refusal::HeaderMalformed {
+                header: shown.into(),
+            };
+            let text = value.to_str().map_err(|_| malformed())?;
+            if slot.replace(text.trim()).is_some() {
+                return Err(malformed());
+            }
+        }
+        if read.session.is_some_and(|id| !is_session_id(id)) {
             return Err(Refusal::SessionMalformed);
         }
-        Ok(Self { mcp, session })
+        Ok(read)
     }
-}
-
-fn single<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-    shown: &'static str,
-) -> Result<Option<&'a str>, Refusal> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(Refusal::HeaderMalformed {
-            header: shown.into(),
-        });
-    }
-    // What is not visible ASCII matches no body: only the sentinel form can carry it.
-    value
-        .to_str()
-        .map(|text| Some(text.trim()))
-        .map_err(|_| Refusal::HeaderMalformed {
-            header: shown.into(),
-        })
 }
 
 /// Visible ASCII (2025-11-25, "Session Management"), bounded.
@@ -113,7 +103,7 @@ pub(super) fn write(
     let mut lines = Vec::with_capacity(512 + server.fields.lines.len());
     for (name, value) in headers {
         let name = name.as_str();
-        if server.fields.sets(name) || !is_forwarded(name, server, era) {
+        if !is_forwarded(name, server, era) || server.fields.sets(name) {
             continue;
         }
         push(&mut lines, name, value.as_bytes());
@@ -148,8 +138,8 @@ pub(super) fn write(
 /// What a client chose to accept. One that takes anything takes both forms of an answer.
 fn accept(headers: &HeaderMap) -> Option<&HeaderValue> {
     let takes_anything = |value: &HeaderValue| {
-        let mut parts = value.as_bytes().windows(3);
-        parts.any(|part| part == b"*/*")
+        let text = value.as_bytes();
+        memchr(b'*', text).is_some() && text.windows(3).any(|part| part == b"*/*")
     };
     let mut given = headers.get_all(ACCEPT_FIELD).iter();
     given.find(|value| !takes_anything(value))

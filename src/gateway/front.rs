@@ -30,8 +30,8 @@ use crate::gateway::limits::Want;
 use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, access, aggregate, answer, deliver, guard, handshake, limits, listen, passage, pipeline,
-    sessions,
+    Ended, access, aggregate, answer, deliver, guard, handshake, limits, listen, locked, passage,
+    pipeline, sessions,
 };
 use crate::state::live::Live;
 use crate::state::session::{Link, Session as ClientSession};
@@ -153,7 +153,15 @@ pub(super) async fn serve(
     let exchange = &reply.exchange;
     let permit = match permit {
         Some(permit) => permit,
-        None => access::permit(exchange, server, Some(call), None)?,
+        None => {
+            let permit = access::permit(exchange, server, Some(call), None)?;
+            if locked::is_asked(exchange, server, call) {
+                let tool = pipeline::tool_of(call);
+                let admitted = locked::admit(exchange, server, client, inbound, tool);
+                Box::pin(admitted).await?;
+            }
+            permit
+        }
     };
     let inbound = &*guard::enter(reply, &way, client, inbound, None).await?;
     let want = Want {

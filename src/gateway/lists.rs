@@ -21,6 +21,7 @@ use futures_util::future::join_all;
 use crate::gateway::Ended;
 use crate::gateway::access;
 use crate::gateway::inbound::Inbound;
+use crate::gateway::locked::{self, Eye};
 use crate::gateway::passage;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::session::Session;
@@ -72,6 +73,7 @@ pub(super) async fn read(
     capabilities: &str,
     kind: Kind,
     deadline: std::time::Duration,
+    eyes: &[Option<Eye>],
 ) -> Whole {
     let catalogs: Vec<Arc<Catalog>> = profile
         .servers
@@ -79,10 +81,15 @@ pub(super) async fn read(
         .map(|server| catalog(server, caller, capabilities))
         .collect();
     let all = join_all(catalogs.iter().map(|catalog| catalog.list(kind)));
-    let listed: Vec<Listed> = match tokio::time::timeout(deadline, all).await {
+    let mut listed: Vec<Listed> = match tokio::time::timeout(deadline, all).await {
         Ok(listed) => listed,
         Err(_) => catalogs.iter().map(|catalog| catalog.last(kind)).collect(),
     };
+    for (listed, eye) in listed.iter_mut().zip(eyes) {
+        if let Some(eye) = eye {
+            *listed = eye.shown(std::mem::take(listed)).await;
+        }
+    }
     let mut failures = Vec::new();
     for (server, listed) in profile.servers.iter().zip(&listed) {
         if let Some(failure) = &listed.failure {
@@ -165,12 +172,14 @@ pub(super) async fn serve(
     };
     let lists = reply.exchange.snapshot.lists;
     let capabilities = capabilities(inbound, client);
+    let eyes = locked::eyes(reply.exchange, profile, kind);
     let read = read(
         profile,
         &inbound.caller,
         &capabilities,
         kind,
         lists.deadline,
+        &eyes,
     );
     let whole = match reply.wait(read).await? {
         Wake::Done(whole) => whole,
@@ -253,8 +262,9 @@ pub(super) async fn resolve(
     kind: Kind,
     outer: &str,
     deadline: std::time::Duration,
+    eyes: &[Option<Eye>],
 ) -> Result<(Arc<Server>, String), Refusal> {
-    let whole = read(profile, caller, capabilities, kind, deadline).await;
+    let whole = read(profile, caller, capabilities, kind, deadline, eyes).await;
     for server in &profile.servers {
         passage::stay(server)?;
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use filters::acl::Permit;
 use filters::cache::status::Status as CacheStatus;
+use filters::json::reader::Raw;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::{Era, Revision};
@@ -34,11 +35,11 @@ use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
     Ended, access, admit, aggregate, batch, bodiless, body, cached, control, events, front, guard,
-    limits, link, passage, sessions,
+    limits, link, locked, passage, sessions,
 };
 use crate::state::ControlPlane;
 use crate::state::session::{Link, Session as ClientSession};
-use crate::state::snapshot::{Profile, Server};
+use crate::state::snapshot::{Bounds, Profile, Server};
 use crate::upstream::era::Standing;
 use crate::upstream::relay::Request;
 use crate::upstream::remote::Transport;
@@ -121,6 +122,23 @@ fn begin(session: &mut Session, exchange: &mut Exchange) -> Result<(), Ended> {
     let origin = header.headers.get(ORIGIN);
     let origin = origin.map(|value| value.to_str().unwrap_or_default());
     exchange.snapshot.origin.check(host, origin)?;
+    measure(&header.headers, &exchange.snapshot.bounds)?;
+    Ok(())
+}
+
+/// Whether a head is no longer than is allowed. What is much longer, Pingora did not read.
+fn measure(headers: &HeaderMap, bounds: &Bounds) -> Result<(), Refusal> {
+    let (lines_max, bytes_max) = (bounds.headers_max, bounds.header_bytes_max);
+    let lengths = headers.iter();
+    let n_bytes: usize = lengths
+        .map(|(name, value)| name.as_str().len().saturating_add(value.len()))
+        .sum();
+    if headers.len() > lines_max || n_bytes > bytes_max {
+        return Err(Refusal::HeadTooLarge {
+            lines_max,
+            bytes_max,
+        });
+    }
     Ok(())
 }
 
@@ -144,7 +162,8 @@ async fn post(
     scope: Scope<'_>,
 ) -> Result<(), Ended> {
     let max = exchange.snapshot.body_bytes_max;
-    let body = body::read(session.as_downstream_mut(), max).await?;
+    let bounds = &exchange.snapshot.bounds;
+    let body = body::read(session.as_downstream_mut(), max, bounds).await?;
     exchange.outcome.request_bytes = body.len();
     let message = match parse::payload(&body).map_err(Refusal::from)? {
         Payload::One(message) => message,
@@ -185,7 +204,7 @@ struct Arrived<'a> {
     seat: Seat,
     /// That its caller may.
     permit: Permit,
-    /// What becomes of it; nothing where its session is yet to be found.
+    /// What becomes of it; nothing where its session is yet to be found, or its tool to be looked at.
     quick: Option<Quick>,
 }
 
@@ -232,8 +251,11 @@ fn open<'a>(
             return Ok(Opened::Onward(Stage::Server(Box::new(arrived))));
         }
     };
-    let mut quick = decide(headers, exchange, &server, client, &call)?;
-    if let Quick::Hit(text) = &mut quick {
+    let mut quick = match locked::is_asked(exchange, &server, &call) {
+        true => None,
+        false => Some(decide(headers, exchange, &server, client, &call)?),
+    };
+    if let Some(Quick::Hit(text)) = &mut quick {
         return Ok(Opened::Hit(std::mem::take(text)));
     }
     Ok(Opened::Onward(Stage::Server(Box::new(Arrived {
@@ -241,7 +263,7 @@ fn open<'a>(
         server,
         seat,
         permit,
-        quick: Some(quick),
+        quick,
     }))))
 }
 
@@ -342,6 +364,14 @@ async fn go_on(
                 Seat::Taken(client) => Some(client),
                 Seat::Unsure => Some(confirm(session, exchange, scope).await?),
             };
+            let quick = match quick {
+                Some(quick) => quick,
+                None => {
+                    let headers = &session.req_header().headers;
+                    let at = (&server, client.as_ref());
+                    Box::pin(unlock(headers, exchange, at, &call, body)).await?
+                }
+            };
             let decided = (permit, quick);
             one(session, exchange, &call, &server, client, decided, body).await
         }
@@ -379,14 +409,9 @@ async fn one(
     call: &Call<'_>,
     server: &Arc<Server>,
     client: Option<Arc<ClientSession>>,
-    (mut permit, quick): (Permit, Option<Quick>),
+    (mut permit, mut quick): (Permit, Quick),
     body: &Bytes,
 ) -> Result<(), Ended> {
-    let headers = &session.req_header().headers;
-    let mut quick = match quick {
-        Some(quick) => quick,
-        None => decide(headers, exchange, server, client.as_ref(), call)?,
-    };
     if let Quick::Unpaid(seen) = quick {
         quick = pay(session, exchange, server, client.as_ref(), seen, call).await?;
     }
@@ -450,6 +475,21 @@ async fn one(
         (Carried::SessionLost, None) | (Carried::WrongEra, _) => server.remote.eras.doubt(),
     }
     Box::pin(again(session, exchange, server, client, body)).await
+}
+
+/// Step 5, as far as the tool lock is concerned, and step 6.
+async fn unlock(
+    headers: &HeaderMap,
+    exchange: &mut Exchange,
+    (server, client): (&Arc<Server>, Option<&Arc<ClientSession>>),
+    call: &Call<'_>,
+    body: &Bytes,
+) -> Result<Quick, Ended> {
+    if locked::is_asked(exchange, server, call) {
+        let inbound = front::inbound(headers, exchange, call, body.clone());
+        locked::admit(exchange, server, client, &inbound, tool_of(call)).await?;
+    }
+    Ok(decide(headers, exchange, server, client, call)?)
 }
 
 /// A message that guardrails change, or whose answer they look at: it goes the way that reads both.
@@ -527,7 +567,7 @@ async fn compare(headers: &HeaderMap, server: &Server, call: &Call<'_>) -> Resul
     let compared = fields::compare(
         server,
         tool.unwrap_or_default(),
-        arguments.map(serde_json::value::RawValue::get),
+        arguments.map(Raw::get),
         header,
     );
     Box::pin(compared).await

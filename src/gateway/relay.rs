@@ -3,7 +3,9 @@
 //! **Invariant:** while an answer is awaited, the client is watched. A modern client that leaves
 //! cancels its call; a legacy one does not (E22): its call goes on, unheard, within its bounds.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +14,7 @@ use filters::json::outcome::TopLevel;
 use filters::mcp::era;
 use filters::mcp::revision::Era;
 use filters::refusal::{Phase, Refusal};
+use futures_util::poll;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
@@ -23,7 +26,7 @@ use crate::gateway::cached::heard::Heard;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::pass::is_wrong_era;
-use crate::gateway::{Ended, answer, stream};
+use crate::gateway::{Ended, answer, fields, patient, stream};
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
 use crate::upstream::error::Error;
@@ -261,7 +264,7 @@ async fn await_head(
     let limits = care.limits;
     let sending = async {
         // Name, TCP and TLS have their own bound inside.
-        fast_timeout(limits.connect + limits.header, flight.launch())
+        patient::within(limits.connect + limits.header, flight.launch())
             .await
             .map_err(|_| Error::Timeout(Phase::Header))??;
         let left = care.deadline.saturating_duration_since(Instant::now());
@@ -302,7 +305,7 @@ fn client_header(
 ) -> pingora::Result<ResponseHeader> {
     let mut header = *head.header;
     // A client's session is with the gateway.
-    header.remove_header(filters::mcp::header::SESSION_ID);
+    header.remove_header(&fields::SESSION_ID);
     answer::stamp(&mut header, exchange)?;
     if !server.forwards_authorization {
         // A challenge of the upstream's is for the gateway's credentials, not the client's (E19).
@@ -336,16 +339,20 @@ async fn whole(
     // The last that came of the answer to a write: only then is it known to be the last.
     let mut held = None;
     loop {
-        let limit = care
-            .limits
-            .idle
-            .min(care.deadline.saturating_duration_since(Instant::now()));
-        let next = tokio::select! {
-            biased;
-            next = fast_timeout(limit, body.next()) => next,
-            () = client_gone(session.as_downstream_mut()) => {
-                care.abandon_body(body);
-                return Err(Ended::ClientGone);
+        // A short answer came with its head: nothing is waited for, nor timed.
+        let there = poll!(pin!(body.next()));
+        let next = if let Poll::Ready(next) = there {
+            Ok(next)
+        } else {
+            let left = care.deadline.saturating_duration_since(Instant::now());
+            let limit = care.limits.idle.min(left);
+            tokio::select! {
+                biased;
+                next = fast_timeout(limit, body.next()) => next,
+                () = client_gone(session.as_downstream_mut()) => {
+                    care.abandon_body(body);
+                    return Err(Ended::ClientGone);
+                }
             }
         };
         let bytes = match next {

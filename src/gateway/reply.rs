@@ -18,6 +18,7 @@ use pingora::proxy::Session;
 use pingora_timeout::sleep;
 
 use crate::gateway::access::Screen;
+use crate::gateway::batch::entry::Voice;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::guard::{self, Told, Watch};
@@ -40,6 +41,8 @@ pub(super) enum Out<'r> {
     Outlet(Arc<Client>),
     /// Into the answer of a batch: only the answer is kept.
     Batch(Vec<String>),
+    /// Into the answer of a batch whose entries are served at once.
+    Entry(Voice),
 }
 
 /// An answer in the making.
@@ -94,7 +97,7 @@ impl<'r> Reply<'r> {
     pub(super) fn client(&self) -> Option<Arc<Client>> {
         match &self.out {
             Out::Outlet(client) => Some(Arc::clone(client)),
-            Out::Http(_) | Out::Batch(_) => None,
+            Out::Http(_) | Out::Batch(_) | Out::Entry(_) => None,
         }
     }
 
@@ -129,6 +132,10 @@ impl<'r> Reply<'r> {
                 Ok(())
             }
             Out::Batch(_) => Ok(()),
+            Out::Entry(voice) => {
+                voice.add(message).await;
+                Ok(())
+            }
         }
     }
 
@@ -166,6 +173,10 @@ impl<'r> Reply<'r> {
             }
             Out::Batch(answers) => {
                 answers.push(message);
+                Ok(())
+            }
+            Out::Entry(voice) => {
+                voice.answer(message).await;
                 Ok(())
             }
         }
@@ -269,6 +280,10 @@ impl<'r> Reply<'r> {
                 self.write(Bytes::new(), true).await
             }
             Out::Outlet(_) | Out::Batch(_) => Ok(()),
+            Out::Entry(voice) => {
+                voice.waive().await;
+                Ok(())
+            }
         }
     }
 
@@ -321,7 +336,7 @@ impl<'r> Reply<'r> {
                     done = work.as_mut() => Some(Wake::Done(done)),
                     () = client.over.cancelled() => Some(Wake::Gone),
                 },
-                Out::Batch(_) => Some(Wake::Done(work.as_mut().await)),
+                Out::Batch(_) | Out::Entry(_) => Some(Wake::Done(work.as_mut().await)),
             };
             if let Some(woken) = woken {
                 return Ok(woken);

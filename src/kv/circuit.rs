@@ -6,16 +6,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use redis::{Client, FromRedisValue, Pipeline};
-use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::kv::{Connection, Error, SETUP_BUDGET};
-
-/// How often Redis is asked whether it is there.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// A connection that lasted this long was good: the next one is made at once.
-const STEADY: Duration = Duration::from_secs(5);
+use crate::kv::pause::Pause;
+use crate::kv::{Connection, Error};
 
 /// The way to Redis.
 pub struct Circuit {
@@ -34,9 +29,6 @@ struct State {
     /// Since when Redis was not used, once that was said.
     down: Option<Instant>,
 }
-
-/// The time between two attempts to connect: longer each time, and never the same on two instances.
-struct Pause(Duration);
 
 // === impl Circuit ===
 
@@ -88,7 +80,9 @@ impl Circuit {
             match connected {
                 Ok(connection) => {
                     let since = Instant::now();
-                    self.watch(&connection).await;
+                    if let Err(error) = connection.watch().await {
+                        self.open(&connection, &error);
+                    }
                     pause.reset_after(since.elapsed());
                 }
                 Err(error) => self.state.lock().report(self.purpose, &error),
@@ -120,25 +114,6 @@ impl Circuit {
         Ok(connection)
     }
 
-    /// Returns when the connection was given up.
-    async fn watch(&self, connection: &Arc<Connection>) {
-        let mut probes = interval(PROBE_EVERY);
-        probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let probe = async {
-            loop {
-                probes.tick().await;
-                if let Err(error) = connection.ping(SETUP_BUDGET).await {
-                    self.open(connection, &error);
-                    return;
-                }
-            }
-        };
-        tokio::select! {
-            () = connection.given_up() => {}
-            () = probe => {}
-        }
-    }
-
     /// Opens it, unless that connection was given up before.
     fn open(&self, lost: &Arc<Connection>, error: &Error) {
         let mut state = self.state.lock();
@@ -165,31 +140,5 @@ impl State {
             let cause = std::error::Error::source(error).map(ToString::to_string);
             warn!(purpose, %error, cause, "Redis cannot be used");
         }
-    }
-}
-
-// === impl Pause ===
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(Self::FIRST)
-    }
-}
-
-impl Pause {
-    const FIRST: Duration = Duration::from_millis(25);
-    const LAST: Duration = Duration::from_secs(2);
-
-    /// Begins again with a short one after something that lasted.
-    fn reset_after(&mut self, lasted: Duration) {
-        if lasted > STEADY {
-            self.0 = Self::FIRST;
-        }
-    }
-
-    /// Waits.
-    async fn wait(&mut self) {
-        sleep(self.0.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
-        self.0 = (self.0 * 2).min(Self::LAST);
     }
 }

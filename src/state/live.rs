@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::throttle::Throttle;
 use crate::cache::Cache;
 use crate::limit::Limiter;
+use crate::lock::Lock;
 use crate::state::guard::Desk;
 use crate::state::parked::{self, Parking};
 use crate::state::sessions::{self, Sessions};
@@ -42,6 +43,8 @@ pub struct Spec {
     pub cache: Cache,
     /// What callers paid of their limits.
     pub limiter: Limiter,
+    /// What was approved of servers' tools.
+    pub lock: Lock,
 }
 
 /// The parts of a running gateway that no reload replaces.
@@ -76,6 +79,8 @@ pub struct Live {
     pub guard: Desk,
     /// What callers paid of their limits, and who waits.
     pub limiter: Limiter,
+    /// What was approved of servers' tools, and what was seen besides.
+    pub lock: Arc<Lock>,
     /// Changes in what servers offer, as the catalogs see them.
     pub changes: broadcast::Sender<Change>,
     /// What runs beside requests and ends with the gateway.
@@ -109,6 +114,7 @@ impl Live {
             cache: Arc::new(spec.cache),
             guard: Desk::default(),
             limiter: spec.limiter,
+            lock: Arc::new(spec.lock),
             changes: broadcast::channel(CHANGES_MAX).0,
             background: Background::default(),
             in_flight: AtomicUsize::new(0),

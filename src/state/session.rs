@@ -5,6 +5,9 @@
 //! made at; for everybody else it does not exist.
 //! **Invariant:** a session that is over has no links.
 
+mod calls;
+mod links;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -226,74 +229,6 @@ impl Session {
         self.is_saved.load(Ordering::Acquire)
     }
 
-    /// How its messages go to a server, if that is decided and still holds.
-    #[must_use]
-    pub fn link(&self, server: &str) -> Option<Link> {
-        self.usage.lock().last = Instant::now();
-        let mut state = self.state.lock();
-        let link = state.links.get(server)?.clone();
-        if matches!(&link, Link::Legacy(upstream) if upstream.is_over()) {
-            state.links.remove(server);
-            return None;
-        }
-        Some(link)
-    }
-
-    /// What is held while a session with a server is opened. Servers do not wait for each other.
-    #[must_use]
-    pub fn linking(&self, server: &Arc<str>) -> Arc<tokio::sync::Mutex<()>> {
-        let mut linking = self.linking.lock();
-        Arc::clone(linking.entry(Arc::clone(server)).or_default())
-    }
-
-    /// Decides how its messages go to a server. What it replaces is closed, unless a reload took out
-    /// what it led to: calls may still run there. So is the link itself where the session ended
-    /// meanwhile.
-    pub fn connect(&self, server: &Arc<str>, link: Link) {
-        let unwanted = {
-            let mut state = self.state.lock();
-            if self.over.is_cancelled() {
-                Some(link)
-            } else {
-                let remote = link.remote().map(Arc::clone);
-                let replaced = state.links.insert(Arc::clone(server), link);
-                replaced.filter(|replaced| match (replaced.remote(), &remote) {
-                    (Some(old), Some(new)) => Arc::ptr_eq(old, new),
-                    (Some(_) | None, _) => true,
-                })
-            }
-        };
-        if let Some(Link::Legacy(upstream)) = unwanted {
-            upstream.close_later();
-        }
-    }
-
-    /// Forgets how its messages go to a server.
-    pub fn disconnect(&self, server: &str) {
-        self.state.lock().links.remove(server);
-    }
-
-    /// All sessions with servers that stand behind it.
-    #[must_use]
-    pub fn upstreams(&self) -> Vec<(Arc<str>, Arc<Upstream>)> {
-        let state = self.state.lock();
-        let upstreams = state.links.iter().filter_map(|(server, link)| match link {
-            Link::Legacy(upstream) => Some((Arc::clone(server), Arc::clone(upstream))),
-            Link::Modern => None,
-        });
-        upstreams.collect()
-    }
-
-    /// The servers that are reached, and how.
-    #[must_use]
-    pub fn links(&self) -> Vec<(Arc<str>, Link)> {
-        let state = self.state.lock();
-        let links = state.links.iter();
-        links
-            .map(|(server, link)| (Arc::clone(server), link.clone()))
-            .collect()
-    }
-
     /// The level of log messages that the client asked for.
     #[must_use]
     pub fn log_level(&self) -> Option<String> {
@@ -303,43 +238,6 @@ impl Session {
     /// Sets the level of log messages.
     pub fn set_log_level(&self, level: Option<String>) {
         self.state.lock().log_level = level;
-    }
-
-    /// Notes a call, so that the client can cancel it.
-    #[must_use]
-    pub fn register(self: &Arc<Self>, id: &str, server: &Arc<str>) -> Registered {
-        self.note_call(id, server, false)
-    }
-
-    /// Notes a call that waits for what is fetched for several: its server knows it under no id, so
-    /// that only the wait can be cancelled.
-    #[must_use]
-    pub fn wait(self: &Arc<Self>, id: &str, server: &Arc<str>) -> Registered {
-        self.note_call(id, server, true)
-    }
-
-    fn note_call(self: &Arc<Self>, id: &str, server: &Arc<str>, is_wait: bool) -> Registered {
-        let cancelled = CancellationToken::new();
-        let number = self.serial.fetch_add(1, Ordering::Relaxed);
-        let running = Running {
-            server: Arc::clone(server),
-            cancel: cancelled.clone(),
-            is_wait,
-            number,
-        };
-        self.state.lock().calls.insert(id.to_owned(), running);
-        Registered {
-            cancelled,
-            session: Arc::clone(self),
-            id: id.to_owned(),
-            number,
-        }
-    }
-
-    /// The call that an id names.
-    #[must_use]
-    pub fn running(&self, id: &str) -> Option<Running> {
-        self.state.lock().calls.get(id).cloned()
     }
 
     /// Begins a question to the client: its id, as JSON text, and where its answer comes. Nothing
@@ -440,19 +338,6 @@ impl Session {
                 Link::Modern => None,
             })
             .collect()
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        let calls = &mut self.session.state.lock().calls;
-        // A client that uses an id twice is at the later call.
-        if calls
-            .get(&self.id)
-            .is_some_and(|running| running.number == self.number)
-        {
-            calls.remove(&self.id);
-        }
     }
 }
 

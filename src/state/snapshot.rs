@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use filters::lock::Mode;
 use filters::mcp::list::Kind;
 use filters::refusal::Statuses;
 use filters::route::merge::Merged;
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub lists: Lists,
     /// Which `Host`s and `Origin`s are taken.
     pub origin: origin::Rules,
+    /// Which are by the control plane's own listeners.
+    pub control_origins: ControlOrigins,
     /// Who is calling.
     pub auth: Arc<Authenticator>,
     /// Who may do what.
@@ -49,14 +52,58 @@ pub struct Snapshot {
     pub webhooks: Webhooks,
     /// How often clients may call, where that is limited.
     pub limits: Option<Arc<limit::Policy>>,
+    /// What is done with tools that nobody approved, where that is anything.
+    pub tool_lock: Option<Arc<ToolLock>>,
     /// How refusals of policy are told.
     pub statuses: Statuses,
     /// Largest request body, in bytes.
     pub body_bytes_max: usize,
+    /// What else a request may take.
+    pub bounds: Bounds,
     /// How long a stream may be silent before a comment keeps it alive; `None` sends none.
     pub keep_alive: Option<Duration>,
     /// The requests that are served under it.
     pub users: Users,
+}
+
+/// What a request may take besides the bytes of its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Most headers.
+    pub headers_max: usize,
+    /// Most bytes of them, names and values together.
+    pub header_bytes_max: usize,
+    /// How long the next part of its body may take.
+    pub body_pause: Duration,
+    /// How long all of its body but the first part may take.
+    pub body: Duration,
+}
+
+/// What is done with tools that nobody approved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolLock {
+    /// At which servers anything is.
+    pub modes: HashMap<String, Mode>,
+    /// What is done with a server of which nothing was approved yet.
+    pub first_use: FirstUse,
+}
+
+/// What is done with a server of which nothing was approved yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstUse {
+    /// Its tools wait for an approval.
+    Refuse,
+    /// They are approved as they are first seen.
+    Trust,
+}
+
+/// Which `Host`s and `Origin`s the control plane's own listeners take.
+#[derive(Debug, Default)]
+pub struct ControlOrigins {
+    /// That of the admin API.
+    pub admin: origin::Rules,
+    /// That of the metrics.
+    pub metrics: origin::Rules,
 }
 
 /// How what guardrails hold is approved.

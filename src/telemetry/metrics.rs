@@ -5,9 +5,11 @@
 //! are told apart.
 
 pub mod cache;
+pub mod connection;
 pub mod denials;
 pub mod guard;
 pub mod limit;
+pub mod lock;
 mod series;
 
 use std::collections::HashSet;
@@ -19,9 +21,11 @@ use prometheus::{
 };
 
 use crate::telemetry::metrics::cache::Cache;
+use crate::telemetry::metrics::connection::Connections;
 use crate::telemetry::metrics::denials::Denials;
 use crate::telemetry::metrics::guard::Guard;
 use crate::telemetry::metrics::limit::Limits;
+use crate::telemetry::metrics::lock::ToolLock;
 use crate::telemetry::metrics::series::{One, Series};
 use crate::telemetry::outcome::{Outcome, Status};
 
@@ -56,6 +60,10 @@ pub struct Metrics {
     pub cache: Cache,
     /// What rate limits did.
     pub limits: Limits,
+    /// How clients' connections stand.
+    pub connections: Connections,
+    /// What the tool lock found.
+    pub tool_lock: ToolLock,
     /// What the access rules denied.
     pub denials: Denials,
     tools: Mutex<HashSet<String>>,
@@ -123,6 +131,8 @@ impl Metrics {
             guard: Guard::new(&registry)?,
             cache: Cache::new(&registry)?,
             limits: Limits::new(&registry)?,
+            connections: Connections::new(&registry)?,
+            tool_lock: ToolLock::new(&registry)?,
             denials: Denials::new(&registry)?,
             tools: Mutex::new(HashSet::new()),
             series: Series::default(),

@@ -1,5 +1,6 @@
 //! Where a replica is: an HTTP URL, or a unix socket.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use http::Uri;
@@ -24,6 +25,15 @@ pub enum Endpoint {
         host: String,
         /// The port.
         port: u16,
+        /// Whether the scheme is `https`.
+        tls: bool,
+    },
+    /// TCP to an address that was looked up and checked before, with TLS on top for `https`.
+    Pinned {
+        /// The address.
+        at: SocketAddr,
+        /// The name that it was found by, for TLS.
+        host: String,
         /// Whether the scheme is `https`.
         tls: bool,
     },

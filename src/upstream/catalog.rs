@@ -250,8 +250,14 @@ impl Catalog {
     /// The list as it is known, without waiting for it. It is kept fresh for whoever asks.
     #[must_use]
     pub fn known(&self, kind: Kind) -> Option<Arc<Listing>> {
+        self.known_at(kind, Instant::now())
+    }
+
+    /// As [`Self::known`], for one who has looked at the clock.
+    #[must_use]
+    pub fn known_at(&self, kind: Kind, now: Instant) -> Option<Arc<Listing>> {
         let mut state = self.state.lock();
-        self.note_use(&mut state, Instant::now());
+        self.note_use(&mut state, now);
         let last = state.lists.get(&kind)?.last.as_ref();
         last.map(Arc::clone)
     }

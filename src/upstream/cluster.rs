@@ -15,6 +15,7 @@ use pingora::protocols::l4::socket::SocketAddr;
 
 use crate::upstream::address::Address;
 use crate::upstream::affinity::Affinity;
+use crate::upstream::credential::Credentials;
 use crate::upstream::replica::Replica;
 
 /// What a cluster is made from.
@@ -32,6 +33,8 @@ pub struct Spec {
     pub sessions_max: usize,
     /// How long an unused session is remembered.
     pub session_idle: Duration,
+    /// Whose credential its requests carry.
+    pub credentials: Credentials,
 }
 
 /// How a replica is chosen.
@@ -66,6 +69,8 @@ pub struct Cluster {
     pub transport: Arc<TransportConnector>,
     /// Which replica has which legacy session. One replica needs none.
     pub affinity: Option<Affinity>,
+    /// Whose credential its requests carry.
+    pub credentials: Credentials,
     replicas: Vec<Arc<Replica>>,
     balancer: Balancer,
 }
@@ -105,6 +110,7 @@ impl Cluster {
             limits: spec.limits,
             transport,
             affinity,
+            credentials: spec.credentials,
             replicas,
             balancer,
         }
@@ -298,6 +304,7 @@ mod tests {
             },
             sessions_max: 10,
             session_idle: second,
+            credentials: Credentials::Callers,
         };
         Cluster::new(spec, Arc::new(TransportConnector::new(None)), None)
     }

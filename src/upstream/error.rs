@@ -36,17 +36,28 @@ pub enum Error {
     /// Everything there is is in use.
     #[error("has no session left for another caller")]
     Busy,
+    /// The upstream does not accept the gateway's own credential.
+    #[error("refused the gateway's credential (HTTP {0})")]
+    CredentialRefused(u16),
+    /// There is no credential to send.
+    #[error("the gateway's credential is not to be had")]
+    CredentialMissing,
     /// A time bound was reached.
     #[error("{}", .0.describe())]
     Timeout(Phase),
 }
 
 impl Error {
-    /// Whether no byte of the request can have reached the upstream.
+    /// Whether the request cannot have been acted on: no byte of it reached the upstream, or it was
+    /// refused for whose it was.
     #[must_use]
     pub fn is_before_sending(&self) -> bool {
         match self {
-            Self::Unavailable | Self::Connect(_) | Self::Timeout(Phase::Connect) => true,
+            Self::Unavailable
+            | Self::Connect(_)
+            | Self::CredentialRefused(_)
+            | Self::CredentialMissing
+            | Self::Timeout(Phase::Connect) => true,
             Self::Io(_)
             | Self::ClosedEarly
             | Self::Truncated
@@ -66,6 +77,10 @@ impl Error {
             server: server.clone(),
             what,
         };
+        let credential = |what| Refusal::UpstreamCredential {
+            server: server.clone(),
+            what,
+        };
         match self {
             Self::Unavailable | Self::Busy => Refusal::UpstreamUnavailable { server },
             Self::Connect(_) => Refusal::UpstreamConnect { server },
@@ -75,6 +90,9 @@ impl Error {
             Self::NotHttp(_) => broken("answered with something that is not HTTP"),
             Self::TooLong => broken("answered with a too long message"),
             Self::SessionLost => broken("lost the session"),
+            Self::CredentialRefused(403) => credential("does not suffice (HTTP 403)"),
+            Self::CredentialRefused(_) => credential("was refused (HTTP 401)"),
+            Self::CredentialMissing => credential("is not to be had"),
             Self::Timeout(phase) => Refusal::UpstreamTimeout {
                 server,
                 phase: *phase,

@@ -1,10 +1,12 @@
 //! The head of an upstream's answer: parsed once, straight into what the client will get.
 
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use bytes::Bytes;
 use filters::http1::chunked;
-use http::HeaderValue;
+use filters::mask::Mask;
+use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 
 use crate::upstream::error::Error;
@@ -25,6 +27,27 @@ pub struct Head {
     pub content_length: Option<u64>,
     /// How long the connection may be kept after this answer; `None` to close it.
     pub keep_alive: Option<Duration>,
+}
+
+impl Head {
+    /// Covers what its fields repeat of what is secret.
+    pub fn cover(&mut self, mask: &Mask) {
+        let fields = self.header.headers.iter();
+        let told = fields.filter(|(_, value)| mask.is_in(value.as_bytes()));
+        let mut names: Vec<HeaderName> = told.map(|(name, _)| name.clone()).collect();
+        names.dedup();
+        for name in names {
+            let values = self.header.headers.get_all(&name).iter();
+            let covered: Vec<HeaderValue> = values
+                .filter_map(|value| HeaderValue::from_bytes(&mask.cover(value.as_bytes())).ok())
+                .collect();
+            self.header.remove_header(&name);
+            for value in covered {
+                // A head that had these lines has room for them.
+                self.header.append_header(name.clone(), value).ok();
+            }
+        }
+    }
 }
 
 /// What an answer's body is, by its media type.
@@ -60,9 +83,11 @@ const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// [`Error::NotHttp`] where it is no HTTP/1 response head.
 pub fn parse(buffer: &[u8]) -> Result<Option<(Parsed, usize)>, Error> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut response = httparse::Response::new(&mut fields);
-    let length = match response.parse(buffer) {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut response = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let length = match parser.parse_response_with_uninit_headers(&mut response, buffer, &mut fields)
+    {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(Error::NotHttp("malformed response head")),
@@ -153,7 +178,7 @@ impl Builder {
                 let value = text.slice(start..start + field.value.len());
                 let value = HeaderValue::from_maybe_shared(value)
                     .map_err(|_| Error::NotHttp("invalid header value"))?;
-                let name = http::HeaderName::from_bytes(field.name.as_bytes())
+                let name = HeaderName::from_bytes(field.name.as_bytes())
                     .map_err(|_| Error::NotHttp("invalid header name"))?;
                 self.header
                     .append_header(name, value)
@@ -280,12 +305,7 @@ mod tests {
              Keep-Alive: timeout=5\r\nTrailer: x\r\n\r\n",
         )
         .unwrap();
-        let names: Vec<_> = head
-            .header
-            .headers
-            .keys()
-            .map(http::HeaderName::as_str)
-            .collect();
+        let names: Vec<_> = head.header.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["content-type", "x-own"]);
         assert_eq!(head.header.headers.get_all("x-own").iter().count(), 2);
         assert_eq!(head.content, Content::Json);

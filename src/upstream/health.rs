@@ -20,6 +20,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use crate::upstream::CLIENT_INFO;
 use crate::upstream::cluster;
 use crate::upstream::connection::Connection;
+use crate::upstream::credential::Credential;
 use crate::upstream::error::Error;
 use crate::upstream::head::{Content, Head};
 use crate::upstream::replica::Replica;
@@ -38,6 +39,8 @@ pub struct Spec {
     pub healthy_threshold: usize,
     /// Static header lines of the server, each with its CRLF.
     pub fields: Vec<u8>,
+    /// What proves to the server who asks, if there is something.
+    pub credential: Option<Arc<Credential>>,
 }
 
 /// The check, as Pingora's load balancer runs it.
@@ -108,6 +111,12 @@ impl McpCheck {
         )
         .into_bytes();
         head.extend_from_slice(&self.spec.fields);
+        // A server that is asked without one is there, too.
+        if let Some(credential) = &self.spec.credential
+            && let Ok(ticket) = credential.ticket().await
+        {
+            head.extend_from_slice(&ticket.line);
+        }
         head.extend_from_slice(b"\r\n");
         connection
             .send(head, &Bytes::copy_from_slice(body.as_bytes()))
@@ -223,7 +232,11 @@ impl HealthCheck for McpCheck {
     fn backend_summary(&self, target: &Backend) -> String {
         cluster::replica(target).map_or_else(
             || "unknown".to_owned(),
-            |replica| format!("{}{}", replica.address.authority, replica.address.path),
+            |replica| {
+                // A query may hold a secret.
+                let path = replica.address.path.split('?').next().unwrap_or_default();
+                format!("{}{path}", replica.address.authority)
+            },
         )
     }
 

@@ -6,15 +6,23 @@
 //!
 //! **Invariant:** [`Flight`] sends its request once. It sends it a second time only if the first
 //! cannot have been acted on: no connection, a write that failed on a reused connection, or a
-//! request that is safe to repeat on a reused connection that closed without a byte.
+//! request that is safe to repeat on a reused connection that closed without a byte, or that was
+//! refused (401) for a credential of the gateway's that could be renewed.
+//!
+//! **Invariant:** what a server says of the gateway's credential, or repeats of it, leaves this file as an
+//! error or covered.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use filters::acl::Permit;
+use filters::mask::{Mask, Veil};
+use http::header::{PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
 
 use crate::upstream::cluster::Cluster;
 use crate::upstream::connection::{COALESCED_BODY_BYTES, Connection};
+use crate::upstream::credential::{Own, Ticket};
 use crate::upstream::error::Error;
 use crate::upstream::head::{Framing, Head};
 use crate::upstream::replica::{InFlight, Replica};
@@ -43,6 +51,9 @@ pub struct Flight {
     tried: Vec<usize>,
     stage: Stage,
     was_repeated: bool,
+    /// The gateway's credential that it carries.
+    ticket: Option<Arc<Ticket>>,
+    was_renewed: bool,
 }
 
 enum Stage {
@@ -72,6 +83,8 @@ impl Flight {
             tried: Vec::new(),
             stage: Stage::Grounded,
             was_repeated: false,
+            ticket: None,
+            was_renewed: false,
         }
     }
 
@@ -108,6 +121,16 @@ impl Flight {
             "a flight is launched once"
         );
         self.stage = Stage::Launching;
+        if self.ticket.is_none()
+            && let Some(own) = self.cluster.credentials.own()
+            && let Some(credential) = &own.credential
+        {
+            self.ticket = Some(match credential.good() {
+                Some(ticket) => ticket,
+                // Boxed: waiting is rare.
+                None => Box::pin(credential.ticket()).await?,
+            });
+        }
         let mut failure = Error::Unavailable;
         while let Some(replica) = self
             .cluster
@@ -156,7 +179,8 @@ impl Flight {
     /// Awaits the answer's head. Cancel-safe once the flight is sent.
     ///
     /// # Errors
-    /// Where the upstream closes first, or answers what is not HTTP.
+    /// Where the upstream closes first, answers what is not HTTP, or does not accept the gateway's
+    /// credential.
     pub async fn head(&mut self) -> Result<Head, Error> {
         loop {
             let Stage::Sent(connection, _) = &mut self.stage else {
@@ -172,9 +196,66 @@ impl Flight {
                     self.was_repeated = true;
                     self.stage = Stage::Grounded;
                 }
-                outcome => return outcome,
+                Err(error) => return Err(error),
+                Ok(mut head) => {
+                    let Some(own) = self.cluster.credentials.own() else {
+                        return Ok(head);
+                    };
+                    let Some(refused) = self.refusal(own, &head) else {
+                        self.cover(own, &mut head);
+                        return Ok(head);
+                    };
+                    // It did nothing, so it can be sent again. Its connection is given up with it.
+                    self.stage = Stage::Grounded;
+                    if !Box::pin(self.renew(&refused)).await {
+                        return Err(refused);
+                    }
+                }
             }
         }
+    }
+
+    /// What an answer says of the gateway's credential, if it does not accept it.
+    fn refusal(&self, own: &Own, head: &Head) -> Option<Error> {
+        // Without a credential, it is of the request alone.
+        let is_sent = self.ticket.is_some() || own.is_static;
+        let status = head.header.status.as_u16();
+        (is_sent && matches!(status, 401 | 403)).then_some(Error::CredentialRefused(status))
+    }
+
+    /// Takes another credential than the one that was refused, once, if there is one.
+    async fn renew(&mut self, refused: &Error) -> bool {
+        if self.was_renewed || !matches!(refused, Error::CredentialRefused(401)) {
+            return false;
+        }
+        self.was_renewed = true;
+        let own = self.cluster.credentials.own();
+        let credential = own.and_then(|own| own.credential.as_ref());
+        let (Some(credential), Some(ticket)) = (credential, &self.ticket) else {
+            return false;
+        };
+        let other = credential.instead_of(ticket).await;
+        let is_other = other.is_some();
+        self.ticket = other;
+        is_other
+    }
+
+    /// Takes out of a head what is for nobody but the gateway.
+    fn cover(&self, own: &Own, head: &mut Head) {
+        let mask = self.mask(own);
+        if mask.is_some() || head.header.status.is_client_error() {
+            for name in [WWW_AUTHENTICATE, PROXY_AUTHENTICATE] {
+                head.header.remove_header(&name);
+            }
+        }
+        if let Some(mask) = mask {
+            head.cover(mask);
+        }
+    }
+
+    fn mask<'m>(&'m self, own: &'m Own) -> Option<&'m Arc<Mask>> {
+        let of_ticket = self.ticket.as_ref().and_then(|ticket| ticket.mask.as_ref());
+        of_ticket.or(own.mask.as_ref())
     }
 
     /// Goes on to the body that `head` announced.
@@ -182,12 +263,15 @@ impl Flight {
     /// # Errors
     /// [`Error::ClosedEarly`] where no head was read.
     pub fn into_body(mut self, head: &mut Head) -> Result<Body, Error> {
+        let own = self.cluster.credentials.own();
+        let mask = own.and_then(|own| self.mask(own)).map(Arc::clone);
         match std::mem::replace(&mut self.stage, Stage::Landed) {
             Stage::Sent(connection, in_flight) => Ok(Body {
                 connection: Some(connection),
                 framing: std::mem::replace(&mut head.framing, Framing::Length(0)),
                 keep_alive: head.keep_alive,
                 in_flight,
+                veil: mask.map(|mask| (mask, Veil::default())),
             }),
             Stage::Grounded | Stage::Launching | Stage::Landed => Err(Error::ClosedEarly),
         }
@@ -222,6 +306,9 @@ impl Flight {
             head.extend_from_slice(part.as_bytes());
         }
         head.extend_from_slice(fields);
+        if let Some(ticket) = &self.ticket {
+            head.extend_from_slice(&ticket.line);
+        }
         if *verb == "POST" {
             head.extend_from_slice(b"content-length: ");
             head.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
@@ -240,6 +327,8 @@ pub struct Body {
     framing: Framing,
     keep_alive: Option<std::time::Duration>,
     in_flight: InFlight,
+    /// Covers what it repeats of what the gateway sent, where that is secret.
+    veil: Option<(Arc<Mask>, Veil)>,
 }
 
 impl Body {
@@ -248,6 +337,28 @@ impl Body {
     /// # Errors
     /// Where the upstream closes before the end, or breaks the framing.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let read = self.read().await?;
+            let Some((mask, veil)) = &mut self.veil else {
+                return Ok(read);
+            };
+            let is_last = self.connection.is_none();
+            let bytes = match read {
+                Some(bytes) => bytes,
+                None if veil.is_holding() => Bytes::new(),
+                None => return Ok(None),
+            };
+            let shown = match veil.pass(mask, &bytes, is_last) {
+                Cow::Borrowed(shown) => bytes.slice(..shown.len()),
+                Cow::Owned(shown) => shown.into(),
+            };
+            if is_last || !shown.is_empty() {
+                return Ok(Some(shown));
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<Option<Bytes>, Error> {
         let Some(connection) = &mut self.connection else {
             return Ok(None);
         };

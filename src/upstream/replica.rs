@@ -122,6 +122,7 @@ impl Replica {
                     .map_err(|error| Error::Connect(error.to_string()))?;
                 Ok(vec![peer])
             }
+            Endpoint::Pinned { at, host, tls } => Ok(vec![HttpPeer::new(*at, *tls, host.clone())]),
             Endpoint::Tcp { host, port, tls } => {
                 let addresses = self.resolve(host, *port).await?;
                 // An empty SNI would switch certificate checks off: it is the host, always.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod ask;
+mod batches;
 mod collapse;
 mod control;
 mod instances;

@@ -16,6 +16,7 @@ use conduit::cache::memory::{Limits, Memory};
 use conduit::cache::redis::look_up::Looked;
 use conduit::cache::redis::versions::Versions;
 use conduit::cache::redis::{self, Redis as Tier, Spec};
+use conduit::kv;
 use filters::cache::freshness::{Lifetime, Staleness};
 use filters::cache::key::Key;
 use filters::cache::policy::Share;
@@ -171,7 +172,7 @@ async fn a_url_that_cannot_be_used_is_refused_without_showing_it() {
         let Err(error) = Tier::new(&spec(url)) else {
             panic!("{url}")
         };
-        assert!(matches!(error, redis::Error::ConfigUrl(_)));
+        assert!(matches!(error, redis::Error::Kv(kv::Error::ConfigUrl(_))));
         assert!(!format!("{error:?}").contains("hush"), "{error:?}");
     }
 }

@@ -13,6 +13,7 @@
 )]
 
 mod acl;
+mod admin;
 mod aggregate;
 mod auth;
 mod bad_input;
@@ -31,16 +32,21 @@ mod http_sse;
 mod instances;
 mod isolation;
 mod limits;
+mod lock;
 mod matrix;
 mod no_mcp;
 mod operations;
+mod policy;
 mod recovery;
 mod reload;
 mod replicas;
 mod sdk;
 mod sdk_rust;
+mod secrets;
 mod session_store;
 mod sessions;
 mod stdio;
 mod support;
 mod tasks;
+mod tls;
+mod upstream_auth;

@@ -24,7 +24,7 @@ pub(crate) enum Store {
 
 /// A gateway before the stub and a child, and before the stub once more with a cache between.
 /// JSON is YAML: no path can break out of its quotes.
-pub(super) fn config(
+pub(crate) fn config(
     port: u16,
     stub_port: u16,
     threads: usize,

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use memchr::memmem;
 
+use crate::guard::Credential;
 use crate::load::Load;
 use crate::mcp::{ID_DIGITS, ID_MARK, KEY_MARK};
 use crate::workload::{Era, Shape};
@@ -72,10 +73,12 @@ impl Template {
             Era::Legacy => LEGACY,
         };
         let session = session.map_or_else(String::new, |id| format!("Mcp-Session-Id: {id}\r\n"));
+        let credential = load.workload.credential();
+        let credential = credential.map_or_else(String::new, Credential::line);
         let text = format!(
             "POST {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUser-Agent: conduit-bench\r\n\
              Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
-             MCP-Protocol-Version: {version}\r\n{session}{headers}Content-Length: {}\r\n\r\n{body}",
+             MCP-Protocol-Version: {version}\r\n{session}{headers}{credential}Content-Length: {}\r\n\r\n{body}",
             load.path,
             load.port,
             body.len(),

@@ -1,6 +1,7 @@
 //! How a decision came about: every policy and rule that was considered, told by the walk itself.
 
 use crate::acl::Rules;
+use crate::acl::need::Need;
 use crate::acl::policy::{Policy, Rule};
 use crate::acl::view::{Decision, Item, View};
 use crate::identity::Principal;
@@ -94,6 +95,26 @@ pub fn explain<'a>(
         is_visible: view.is_any(),
         considered,
     }
+}
+
+/// What is considered for what a message needs, in order.
+#[must_use]
+pub fn steps(rules: &Rules, principal: &Principal, server: &str, need: &Need<'_>) -> Vec<Step> {
+    let mut considered = Vec::new();
+    let view = View::found(rules, principal, server, &mut considered);
+    match need {
+        Need::Item(named) => {
+            view.decided(named.as_item(), &mut considered);
+        }
+        Need::Listen { uris, .. } => {
+            for uri in uris {
+                view.decided(Item::Resource(uri), &mut considered);
+            }
+        }
+        // Decided by what the policy allows at all.
+        Need::Server | Need::Task | Need::Everything(_) | Need::Unnamed(_) => {}
+    }
+    considered
 }
 
 impl Witness for Vec<Step> {

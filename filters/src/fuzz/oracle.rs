@@ -78,3 +78,33 @@ fn number(text: &str) -> Option<Meaning> {
         last,
     ))
 }
+
+/// Whether all of `text` is what a pattern says, by the definition: `*` is any run of characters, `?` any
+/// one.
+#[must_use]
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let text: Vec<char> = text.chars().collect();
+    // Which beginnings of the text the pattern read so far matches.
+    let mut reached = vec![false; text.len().saturating_add(1)];
+    if let Some(empty) = reached.first_mut() {
+        *empty = true;
+    }
+    for part in pattern.chars() {
+        let mut next = vec![false; reached.len()];
+        let mut is_open = false;
+        for (at, cell) in next.iter_mut().enumerate() {
+            let was = reached.get(at).copied().unwrap_or_default();
+            let before = at.checked_sub(1);
+            let before = before.and_then(|at| Some((*reached.get(at)?, *text.get(at)?)));
+            is_open |= was;
+            *cell = match (part, before) {
+                ('*', _) => is_open,
+                ('?', Some((was_reached, _))) => was_reached,
+                (_, Some((was_reached, read))) => was_reached && read == part,
+                (_, None) => false,
+            };
+        }
+        reached = next;
+    }
+    reached.last().copied().unwrap_or_default()
+}

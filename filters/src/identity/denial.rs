@@ -37,6 +37,12 @@ pub enum Denial {
     NotYetValid,
     /// It lacks a claim, or one is not what it must be.
     Claims,
+    /// The connection came without a client certificate.
+    CertificateMissing,
+    /// The time of the connection's client certificate is over.
+    CertificateExpired,
+    /// The client certificate names nobody, or more than one.
+    CertificateName,
 }
 
 /// How `WWW-Authenticate` names an error (RFC 6750 §3.1).
@@ -64,7 +70,7 @@ impl BearerError {
 
 impl Denial {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Missing,
         Self::Duplicate,
         Self::Conflict,
@@ -81,6 +87,9 @@ impl Denial {
         Self::Expired,
         Self::NotYetValid,
         Self::Claims,
+        Self::CertificateMissing,
+        Self::CertificateExpired,
+        Self::CertificateName,
     ];
 
     /// The metric label and log reason.
@@ -103,6 +112,9 @@ impl Denial {
             Self::Expired => "auth_token_expired",
             Self::NotYetValid => "auth_token_not_yet_valid",
             Self::Claims => "auth_claims",
+            Self::CertificateMissing => "auth_certificate_missing",
+            Self::CertificateExpired => "auth_certificate_expired",
+            Self::CertificateName => "auth_certificate_name",
         }
     }
 
@@ -128,6 +140,15 @@ impl Denial {
             Self::Expired => "the token has expired",
             Self::NotYetValid => "the token is not valid yet",
             Self::Claims => "the token lacks a claim that is required, or one is not valid",
+            Self::CertificateMissing => {
+                "no client certificate: connect with one that the gateway's authority issued"
+            }
+            Self::CertificateExpired => {
+                "the client certificate has expired; connect again with a new one"
+            }
+            Self::CertificateName => {
+                "the client certificate does not name exactly one client that is accepted"
+            }
         }
     }
 
@@ -141,7 +162,11 @@ impl Denial {
             | Self::KeyExpired
             | Self::KeyIdUnknown
             | Self::Expired
-            | Self::NotYetValid => false,
+            | Self::NotYetValid
+            // Nobody guesses a certificate: the handshake has verified it.
+            | Self::CertificateMissing
+            | Self::CertificateExpired
+            | Self::CertificateName => false,
             Self::Duplicate
             | Self::Conflict
             | Self::Scheme
@@ -160,7 +185,11 @@ impl Denial {
     #[must_use]
     pub fn bearer_error(self) -> Option<BearerError> {
         match self {
-            Self::Missing | Self::Scheme => None,
+            Self::Missing
+            | Self::Scheme
+            | Self::CertificateMissing
+            | Self::CertificateExpired
+            | Self::CertificateName => None,
             Self::Duplicate | Self::Conflict => Some(BearerError::InvalidRequest),
             Self::Malformed
             | Self::KeyUnknown

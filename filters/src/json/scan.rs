@@ -47,9 +47,61 @@ fn after_string(mut text: &[u8]) -> &[u8] {
     &[]
 }
 
+/// How many bytes a string goes on for before one that ends it, escapes or may not stand in it.
+///
+/// Eight bytes at a time: most strings of a message are as short as its members' names, for which a
+/// vector is not worth its set-up.
+#[must_use]
+#[inline]
+pub fn plain(text: &[u8]) -> usize {
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let found = special(u64::from_le_bytes(*word));
+        if found != 0 {
+            return index * 8 + (found.trailing_zeros() / 8) as usize;
+        }
+    }
+    let is_special = |byte: &u8| matches!(byte, 0..=0x1f | b'"' | b'\\');
+    let before = rest.iter().position(is_special).unwrap_or(rest.len());
+    text.len() - rest.len() + before
+}
+
+/// A bit in the lowest byte of `word` that is a quote, a backslash or a control character, and in none
+/// below it. A subtraction borrows from higher bytes only, so that what stands above may be wrong.
+#[inline]
+fn special(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    const QUOTES: u64 = ONES * b'"' as u64;
+    const BACKSLASHES: u64 = ONES * b'\\' as u64;
+    const CONTROLS_END: u64 = ONES * 0x20;
+    let below = |word: u64, bound: u64| word.wrapping_sub(bound) & !word;
+    let found =
+        below(word, CONTROLS_END) | below(word ^ QUOTES, ONES) | below(word ^ BACKSLASHES, ONES);
+    found & HIGHS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_byte_that_is_not_plain_is_found_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            let is_special = byte < 0x20 || byte == b'"' || byte == b'\\';
+            for around in [b'a', b'!', 0xc3, 0x7f, b'#', b']'] {
+                for at in 0..20 {
+                    let mut text = [around; 20];
+                    text[at] = byte;
+                    let expected = if is_special { at } else { 20 };
+                    assert_eq!(plain(&text), expected, "{byte} at {at} in {around}");
+                    text[19] = b'"';
+                    assert_eq!(plain(&text), expected.min(19));
+                }
+            }
+        }
+        assert_eq!(plain(b""), 0);
+    }
 
     #[test]
     fn nesting_is_allowed_up_to_the_bound_and_not_past_it() {

@@ -5,8 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
+use crate::json::reader::Raw;
 use crate::mcp::envelope::Envelope;
 use crate::mcp::header::{self, Headers};
 use crate::mcp::method::Method;
@@ -64,8 +63,7 @@ impl<'a> Call<'a> {
         let method = message.method().map_or(Method::Other, Method::parse);
         let envelope = message
             .params()
-            .and_then(|params| params.meta)
-            .map_or_else(|| Ok(Envelope::default()), Envelope::read)
+            .map_or_else(|| Ok(Envelope::default()), |params| params.envelope)
             .map_err(|_| Refusal::ClientShape("`_meta` has a duplicate or malformed member"))?;
         let is_response = matches!(message.body, Body::Response { .. });
         let is_ambiguous = message.params().is_some_and(|params| params.has_lookalike);
@@ -96,7 +94,7 @@ fn modern<'a>(
     message: Message<'a>,
     method: Method,
     envelope: &Envelope<'a>,
-    version: &'a RawValue,
+    version: Raw<'a>,
     headers: &Headers<'_>,
 ) -> Result<Call<'a>, Refusal> {
     let Some(claimed) = parse::string(version) else {
@@ -149,7 +147,7 @@ fn modern<'a>(
         revision,
         method,
         target,
-        capabilities: envelope.client_capabilities.map(RawValue::get),
+        capabilities: envelope.client_capabilities.map(Raw::get),
         message,
     })
 }

@@ -13,7 +13,7 @@ use crate::mcp::method::Method;
 use crate::rpc::write::push_string;
 
 /// Which list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Tools, by `name`.
     Tools,

@@ -6,13 +6,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::bounds::{BATCH_MAX, DEPTH_MAX, ID_BYTES_MAX};
+use crate::json::reader::Raw;
 use crate::json::scan;
-use crate::rpc::parse::members::Envelope;
+use crate::mcp::envelope as mcp;
+use crate::rpc::parse::members::{Envelope, Given};
 
 mod members;
 
@@ -59,9 +60,9 @@ pub enum Body<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Answer<'a> {
     /// `result`
-    Result(&'a RawValue),
+    Result(Raw<'a>),
     /// `error`
-    Error(&'a RawValue),
+    Error(Raw<'a>),
 }
 
 impl<'a> Message<'a> {
@@ -120,24 +121,42 @@ impl fmt::Display for Id<'_> {
 }
 
 /// The members of `params` that a gateway looks at; all are raw JSON.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Params<'a> {
     /// `_meta`.
-    pub meta: Option<&'a RawValue>,
+    pub meta: Option<Raw<'a>>,
+    /// What of `_meta` decides the era; nothing where it is no object.
+    pub envelope: Result<mcp::Envelope<'a>, mcp::Malformed>,
     /// `name`: of a tool or prompt.
-    pub name: Option<&'a RawValue>,
+    pub name: Option<Raw<'a>>,
     /// `uri`: of a resource.
-    pub uri: Option<&'a RawValue>,
+    pub uri: Option<Raw<'a>>,
     /// `taskId`: of a task.
-    pub task_id: Option<&'a RawValue>,
+    pub task_id: Option<Raw<'a>>,
     /// `requestId`: of the request that `notifications/cancelled` names.
-    pub request_id: Option<&'a RawValue>,
+    pub request_id: Option<Raw<'a>>,
     /// `arguments`: of a tool or prompt.
-    pub arguments: Option<&'a RawValue>,
+    pub arguments: Option<Raw<'a>>,
     /// `cursor`: of a list.
-    pub cursor: Option<&'a RawValue>,
+    pub cursor: Option<Raw<'a>>,
     /// Whether there is a member that a reader to whom case does not matter takes for one of these.
     pub has_lookalike: bool,
+}
+
+impl Default for Params<'_> {
+    fn default() -> Self {
+        Self {
+            meta: None,
+            envelope: Ok(mcp::Envelope::default()),
+            name: None,
+            uri: None,
+            task_id: None,
+            request_id: None,
+            arguments: None,
+            cursor: None,
+            has_lookalike: false,
+        }
+    }
 }
 
 /// Why a text is no JSON-RPC message.
@@ -153,6 +172,10 @@ pub enum Invalid {
 
 /// A request body: one message, or a batch of them.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, which is moved once: a box costs more"
+)]
 pub enum Payload<'a> {
     /// One message.
     One(Message<'a>),
@@ -165,19 +188,36 @@ pub enum Payload<'a> {
 /// # Errors
 /// [`Invalid`] where it is neither a message nor an array of 1 to [`BATCH_MAX`] values.
 pub fn payload(bytes: &[u8]) -> Result<Payload<'_>, Invalid> {
-    if !scan::nests_within(bytes, DEPTH_MAX) {
+    // What is too deep is told as that, whatever else is wrong with it.
+    let deep_or = |invalid| {
+        if scan::nests_within(bytes, DEPTH_MAX) {
+            invalid
+        } else {
+            Invalid::Depth
+        }
+    };
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| deep_or(Invalid::Syntax))?
+        .trim_matches(JSON_SPACE);
+    if text.starts_with('[') {
+        return batch(text).map(Payload::Batch).map_err(deep_or);
+    }
+    let envelope = Envelope::read(text).map_err(|_| deep_or(refused(text)))?;
+    if envelope.is_deep {
         return Err(Invalid::Depth);
     }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Invalid::Syntax)?
-        .trim_matches(JSON_SPACE);
-    if !text.starts_with('[') {
-        return message(text).map(Payload::One);
+    envelope.into_message(text).map(Payload::One)
+}
+
+/// The entries of a batch, whose depth is bounded.
+fn batch(text: &str) -> Result<Vec<&RawValue>, Invalid> {
+    if !scan::nests_within(text.as_bytes(), DEPTH_MAX) {
+        return Err(Invalid::Depth);
     }
     let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| Invalid::Syntax)?;
     match entries.len() {
         0 => Err(Invalid::Shape("empty JSON-RPC batch")),
-        1..=BATCH_MAX => Ok(Payload::Batch(entries)),
+        1..=BATCH_MAX => Ok(entries),
         _ => Err(Invalid::Shape("JSON-RPC batch exceeds maximum size (100)")),
     }
 }
@@ -188,12 +228,7 @@ pub fn payload(bytes: &[u8]) -> Result<Payload<'_>, Invalid> {
 /// [`Invalid::Syntax`] where it is not JSON, [`Invalid::Shape`] where it is no message.
 pub fn message(text: &str) -> Result<Message<'_>, Invalid> {
     let text = text.trim_matches(JSON_SPACE);
-    // A derived reader would take an array of the members in order, too.
-    if !text.starts_with('{') {
-        return Err(not_an_object(text));
-    }
-    let envelope: Envelope<'_> =
-        serde_json::from_str(text).map_err(|error| diagnose(text, &error))?;
+    let envelope = Envelope::read(text).map_err(|_| refused(text))?;
     envelope.into_message(text)
 }
 
@@ -202,23 +237,19 @@ const MISSHAPEN: &str =
 const AMBIGUOUS: &str = "a message has either `method` or `result` or `error`";
 const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// Tells bad JSON from JSON that is no message, whichever the parser came upon first.
-fn diagnose(text: &str, error: &serde_json::Error) -> Invalid {
-    if !error.is_data() || serde_json::from_str::<IgnoredAny>(text).is_err() {
-        return Invalid::Syntax;
-    }
-    Invalid::Shape(MISSHAPEN)
-}
-
-fn not_an_object(text: &str) -> Invalid {
+/// What a text is that is no JSON object.
+fn refused(text: &str) -> Invalid {
     match serde_json::from_str::<IgnoredAny>(text) {
-        Ok(_) => Invalid::Shape("a JSON-RPC message must be an object"),
-        Err(_) => Invalid::Syntax,
+        Ok(_) if !text.starts_with('{') => Invalid::Shape("a JSON-RPC message must be an object"),
+        Ok(_) | Err(_) => Invalid::Syntax,
     }
 }
 
 impl<'a> Envelope<'a> {
     fn into_message(self, text: &'a str) -> Result<Message<'a>, Invalid> {
+        if self.is_misshapen {
+            return Err(Invalid::Shape(MISSHAPEN));
+        }
         if self.jsonrpc.as_deref() != Some("2.0") {
             return Err(Invalid::Shape("`jsonrpc` must be \"2.0\""));
         }
@@ -228,11 +259,11 @@ impl<'a> Envelope<'a> {
             (None, None) => None,
             (Some(_), Some(_)) => return Err(Invalid::Shape(AMBIGUOUS)),
         };
-        let params_text = self.params.map(RawValue::get);
-        let params = match params_text {
+        let params_text = self.params.as_ref().map(|given| given.text);
+        let params = match self.params {
             None => Params::default(),
             // What is no object is refused as anything else of the wrong type.
-            Some(text) => serde_json::from_str(text).map_err(|_| Invalid::Shape(MISSHAPEN))?,
+            Some(Given { members, .. }) => members.ok_or(Invalid::Shape(MISSHAPEN))?,
         };
         let body = match (self.method, self.id, answer) {
             (Some(method), Some(id), None) => Body::Request {
@@ -265,7 +296,7 @@ impl<'a> Envelope<'a> {
 }
 
 /// A request's id: a string or a number, never null (MCP, "Requests").
-fn known(id: &RawValue) -> Result<Id<'_>, Invalid> {
+fn known(id: Raw<'_>) -> Result<Id<'_>, Invalid> {
     if id.get().len() > ID_BYTES_MAX {
         return Err(Invalid::Shape("`id` is too long"));
     }
@@ -273,7 +304,7 @@ fn known(id: &RawValue) -> Result<Id<'_>, Invalid> {
 }
 
 /// A response's id, which may be null where the request's could not be read.
-fn answered(id: &RawValue) -> Result<Option<Id<'_>>, Invalid> {
+fn answered(id: Raw<'_>) -> Result<Option<Id<'_>>, Invalid> {
     if id.get() == "null" {
         Ok(None)
     } else {
@@ -283,12 +314,8 @@ fn answered(id: &RawValue) -> Result<Option<Id<'_>>, Invalid> {
 
 /// The string that `raw` is, unescaped; nothing where it is no string.
 #[must_use]
-pub fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str::<Text<'_>>(raw.get())
-        .ok()
-        .map(|text| text.0)
+pub fn string<'a>(raw: impl Into<Raw<'a>>) -> Option<Cow<'a, str>> {
+    raw.into().string()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Writes JSON-RPC answers around text that is already JSON.
 
+use crate::json::scan;
 use crate::rpc::parse::Id;
 
 /// A JSON-RPC error, ready to be written.
@@ -51,10 +52,7 @@ pub fn result(id: Id<'_>, result: &str) -> String {
 /// Appends `value` as a JSON string, quotes and escapes included.
 pub fn push_string(text: &mut String, value: &str) {
     text.push('"');
-    if value
-        .bytes()
-        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
-    {
+    if scan::plain(value.as_bytes()) == value.len() {
         text.push_str(value);
     } else {
         value

@@ -164,6 +164,7 @@ fn authenticator(basis: &Basis, keeper: Option<&Arc<Keeper>>) -> Authenticator {
                 Arc::clone(&keeper.jwks),
             )
         }),
+        certificates: auth.certificates.clone(),
         limits: Limits {
             failures_max: auth.throttle.failures_max,
             window_seconds: auth.throttle.window_seconds,
@@ -232,7 +233,7 @@ fn described(oauth: &OAuth, scopes: &scope::Rules) -> Resource {
 }
 
 /// The scopes that are needed, by server.
-fn scopes(config: &Config) -> scope::Rules {
+pub(in crate::app) fn scopes(config: &Config) -> scope::Rules {
     let shared = |texts: &[String]| texts.iter().map(|text| text.as_str().into()).collect();
     let oauth = config.auth.oauth.as_ref();
     let everywhere = oauth.map(|oauth| oauth.required_scopes.as_slice());

@@ -4,6 +4,7 @@
 //! that a server can come and go while the gateway runs.
 
 mod assemble;
+mod credential;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +24,7 @@ use crate::state::snapshot::Server;
 use crate::stdio;
 use crate::stdio::supervisor::Supervisor;
 use crate::upstream::cluster::Cluster;
+use crate::upstream::credential::Credential;
 use crate::upstream::found::{Dialect, Finder};
 use crate::upstream::keeper;
 use crate::upstream::remote::Background;
@@ -49,6 +51,7 @@ impl Basis {
         let mut server = server.clone();
         // Who may reach it is no part of it.
         server.scopes = Scopes::default();
+        server.tool_lock = None;
         Self {
             server,
             load_balancing: router.load_balancing,
@@ -90,6 +93,8 @@ struct Chores {
     /// How often its health is checked.
     checked: Option<Duration>,
     supervisor: Option<Arc<Supervisor>>,
+    /// What is kept fresh of what proves to it who the gateway is.
+    credential: Option<Arc<Credential>>,
 }
 
 impl Parts {
@@ -128,8 +133,12 @@ impl Parts {
             clusters,
             checked,
             supervisor,
+            credential,
         } = &self.chores;
         let stop = &self.stop;
+        if let Some(credential) = credential {
+            self.tasks.spawn(Arc::clone(credential).run(stop.clone()));
+        }
         if let Some(supervisor) = supervisor {
             let supervised = supervise(Arc::clone(supervisor), stop.clone());
             self.tasks.spawn_on(supervised, children);

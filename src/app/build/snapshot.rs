@@ -1,7 +1,6 @@
 //! The snapshot that requests are served from.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use filters::guard::rules::Rules;
@@ -12,13 +11,17 @@ use filters::{acl, origin};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::limited;
+use crate::app::locked;
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::config::choice::NamespaceStrategy;
+use crate::config::compile::is_loopback;
 use crate::config::model;
+use crate::config::model::gateway::Listen;
 use crate::config::model::router::Router;
 use crate::state::snapshot::{
-    Acl, Approvals, Lists, Merging, Parts, Profile, Server, Snapshot, Webhooks,
+    Acl, Approvals, Bounds, ControlOrigins, Lists, Merging, Parts, Profile, Server, Snapshot,
+    Webhooks,
 };
 use crate::state::users::Users;
 
@@ -52,11 +55,10 @@ pub(in crate::app) fn build(
             &gateway.allowed_hosts,
             is_loopback(&gateway.host),
         ),
+        control_origins: control_origins(config),
         auth: Arc::clone(auth),
         acl,
-        // What is wrong with them was found when the configuration was loaded.
-        guard: Rules::compile(&config.guardrails.spec(), &mut Problems::default())
-            .of_servers(servers.iter().map(|one| &*one.id)),
+        guard: guardrails(config),
         approvals: Approvals {
             is_enabled: config.governance.approvals.enabled,
             ttl: config.governance.approvals.ttl,
@@ -64,15 +66,43 @@ pub(in crate::app) fn build(
         },
         webhooks: webhooks(&config.guardrails.webhooks),
         limits: limited::policy(&config.rate_limits).map(Arc::new),
+        tool_lock: locked::policy(config),
         statuses: if config.compat.always_200 {
             Statuses::Always200
         } else {
             Statuses::Own
         },
         body_bytes_max: gateway.max_body_bytes,
+        bounds: Bounds {
+            headers_max: gateway.connections.headers_max,
+            header_bytes_max: gateway.connections.header_bytes_max,
+            body_pause: gateway.connections.body_pause,
+            body: gateway.connections.body,
+        },
         keep_alive: gateway.sse_keepalive,
         users: Users::default(),
     }
+}
+
+/// What the control plane's own listeners check: as the gateway's does. Nobody's browser gets to a unix
+/// socket, and what reads metrics calls a public address by whatever name it has there.
+fn control_origins(config: &Config) -> ControlOrigins {
+    let (origins, hosts) = (
+        &config.gateway.allowed_origins,
+        &config.gateway.allowed_hosts,
+    );
+    let any = ["*".to_owned()];
+    let admin = match &config.admin.listen {
+        Some(Listen::Tcp { host, .. }) => origin::Rules::compile(origins, hosts, is_loopback(host)),
+        Some(Listen::Unix(_)) => origin::Rules::compile(origins, &any, true),
+        None => origin::Rules::default(),
+    };
+    let metrics = if is_loopback(&config.metrics.host) {
+        origin::Rules::compile(origins, hosts, true)
+    } else {
+        origin::Rules::compile(origins, &any, false)
+    };
+    ControlOrigins { admin, metrics }
 }
 
 fn webhooks(webhooks: &model::guard::Webhooks) -> Webhooks {
@@ -95,12 +125,23 @@ fn acl(config: &Config, before: Option<(&Config, &Snapshot)>) -> Arc<Acl> {
     {
         return Arc::clone(&snapshot.acl);
     }
-    let acl = &config.acl;
-    let rules = acl.enabled.then(|| acl::Rules::compile(&acl.spec));
     Arc::new(Acl {
-        rules: rules.unwrap_or_default(),
+        rules: access_rules(config),
         ..Acl::default()
     })
+}
+
+/// The access rules of a configuration.
+pub(in crate::app) fn access_rules(config: &Config) -> acl::Rules {
+    let acl = &config.acl;
+    let rules = acl.enabled.then(|| acl::Rules::compile(&acl.spec));
+    rules.unwrap_or_default()
+}
+
+/// The guardrails of a configuration. What is wrong with them was found when it was loaded.
+pub(in crate::app) fn guardrails(config: &Config) -> Rules {
+    Rules::compile(&config.guardrails.spec(), &mut Problems::default())
+        .of_servers(config.servers.iter().map(|one| one.id.as_str()))
 }
 
 /// The configured profiles, and `default`, which is everything.
@@ -129,20 +170,25 @@ fn profiles(
 }
 
 fn compile(router: &Router, id: &str, servers: Vec<Arc<Server>>) -> Profile {
-    let strategy = match router.namespace_strategy {
-        NamespaceStrategy::Prefix => Strategy::Prefix,
-        NamespaceStrategy::None => Strategy::None,
-    };
     let ids = servers.iter().map(|server| server.id.to_string());
-    let separator = router.namespace_separator.as_str();
     Profile {
         id: id.to_owned(),
-        naming: Arc::new(Naming::new(strategy, separator, router.name_limit, ids)),
+        naming: Arc::new(naming(router, ids)),
         merging: Merging::default(),
         parts: Parts::default(),
         servers,
         retired: CancellationToken::new(),
     }
+}
+
+/// What the things of these servers are called where several are seen as one.
+pub(in crate::app) fn naming(router: &Router, ids: impl IntoIterator<Item = String>) -> Naming {
+    let strategy = match router.namespace_strategy {
+        NamespaceStrategy::Prefix => Strategy::Prefix,
+        NamespaceStrategy::None => Strategy::None,
+    };
+    let separator = router.namespace_separator.as_str();
+    Naming::new(strategy, separator, router.name_limit, ids)
 }
 
 fn is_named_alike(one: &Router, other: &Router) -> bool {
@@ -154,11 +200,4 @@ fn is_named_alike(one: &Router, other: &Router) -> bool {
 fn is_same(some: &[Arc<Server>], others: &[Arc<Server>]) -> bool {
     let mut pairs = some.iter().zip(others);
     some.len() == others.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }

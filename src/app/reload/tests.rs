@@ -45,6 +45,7 @@ impl Bench {
             config,
             parts,
             gatehouse,
+            secure: None,
         };
         let reloader = Reloader::new(spec, Handle::current());
         reloader.start().await;

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::cache::redis::Error;
 use crate::cache::redis::connection::Connection;
+use crate::kv;
 
 /// The most invalidations that are remembered for one server; with one more, all of it is invalid.
 pub(super) const OWED_MAX: usize = 64;
@@ -55,7 +56,7 @@ impl Circuit {
             .connection
             .as_ref()
             .map(Arc::clone)
-            .ok_or(Error::Unused)
+            .ok_or(Error::Kv(kv::Error::Unused))
     }
 
     /// Whether Redis is used.

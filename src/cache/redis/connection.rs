@@ -1,29 +1,18 @@
-//! One connection to Redis, as it is shared by all who ask.
-//!
-//! **Invariant:** every question ends within its budget, and at once when the connection is given up.
+//! One connection to Redis, with what is learnt when it is made.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisResult, cmd, pipe};
-use tokio::select;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use redis::{Client, FromRedisValue, Pipeline, cmd, pipe};
 
-use crate::cache::redis::Error;
 use crate::cache::redis::script::Script;
+use crate::kv::{self, Error, SETUP_BUDGET};
 
-/// How long making a connection may take, and each question that is asked before it is used.
-pub(super) const SETUP_BUDGET: Duration = Duration::from_secs(1);
-
-/// A connection, with what was learnt when it was made.
+/// A connection, as it is shared by all who ask.
 pub(super) struct Connection {
-    commands: MultiplexedConnection,
+    shared: kv::Connection,
     /// Which run of Redis it leads to: another one after a restart or a failover.
     pub(super) run: String,
     scripts: [String; Script::ALL.len()],
-    lost: CancellationToken,
 }
 
 impl Connection {
@@ -32,25 +21,19 @@ impl Connection {
     /// # Errors
     /// If it does not, or not in time.
     pub(super) async fn open(client: &Client, probe: &str) -> Result<Self, Error> {
-        let commands = connect(client, AsyncConnectionConfig::new()).await?;
+        let shared = kv::Connection::open(client, probe).await?;
         let mut questions = pipe();
         questions.cmd("INFO").arg("server");
-        // A full Redis still takes this; a replica, or one that is loading, does not.
-        questions.cmd("DEL").arg(probe).ignore();
         for script in Script::ALL {
             questions.cmd("SCRIPT").arg("LOAD").arg(script.text());
         }
-        let mut connection = Self {
-            commands,
-            run: String::new(),
-            scripts: [const { String::new() }; Script::ALL.len()],
-            lost: CancellationToken::new(),
-        };
         let (about, look_up, store, bump, release): (String, _, _, _, _) =
-            connection.ask(&questions, SETUP_BUDGET).await?;
-        connection.run = run(&about).to_owned();
-        connection.scripts = [look_up, store, bump, release];
-        Ok(connection)
+            shared.ask(&questions, SETUP_BUDGET).await?;
+        Ok(Self {
+            shared,
+            run: run(&about).to_owned(),
+            scripts: [look_up, store, bump, release],
+        })
     }
 
     /// Asks something.
@@ -62,12 +45,7 @@ impl Connection {
         question: &Pipeline,
         budget: Duration,
     ) -> Result<T, Error> {
-        let mut commands = self.commands.clone();
-        select! {
-            biased;
-            () = self.lost.cancelled() => Err(Error::Unused),
-            answer = timeout(budget, question.query_async(&mut commands)) => in_time(answer),
-        }
+        self.shared.ask(question, budget).await
     }
 
     /// A question that begins with a script; its arguments are added by the caller.
@@ -84,41 +62,25 @@ impl Connection {
         call
     }
 
+    /// Sees that it answers.
+    ///
+    /// # Errors
+    /// If it does not, or not in time.
+    pub(super) async fn ping(&self, budget: Duration) -> Result<(), Error> {
+        self.shared.ping(budget).await
+    }
+
+    /// Returns when it is given up.
+    ///
+    /// # Errors
+    /// If it does not answer any more, or not in time.
+    pub(super) async fn watch(&self) -> Result<(), Error> {
+        self.shared.watch().await
+    }
+
     /// Ends all questions: nobody waits for a connection that is given up.
     pub(super) fn give_up(&self) {
-        self.lost.cancel();
-    }
-
-    /// Waits until it is given up.
-    pub(super) async fn given_up(&self) {
-        self.lost.cancelled().await;
-    }
-}
-
-/// A connection that nobody else uses.
-///
-/// # Errors
-/// If there is none in time.
-pub(super) async fn connect(
-    client: &Client,
-    config: AsyncConnectionConfig,
-) -> Result<MultiplexedConnection, Error> {
-    // Each question watches its own time.
-    let config = config
-        .set_connection_timeout(None)
-        .set_response_timeout(None);
-    let made = client.get_multiplexed_async_connection_with_config(&config);
-    match timeout(SETUP_BUDGET, made).await {
-        Ok(made) => made.map_err(|error| Error::Connect(Arc::new(error))),
-        Err(_) => Err(Error::TimedOut),
-    }
-}
-
-/// What came within its budget.
-pub(super) fn in_time<T, E>(answer: Result<RedisResult<T>, E>) -> Result<T, Error> {
-    match answer {
-        Ok(answer) => answer.map_err(|error| Error::Command(Arc::new(error))),
-        Err(_) => Err(Error::TimedOut),
+        self.shared.give_up();
     }
 }
 

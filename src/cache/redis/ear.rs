@@ -22,9 +22,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
 use tracing::{info, warn};
 
 use crate::cache::memory::Memory;
-use crate::cache::redis::connection::{connect, in_time};
-use crate::cache::redis::keeper::{PROBE_EVERY, Pause};
 use crate::cache::redis::{Error, Redis};
+use crate::kv::pause::Pause;
+use crate::kv::{self, PROBE_EVERY, connect, in_time};
 
 /// How long an answer on this connection may take: then it is lost.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
@@ -280,18 +280,21 @@ async fn send(connection: &mut MultiplexedConnection, commands: &Pipeline) -> Re
     if commands.is_empty() {
         return Ok(());
     }
-    in_time(timeout(SILENCE_MAX, commands.query_async(connection)).await)
+    Ok(in_time(
+        timeout(SILENCE_MAX, commands.query_async(connection)).await,
+    )?)
 }
 
 /// The same Redis in RESP3, which tells what was subscribed to among other answers.
 ///
 /// # Errors
 /// If the URL cannot be used.
-pub(super) fn listener(client: &Client) -> Result<Client, redis::RedisError> {
+pub(super) fn listener(client: &Client) -> Result<Client, kv::Error> {
     let info = client.get_connection_info().clone();
     let settings = info
         .redis_settings()
         .clone()
         .set_protocol(redis::ProtocolVersion::RESP3);
-    Client::open(info.set_redis_settings(settings))
+    let opened = Client::open(info.set_redis_settings(settings));
+    opened.map_err(|error| kv::Error::ConfigUrl(Arc::new(error)))
 }

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use crate::cache::redis::connection::Connection;
 use crate::cache::redis::{Error, Redis, value};
+use crate::kv;
 
 /// How many keys are looked through in one step of a flush, and how long it may take.
 const FLUSH_STEP: usize = 1_000;
@@ -25,6 +26,7 @@ impl Redis {
         let mut question = pipe();
         question.cmd("GET").arg(self.names.entry(key));
         let asked = connection.ask(&question, self.timeout).await;
+        let asked = asked.map_err(Error::from);
         let (value,): (Option<Vec<u8>>,) =
             asked.inspect_err(|error| self.failed(&connection, error))?;
         let Some(value) = value else {
@@ -45,11 +47,12 @@ impl Redis {
         let connection = self.circuit.connection()?;
         let flushed = timeout(FLUSH_BUDGET, self.flush_all(&connection)).await;
         flushed
-            .unwrap_or(Err(Error::TimedOut))
+            .unwrap_or(Err(kv::Error::TimedOut))
+            .map_err(Error::from)
             .inspect_err(|error| self.failed(&connection, error))
     }
 
-    async fn flush_all(&self, connection: &Connection) -> Result<u64, Error> {
+    async fn flush_all(&self, connection: &Connection) -> Result<u64, kv::Error> {
         let (mut cursor, mut n_entries) = ("0".to_owned(), 0);
         loop {
             let mut question = pipe();

@@ -4,22 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::pipe;
-use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use filters::cache::invalidate::Reach;
 
-use crate::cache::redis::connection::{Connection, SETUP_BUDGET};
+use crate::cache::redis::connection::Connection;
 use crate::cache::redis::script::Script;
 use crate::cache::redis::versions::{Bump, FIELDS_MAX};
 use crate::cache::redis::{Error, Redis};
-
-/// How often Redis is asked whether it is there.
-pub(super) const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// A connection that lasted this long was good: the next one is made at once.
-const STEADY: Duration = Duration::from_secs(5);
-
-/// The time between two attempts to connect: longer each time, and never the same on two instances.
-pub(super) struct Pause(Duration);
+use crate::kv::SETUP_BUDGET;
+use crate::kv::pause::Pause;
 
 impl Redis {
     /// Keeps a connection, for ever.
@@ -29,7 +22,9 @@ impl Redis {
             match self.connect().await {
                 Ok(connection) => {
                     let since = Instant::now();
-                    self.watch(&connection).await;
+                    if let Err(error) = connection.watch().await {
+                        self.failed(&connection, &error.into());
+                    }
                     pause.reset_after(since.elapsed());
                 }
                 Err(error) => self.circuit.report(&error),
@@ -43,7 +38,7 @@ impl Redis {
         let connection = Arc::new(Connection::open(&self.client, &self.names.probe()).await?);
         loop {
             // One that is too slow for requests is not used.
-            ping(&connection, self.timeout).await?;
+            connection.ping(self.timeout).await?;
             let owed = self.circuit.close(&connection);
             if owed.is_empty() {
                 return Ok(connection);
@@ -55,25 +50,6 @@ impl Redis {
                     return Err(error);
                 }
             }
-        }
-    }
-
-    /// Returns when the connection was given up.
-    async fn watch(&self, connection: &Arc<Connection>) {
-        let mut probes = interval(PROBE_EVERY);
-        probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let probe = async {
-            loop {
-                probes.tick().await;
-                if let Err(error) = ping(connection, SETUP_BUDGET).await {
-                    self.failed(connection, &error);
-                    return;
-                }
-            }
-        };
-        tokio::select! {
-            () = connection.given_up() => {}
-            () = probe => {}
         }
     }
 
@@ -113,37 +89,5 @@ impl Redis {
         question.add_command(command);
         let (n_told,) = connection.ask(&question, budget).await?;
         Ok(n_told)
-    }
-}
-
-async fn ping(connection: &Connection, budget: Duration) -> Result<(), Error> {
-    let mut question = pipe();
-    question.cmd("PING").ignore();
-    connection.ask(&question, budget).await
-}
-
-// === impl Pause ===
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(Self::FIRST)
-    }
-}
-
-impl Pause {
-    const FIRST: Duration = Duration::from_millis(25);
-    const LAST: Duration = Duration::from_secs(2);
-
-    /// Begins again with a short one after something that lasted.
-    pub(super) fn reset_after(&mut self, lasted: Duration) {
-        if lasted > STEADY {
-            self.0 = Self::FIRST;
-        }
-    }
-
-    /// Waits.
-    pub(super) async fn wait(&mut self) {
-        sleep(self.0.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
-        self.0 = (self.0 * 2).min(Self::LAST);
     }
 }

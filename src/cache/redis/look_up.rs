@@ -16,6 +16,7 @@ use crate::cache::redis::versions::{
     Clock, FIELDS_MAX, Versions, key_field, method_field, target_field,
 };
 use crate::cache::redis::{Error, Redis, VERSIONS_KEPT, value};
+use crate::kv;
 
 /// The first and the longest pause between two look-ups of who waits for another's fetch.
 const TURN_PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(50)];
@@ -62,10 +63,11 @@ impl Redis {
         let connection = self.circuit.connection()?;
         let owner = self.token();
         let question = self.question(&connection, origin, keys, &owner);
-        let asked: Result<(Answer,), Error> = connection.ask(&question, self.timeout).await;
+        let asked: Result<(Answer,), kv::Error> = connection.ask(&question, self.timeout).await;
         match asked {
             Ok((answer,)) => Ok(self.looked(origin, keys, answer, owner)),
             Err(error) => {
+                let error = error.into();
                 self.failed(&connection, &error);
                 Err(error)
             }

@@ -12,6 +12,7 @@ use crate::cache::redis::queue::{Hold, Store, Write};
 use crate::cache::redis::script::Script;
 use crate::cache::redis::versions::{key_field, method_field, target_field};
 use crate::cache::redis::{Error, Redis, VERSIONS_KEPT, value};
+use crate::kv;
 
 /// How long one batch may take. Nobody waits for it.
 const WRITE_BUDGET: Duration = Duration::from_secs(1);
@@ -76,7 +77,7 @@ impl Redis {
                     count(&self.counts.errors);
                     self.room.found(Some(&error));
                 }
-                Err(error) => return Err(Error::Command(error.into())),
+                Err(error) => return Err(kv::Error::Command(error.into()).into()),
             }
         }
         Ok(())

@@ -1,13 +1,14 @@
 //! `auth`.
 
 use chrono::{DateTime, NaiveDate};
+use filters::identity::certificate::{self, Kind};
 use filters::identity::resource::is_scope;
 use filters::identity::token::Algorithm;
 use filters::identity::{NAME_BYTES_MAX, is_name};
 use filters::problem::Problems;
 use sha2::{Digest, Sha256};
 
-use crate::config::choice::AuthMethod;
+use crate::config::choice::{AuthMethod, CertificateName};
 use crate::config::compile::server::http_url;
 use crate::config::model::access::{ApiKey, Auth, Fingerprint, Jwt, OAuth, Throttle};
 use crate::config::path::Path;
@@ -23,12 +24,13 @@ pub fn compile(raw: Option<&raw::Auth>, problems: &mut Problems) -> Auth {
     };
     let has = |method| raw.method.has(method);
     let (keys, tokens) = (has(AuthMethod::ApiKey), has(AuthMethod::Jwt));
-    if has(AuthMethod::None) && (keys || tokens) {
+    let certificates = has(AuthMethod::Mtls);
+    if has(AuthMethod::None) && (keys || tokens || certificates) {
         let message = "`none` cannot stand beside other methods: it would let everybody in";
         problems.error("auth.method", message);
     }
     if !keys && !raw.api_keys.is_empty() {
-        let message = if tokens {
+        let message = if tokens || certificates {
             "have no effect because auth.method does not name api-key"
         } else {
             "have no effect because auth.method is none: everybody may call"
@@ -53,6 +55,7 @@ pub fn compile(raw: Option<&raw::Auth>, problems: &mut Problems) -> Auth {
     Auth {
         api_keys: keys.then(|| api_keys(&raw.api_keys, problems)),
         jwt,
+        certificates: certificates.then(|| certificates_of(&raw.mtls, problems)),
         oauth: oauth.filter(|_| tokens),
         throttle: Throttle {
             failures_max: match raw.throttle.max_failures {
@@ -61,6 +64,30 @@ pub fn compile(raw: Option<&raw::Auth>, problems: &mut Problems) -> Auth {
             },
             window_seconds: raw.throttle.window_seconds,
         },
+    }
+}
+
+fn certificates_of(raw: &raw::Mtls, problems: &mut Problems) -> certificate::Rules {
+    if raw.client_id_from.is_empty() {
+        let message = "must not be empty: something has to name the client";
+        problems
+            .error("auth.mtls.client_id_from", message)
+            .allowed("san-uri, san-dns, san-email, subject-cn, subject-o, subject-ou");
+    }
+    certificate::Rules {
+        client: raw.client_id_from.iter().copied().map(kind).collect(),
+        tenant: raw.tenant_from.map(kind),
+    }
+}
+
+fn kind(name: CertificateName) -> Kind {
+    match name {
+        CertificateName::SanUri => Kind::Uri,
+        CertificateName::SanDns => Kind::Host,
+        CertificateName::SanEmail => Kind::Mail,
+        CertificateName::SubjectCn => Kind::Common,
+        CertificateName::SubjectO => Kind::Organization,
+        CertificateName::SubjectOu => Kind::Unit,
     }
 }
 

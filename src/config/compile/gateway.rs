@@ -1,13 +1,13 @@
-//! `gateway` and `admin`.
+//! `gateway` and `compat`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use filters::problem::Problems;
 
+use crate::config::choice::ClientAuth;
 use crate::config::compile::listen_host;
-use crate::config::model::Secret;
-use crate::config::model::gateway::{Admin, Compat, Gateway, Tls};
+use crate::config::model::gateway::{Compat, Connections, Gateway, Tls};
 use crate::config::raw;
 
 /// `gateway`.
@@ -20,6 +20,7 @@ pub fn compile(raw: raw::gateway::Gateway, problems: &mut Problems) -> Gateway {
             .tls
             .filter(|tls| tls.enabled)
             .and_then(|tls| compile_tls(tls, problems)),
+        connections: compile_connections(&raw.connections),
         max_body_bytes: usize::try_from(raw.max_body_bytes).unwrap_or(usize::MAX),
         allowed_origins: origins(&raw.allowed_origins, problems),
         allowed_hosts: hosts(&raw.allowed_hosts, problems),
@@ -35,12 +36,34 @@ fn compile_tls(raw: raw::gateway::Tls, problems: &mut Problems) -> Option<Tls> {
     let key_path = required_file("gateway.tls.key_path", raw.key_path, problems);
     let ca_path = raw.ca_path.filter(|path| !path.is_empty());
     let ca_path = ca_path.and_then(|path| existing_file("gateway.tls.ca_path", &path, problems));
+    if ca_path.is_none() && raw.client_auth == ClientAuth::Optional {
+        let message =
+            "has no effect without gateway.tls.ca_path: no client is asked for a certificate";
+        problems.warning("gateway.tls.client_auth", message);
+    }
     Some(Tls {
         cert_path: cert_path?,
         key_path: key_path?,
         ca_path,
+        client_auth: raw.client_auth,
         min_version: raw.min_version,
+        watch: (raw.watch_seconds > 0).then(|| Duration::from_secs(raw.watch_seconds.into())),
     })
+}
+
+fn compile_connections(raw: &raw::gateway::Connections) -> Connections {
+    let span = |ms: u32| Duration::from_millis(ms.into());
+    let to_size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    Connections {
+        max: to_size(raw.max),
+        handshake: span(raw.handshake_timeout_ms),
+        head: span(raw.head_timeout_ms),
+        idle: span(raw.idle_timeout_ms),
+        body_pause: span(raw.body_pause_ms),
+        body: span(raw.body_timeout_ms),
+        headers_max: to_size(raw.max_headers),
+        header_bytes_max: to_size(raw.max_header_bytes),
+    }
 }
 
 fn required_file(path: &str, file: Option<String>, problems: &mut Problems) -> Option<PathBuf> {
@@ -92,16 +115,6 @@ fn hosts(raw: &[String], problems: &mut Problems) -> Vec<String> {
         listen_host(&format!("gateway.allowed_hosts[{index}]"), text, problems).to_ascii_lowercase()
     })
     .collect()
-}
-
-/// `admin`. An empty key is no key: it would let everybody in who sends an empty header.
-#[must_use]
-pub fn compile_admin(raw: raw::gateway::Admin) -> Admin {
-    Admin {
-        key: raw.key.filter(|key| !key.is_empty()).map(Secret::new),
-        allow_private_networks: raw.allow_private_networks,
-        allow_unauthenticated: raw.allow_unauthenticated,
-    }
 }
 
 /// `compat`.

@@ -47,5 +47,6 @@ pub fn compile_metrics(raw: raw::Metrics, problems: &mut Problems) -> Metrics {
         port: raw.port,
         host: listen_host("metrics.host", &raw.host, problems),
         require_auth: raw.require_auth,
+        allow_unauthenticated: raw.allow_unauthenticated,
     }
 }

@@ -21,6 +21,7 @@ use crate::config::raw;
 use crate::config::walk::Places;
 
 pub mod cache;
+pub mod credential;
 
 /// Headers that describe one connection or message and are always Conduit's own.
 const OWN_HEADERS: [&str; 8] = [
@@ -73,7 +74,7 @@ fn compile(
         places,
         problems,
     );
-    let upstream_auth = raw
+    let mut upstream_auth = raw
         .upstream_auth
         .take()
         .map(|auth| compile_upstream_auth(auth, &path.key("upstream_auth"), problems));
@@ -89,6 +90,7 @@ fn compile(
     let max_sessions = usize::try_from(raw.max_sessions).unwrap_or(usize::MAX);
     let (era, forward_authorization) = (raw.era, raw.forward_authorization);
     let scopes = scopes(&mut raw, path, problems);
+    let tool_lock = raw.tool_lock;
     let id = ServerId::parse(&raw.id);
     if id.is_none() {
         problems.error(path.key("id"), "must consist of letters, digits and dashes");
@@ -104,9 +106,17 @@ fn compile(
         }
         choice::Transport::Stdio => compile_stdio(raw, path, problems).map(Transport::Stdio),
     };
+    let transport = transport?;
+    let own = upstream_auth
+        .as_mut()
+        .and_then(|auth| auth.credential.as_mut());
+    if let Some(own) = own {
+        credential::check_beside(&transport, forward_authorization, path, problems);
+        credential::complete(own, &transport);
+    }
     Some(Server {
         id: id?,
-        transport: transport?,
+        transport,
         era,
         connect_timeout,
         timeout,
@@ -116,6 +126,7 @@ fn compile(
         max_sessions,
         forward_authorization,
         scopes,
+        tool_lock,
         cache,
         upstream_auth,
     })
@@ -278,10 +289,11 @@ pub fn secrets(raw: BTreeMap<String, String>) -> BTreeMap<String, Secret> {
 }
 
 fn compile_upstream_auth(
-    raw: raw::server::UpstreamAuth,
+    mut raw: raw::server::UpstreamAuth,
     path: &Path,
     problems: &mut Problems,
 ) -> UpstreamAuth {
+    let credential = credential::compile(&mut raw, path, problems);
     let connected_account = raw.connected_account.map(|account| {
         if account.provider.is_empty() {
             let path = path.key("connected_account").key("provider");
@@ -306,6 +318,7 @@ fn compile_upstream_auth(
         })
     });
     UpstreamAuth {
+        credential,
         connected_account,
         forward_identity,
     }

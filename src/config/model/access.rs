@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use filters::identity::certificate;
 use filters::identity::token::Algorithm;
 use http::HeaderName;
 
@@ -24,6 +25,8 @@ pub struct Auth {
     pub api_keys: Option<Vec<ApiKey>>,
     /// What tokens must look like; nothing where they are no proof.
     pub jwt: Option<Jwt>,
+    /// What client certificates say; nothing where they are no proof.
+    pub certificates: Option<certificate::Rules>,
     /// The gateway as an OAuth resource server.
     pub oauth: Option<OAuth>,
     /// How many wrong credentials may come from one address.
@@ -34,7 +37,7 @@ impl Auth {
     /// Whether clients need not prove anything.
     #[must_use]
     pub fn is_off(&self) -> bool {
-        self.api_keys.is_none() && self.jwt.is_none()
+        self.api_keys.is_none() && self.jwt.is_none() && self.certificates.is_none()
     }
 }
 

@@ -44,4 +44,6 @@ pub struct Metrics {
     pub host: String,
     /// Whether reading needs the admin key.
     pub require_auth: bool,
+    /// Whether open metrics on a public address were accepted.
+    pub allow_unauthenticated: bool,
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 
-use crate::config::choice::{AccountBinding, Era, IdentityMode, Share};
+use crate::config::choice::{AccountBinding, Era, IdentityMode, Share, ToolLock};
 use crate::config::model::Secret;
+use crate::config::model::credential::Credential;
 use crate::config::model::digest;
 use crate::config::model::runtime::ManagedRuntime;
 use crate::config::model::url::HttpUrl;
@@ -46,9 +47,13 @@ pub struct Server {
     /// digest of its configuration.
     #[serde(skip)]
     pub scopes: Scopes,
+    /// What is done with tools that nobody approved, if that is said of this server. It changes nothing
+    /// of what the server answers, either.
+    #[serde(skip)]
+    pub tool_lock: Option<ToolLock>,
     /// How its answers are cached.
     pub cache: Cache,
-    /// Credentials looked up for each call.
+    /// Credentials that it is sent.
     pub upstream_auth: Option<UpstreamAuth>,
 }
 
@@ -150,9 +155,11 @@ pub struct ToolCache {
     pub stale_if_error: Option<Duration>,
 }
 
-/// Credentials looked up for each call.
+/// Credentials that a server is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct UpstreamAuth {
+    /// The gateway's own.
+    pub credential: Option<Credential>,
     /// The caller's account at the provider.
     pub connected_account: Option<ConnectedAccount>,
     /// Tells the server who calls.

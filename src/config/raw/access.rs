@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::choice::AuthMethod;
+use crate::config::choice::{AuthMethod, CertificateName};
 
 /// Keeps the tenants' cached results and logs apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,8 +20,8 @@ pub struct TenantIsolation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
-    /// `none`, `api-key` (also written `api_key`) or `jwt`; or a list of them, of which one
-    /// suffices.
+    /// `none`, `api-key` (also written `api_key`), `jwt` or `mtls`; or a list of them, of which
+    /// one suffices.
     pub method: Methods,
     /// The keys that are accepted with `api-key`: objects that say who owns the key, or bare
     /// strings. A key may be written as its SHA-256 digest: `sha256:` and 64 hexadecimal digits.
@@ -57,6 +57,8 @@ pub struct Auth {
     /// With `jwt`: how soon after a fetch a token that names an unknown key may cause another.
     #[schemars(range(min = 1, max = 3600))]
     pub jwks_cooldown_seconds: u32,
+    /// With `mtls`: what a client certificate says of its client.
+    pub mtls: Mtls,
     /// How many wrong credentials may come from one address.
     pub throttle: Throttle,
     /// The gateway as an OAuth 2.1 resource server: tells clients where to get a token.
@@ -82,6 +84,18 @@ pub struct Throttle {
     /// How long a window is.
     #[schemars(range(min = 1, max = 86400))]
     pub window_seconds: u32,
+}
+
+/// What a client certificate says of its client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mtls {
+    /// What names the client: the first kind of name that the certificate has. One that has
+    /// several of that kind is refused.
+    #[schemars(length(min = 1, max = 6))]
+    pub client_id_from: Vec<CertificateName>,
+    /// What names its tenant. Absent means that clients have none.
+    pub tenant_from: Option<CertificateName>,
 }
 
 /// What clients are told of the gateway as an OAuth 2.1 resource server (RFC 9728).
@@ -173,8 +187,22 @@ impl Default for Auth {
             algorithms: None,
             jwks_refresh_seconds: 300,
             jwks_cooldown_seconds: 30,
+            mtls: Mtls::default(),
             throttle: Throttle::default(),
             oauth: None,
+        }
+    }
+}
+
+impl Default for Mtls {
+    fn default() -> Self {
+        Self {
+            client_id_from: vec![
+                CertificateName::SanUri,
+                CertificateName::SanDns,
+                CertificateName::SubjectCn,
+            ],
+            tenant_from: None,
         }
     }
 }

@@ -47,11 +47,15 @@ pub struct Metrics {
     /// The TCP port to listen on; not the gateway's. `CONDUIT_METRICS_PORT` overrides it.
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
-    /// The address to listen on.
+    /// The address to listen on. Anything but a loopback address needs `metrics.require_auth: true`,
+    /// or `metrics.allow_unauthenticated: true`.
     #[schemars(length(min = 1))]
     pub host: String,
     /// Whether reading metrics needs `admin.key`.
     pub require_auth: bool,
+    /// Accepts that everybody can read the metrics who can reach a non-loopback `metrics.host`. Where
+    /// there is no `admin.key`, `/conduit/metrics` is theirs to read, too.
+    pub allow_unauthenticated: bool,
 }
 
 impl Default for Observability {
@@ -97,6 +101,7 @@ impl Default for Metrics {
             port: 9090,
             host: "127.0.0.1".to_owned(),
             require_auth: false,
+            allow_unauthenticated: false,
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::choice::{AccountBinding, Era, IdentityMode, Share, Transport};
+use crate::config::choice::{AccountBinding, Era, IdentityMode, Share, ToolLock, Transport};
+use crate::config::raw::credential::{Bearer, ClientCredentials};
 use crate::config::raw::runtime::ManagedRuntime;
 
 /// An MCP server behind the gateway, reached over HTTP or started as a child process.
@@ -77,9 +78,12 @@ pub struct Server {
     /// The scopes that calls of single tools need beyond that, by the tool's name or a pattern
     /// (`delete_*`). All patterns that match count.
     pub tool_scopes: BTreeMap<String, Vec<String>>,
+    /// What is done with tools of this server that are not defined as an operator approved them.
+    /// Absent means what `tool_lock` at the top of the file says.
+    pub tool_lock: Option<ToolLock>,
     /// How answers of this server are cached.
     pub cache: ServerCache,
-    /// Credentials looked up for each call.
+    /// Credentials that the server is sent.
     pub upstream_auth: Option<UpstreamAuth>,
     /// Only stdio: a package that Conduit installs, updates and rolls back.
     pub managed_runtime: Option<ManagedRuntime>,
@@ -146,10 +150,14 @@ pub struct ToolCache {
     pub stale_if_error: Option<u32>,
 }
 
-/// Credentials looked up for each call.
+/// Credentials that a server is sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamAuth {
+    /// Only http and sse: a token of the gateway's own.
+    pub bearer: Option<Bearer>,
+    /// Only http and sse: tokens of the gateway's own, from an authorization server.
+    pub oauth: Option<ClientCredentials>,
     /// The account of the caller at the provider behind this server.
     pub connected_account: Option<ConnectedAccount>,
     /// Tells the server who calls.
@@ -206,6 +214,7 @@ impl Default for Server {
             forward_authorization: false,
             required_scopes: Vec::new(),
             tool_scopes: BTreeMap::new(),
+            tool_lock: None,
             cache: ServerCache::default(),
             upstream_auth: None,
             managed_runtime: None,

@@ -2,6 +2,7 @@
 
 use std::str;
 use std::sync::Arc;
+use std::time::Instant;
 
 use filters::json::object::Object;
 use filters::mcp::method::Method;
@@ -46,7 +47,7 @@ impl Author {
             method: Method::ToolsCall,
             target: Some(tool),
             params: message.as_ref().and_then(|message| message.get("params")),
-            // Nothing of a batch is answered from the cache: what only keys depend on is left out.
+            // What is not asked for is not looked up: what only keys depend on is left out.
             agreed: None,
             group: None,
             tenant: None,
@@ -55,6 +56,7 @@ impl Author {
             capabilities: &self.capabilities,
             credential: self.credential.as_deref(),
             principal: &self.principal,
+            now: Instant::now(),
         };
         let reach = match role::find(&self.live, server, &asked).await {
             Role::Write(reach) | Role::Guess(reach) => Some(reach),

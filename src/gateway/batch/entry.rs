@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use filters::cache::task::Said;
+use filters::acl::Permit;
+use filters::cache::task;
 use filters::refusal::{Phase, Refusal};
 use filters::rpc::parse::{self, Body as Rpc, Id};
 use filters::sse::decode::Decoder;
@@ -15,13 +16,14 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::sync::mpsc::Sender;
 
 use crate::gateway::access::Screen;
+use crate::gateway::batch::reading::Said;
 use crate::gateway::batch::{News, Prepared};
 use crate::gateway::cached::write::Write;
 use crate::gateway::guard::{self, Asked, Told, Watch};
 use crate::state::snapshot::Server;
 use crate::upstream::error::Error;
 use crate::upstream::head::Content;
-use crate::upstream::relay::Body;
+use crate::upstream::relay::{Body, Flight, Request};
 
 /// Largest single answer that goes into an array, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -30,17 +32,16 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(super) async fn fly(index: usize, prepared: Prepared, news: Sender<News>) {
     let limits = prepared.server.cluster.limits;
     let mut entry = Entry {
-        index,
         id: prepared.id.clone(),
         server: Arc::clone(&prepared.server),
         write: None,
         watch: prepared.watch.clone(),
         screen: prepared.screen.clone(),
-        news,
+        voice: Voice { index, news },
     };
     let run = entry.run(prepared, limits.header, limits.idle);
     let failure = match fast_timeout(limits.total, run).await {
-        Ok(Ok(())) => return entry.settle(Said::Other).await,
+        Ok(Ok(())) => return entry.settle(task::Said::Other).await,
         Ok(Err(error)) => error,
         Err(_) => Error::Timeout(Phase::Total),
     };
@@ -52,8 +53,39 @@ pub(super) async fn fly(index: usize, prepared: Prepared, news: Sender<News>) {
     entry.answer_with(&failure.to_refusal(&server)).await;
 }
 
-struct Entry {
+/// How an entry tells its batch what it has to say.
+#[derive(Clone)]
+pub(in crate::gateway) struct Voice {
     index: usize,
+    news: Sender<News>,
+}
+
+impl Voice {
+    /// Says something before the answer.
+    pub(in crate::gateway) async fn add(&self, message: &str) {
+        let text = Bytes::copy_from_slice(message.as_bytes());
+        self.say(News::Interim(text)).await;
+    }
+
+    /// Gives the answer.
+    pub(in crate::gateway) async fn answer(&self, message: String) {
+        self.say(News::Answer(self.index, message.into())).await;
+    }
+
+    /// Says that there will be no answer.
+    pub(in crate::gateway) async fn waive(&self) {
+        self.say(News::Waived).await;
+    }
+
+    async fn say(&self, news: News) {
+        // Nobody listens any more once the client left.
+        if self.news.send(news).await.is_err() {
+            tracing::debug!("A batch's client left");
+        }
+    }
+}
+
+struct Entry {
     /// The JSON text of the id, while its answer is owed.
     id: Option<String>,
     server: Arc<Server>,
@@ -63,7 +95,7 @@ struct Entry {
     watch: Option<Watch>,
     /// What of the server's words is shown.
     screen: Option<Screen>,
-    news: Sender<News>,
+    voice: Voice,
 }
 
 impl Entry {
@@ -73,11 +105,10 @@ impl Entry {
         header: Duration,
         idle: Duration,
     ) -> Result<(), Error> {
-        if let Some(tool) = &prepared.tool {
-            let Prepared { author, text, .. } = &prepared;
-            self.write = author.write(&self.server, tool, text).await;
-        }
-        let mut flight = prepared.flight;
+        let Some((request, permit)) = self.read(prepared).await else {
+            return Ok(());
+        };
+        let mut flight = Flight::new(Arc::clone(&self.server.cluster), request, permit);
         let head = fast_timeout(header, flight.head()).await;
         let mut head = head.map_err(|_| Error::Timeout(Phase::Header))??;
         let body = flight.into_body(&mut head)?;
@@ -93,6 +124,36 @@ impl Entry {
             return Err(Error::NotHttp("no JSON-RPC answer"));
         }
         Ok(())
+    }
+
+    /// Has the cache answer; what is to be sent where it does not.
+    async fn read(&mut self, prepared: Prepared) -> Option<(Request, Permit)> {
+        let Prepared {
+            request,
+            permit,
+            reading,
+            tool,
+            author,
+            text,
+            ..
+        } = prepared;
+        let Some(reading) = reading else {
+            if let Some(tool) = &tool {
+                // Nobody waits for how it ends, and it makes stale what it makes stale.
+                self.write = author.write(&self.server, tool, &text).await;
+            }
+            return Some((request, permit));
+        };
+        let asked = reading.ask(&self.server, permit, self.voice.clone());
+        match Box::pin(asked).await {
+            Said::Told => self.id = None,
+            Said::Refused(refusal) => self.answer_with(&refusal).await,
+            Said::Onward(permit, write) => {
+                self.write = write;
+                return Some((request, permit));
+            }
+        }
+        None
     }
 
     async fn stream(&mut self, mut body: Body, idle: Duration) -> Result<(), Error> {
@@ -121,7 +182,7 @@ impl Entry {
     }
 
     async fn answer(&mut self, text: Bytes) {
-        self.settle(Said::of(&text)).await;
+        self.settle(task::Said::of(&text)).await;
         let text = match &self.watch {
             Some(watch) => {
                 let text = String::from_utf8_lossy(&text).into_owned();
@@ -133,12 +194,12 @@ impl Entry {
             let shown = self.screen.as_ref().zip(str::from_utf8(&text).ok());
             let shown = shown.and_then(|(screen, text)| screen.answer(text));
             let text = shown.map_or(text, Bytes::from);
-            self.say(News::Answer(self.index, text)).await;
+            self.voice.say(News::Answer(self.voice.index, text)).await;
         }
     }
 
     /// The call is over, as far as its effects go.
-    async fn settle(&mut self, said: Said<'_>) {
+    async fn settle(&mut self, said: task::Said<'_>) {
         if let Some(write) = self.write.take() {
             write.settle(said).await;
         }
@@ -156,18 +217,12 @@ impl Entry {
 
     /// Passes on what is said before the answer, as guardrails let it through.
     async fn tell(&self, text: String) {
-        match guard::told(self.watch.as_ref(), &text) {
-            Told::AsItIs => self.say(News::Interim(text.into())).await,
-            Told::Becomes(text) => self.say(News::Interim(text.into())).await,
-            Told::Hidden => {}
-        }
-    }
-
-    async fn say(&self, news: News) {
-        // Nobody listens any more once the client left.
-        if self.news.send(news).await.is_err() {
-            tracing::debug!("A batch's client left");
-        }
+        let text = match guard::told(self.watch.as_ref(), &text) {
+            Told::AsItIs => text,
+            Told::Becomes(text) => text,
+            Told::Hidden => return,
+        };
+        self.voice.say(News::Interim(text.into())).await;
     }
 }
 

@@ -22,9 +22,9 @@ use crate::gateway::bridge::legacy_server::relay::relay;
 use crate::gateway::bridge::park;
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::inbound::{Context, Inbound};
-use crate::gateway::link::{Way, failed};
+use crate::gateway::link::Way;
 use crate::gateway::pass::voice;
-use crate::gateway::pass::{self, fail};
+use crate::gateway::pass::{self, end, fail};
 use crate::gateway::passage;
 use crate::gateway::reply::{Reply, Wake};
 use crate::state::parked::Call;
@@ -146,10 +146,7 @@ async fn refuse_open(
         }
         passage::stay(&way.server)?;
     }
-    match failed(&way.server.id, error) {
-        Ended::Refused { refusal, error, .. } => reply.refuse(refusal, Some(id), error).await,
-        other @ (Ended::ClientGone | Ended::Broken { .. }) => Err(other),
-    }
+    end::unopened(reply, way, id, error).await
 }
 
 async fn answer_result(reply: &mut Reply<'_>, id: &str, result: &str) -> Result<(), Ended> {

@@ -364,7 +364,9 @@ impl<'a> Round<'a> {
                     r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#,
                     id.as_json()
                 );
-                reply.answer(200, text).await?;
+                let told = talk.challenge.as_ref();
+                let status = end::challenge(reply, way, talk.status, told);
+                reply.answer(status.unwrap_or(200), text).await?;
             }
         }
         Ok(Outcome::Answered)

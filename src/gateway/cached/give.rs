@@ -12,6 +12,7 @@ use filters::mcp::revision::Era;
 use filters::mcp::rewrite::{self, Namespace};
 use filters::mcp::translate::down;
 use filters::rpc::parse::Id;
+use http::header::WWW_AUTHENTICATE;
 use pingora::http::ResponseHeader;
 
 use crate::cache::entry::Entry;
@@ -155,11 +156,14 @@ pub(super) async fn error(
     };
     let id = inbound.id().unwrap_or("null");
     let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
-    let head = head.filter(|_| inbound.era == era);
-    match head.and_then(|head| end::outward(reply, dispatch.way, head, false)) {
-        Some(head) => reply.page(head, text.into()).await,
-        None => reply.answer(status, text).await,
+    let same = head.filter(|_| inbound.era == era);
+    if let Some(head) = same.and_then(|head| end::outward(reply, dispatch.way, head, false)) {
+        return reply.page(head, text.into()).await;
     }
+    let told = head.and_then(|head| head.headers.get(WWW_AUTHENTICATE));
+    let came_with = head.map_or(status, |head| head.status.as_u16());
+    let challenged = end::challenge(reply, dispatch.way, came_with, told);
+    reply.answer(challenged.unwrap_or(status), text).await
 }
 
 /// Gives a server's refusal that says nothing of MCP.

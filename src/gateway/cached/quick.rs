@@ -65,6 +65,7 @@ pub(in crate::gateway) fn look(
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let tenancy = exchange.tenancy();
     let group = fields::group(headers);
+    let now = Instant::now();
     let asked = Asked {
         method: call.method,
         target: call.target.as_ref().map(|target| target.name()),
@@ -84,11 +85,11 @@ pub(in crate::gateway) fn look(
         principal: &exchange.subject,
         tenant: tenancy.shared(),
         isolated: tenancy.isolated(),
+        now,
     };
     let live = Arc::clone(&exchange.live);
     let mut role = role::at_once(&live, server, &asked);
-    let is_wrong = call.era == Era::Modern && !role::is_mirrored(server, &asked, text);
-    if is_wrong || !role::is_explained(server, &asked, &fields::mirrored(headers)) {
+    if matches!(role, Some(Role::Read(_))) && !is_plain(headers, server, &asked, call.era) {
         // Its server says what is wrong, or what the headers mean.
         role = role.map(Role::without_reading);
     }
@@ -103,24 +104,28 @@ pub(in crate::gateway) fn look(
             live.cache.count(Found::Skip);
             told(reach)
         }
-        (Some(Role::Read(read)), Some(id)) => {
-            let now = Instant::now();
-            match live.cache.find(read.keys(), now) {
-                Some((entry, Freshness::Fresh { .. })) => {
-                    give::note(exchange, &entry, Given::Hit, now);
-                    ear::attend(server, call.method);
-                    let text = give::text(id, &entry, call.era, server, None, now);
-                    live.cache.memory.weigh(&entry);
-                    Quick::Hit(text.into())
-                }
-                Some(_) | None => Quick::Long,
+        (Some(Role::Read(read)), Some(id)) => match live.cache.find(read.keys(), now) {
+            Some((entry, Freshness::Fresh { .. })) => {
+                give::note(exchange, &entry, Given::Hit, now);
+                ear::attend(server, call.method);
+                let text = give::text(id, &entry, call.era, server, None, now);
+                live.cache.memory.weigh(&entry);
+                Quick::Hit(text.into())
             }
-        }
+            Some(_) | None => Quick::Long,
+        },
         (None, Some(_)) => Quick::Long,
         // It wants no answer: it goes as it is.
         (Some(Role::Read(read)), None) => read.effects.map_or(Quick::Onward, told),
         (None, None) => Quick::Onward,
     }
+}
+
+/// Whether a message's headers say nothing but what the rest of it says.
+fn is_plain(headers: &HeaderMap, server: &Server, asked: &Asked<'_>, era: Era) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_mirrored = era == Era::Legacy || role::is_mirrored(server, asked, text);
+    is_mirrored && role::is_explained(server, asked, &fields::mirrored(headers))
 }
 
 /// Answers with what was found.

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use filters::cache::admit::{self, Class};
 use filters::cache::freshness::Lifetime;
@@ -52,6 +53,8 @@ pub(in crate::gateway) struct Asked<'a> {
     pub(in crate::gateway) tenant: Option<&'a str>,
     /// The tenant outside which nothing goes.
     pub(in crate::gateway) isolated: Option<&'a str>,
+    /// When it was asked: the clock is looked at once.
+    pub(in crate::gateway) now: Instant,
 }
 
 /// What the cache has to do with a message.
@@ -206,7 +209,7 @@ pub(in crate::gateway) fn at_once(live: &Live, server: &Server, asked: &Asked<'_
     let Some(tool) = asked.target else {
         return Some(Role::Skip);
     };
-    match of(server.catalogs.plain(), tool) {
+    match of(server.catalogs.plain(), tool, asked.now) {
         Some(known) => Some(call(server, asked, tool, Some(known))),
         None if server.cache.policy.is_written => None,
         // Nobody waits for a list where no call is stored anyway: it may be any.
@@ -310,7 +313,7 @@ pub(in crate::gateway) fn is_mirrored<'h>(
     let Some(tool) = asked.target.filter(|_| asked.method == Method::ToolsCall) else {
         return true;
     };
-    let known = server.catalogs.plain().known(Kind::Tools);
+    let known = server.catalogs.plain().known_at(Kind::Tools, asked.now);
     let Some(mirrors) = known.and_then(|listing| listing.mirrors(tool)) else {
         return true;
     };
@@ -331,7 +334,7 @@ pub(in crate::gateway) fn is_explained(
     let Some(tool) = asked.target.filter(|_| asked.method == Method::ToolsCall) else {
         return false;
     };
-    let known = server.catalogs.plain().known(Kind::Tools);
+    let known = server.catalogs.plain().known_at(Kind::Tools, asked.now);
     let Some(mirrors) = known.and_then(|listing| listing.mirrors(tool)) else {
         return false;
     };
@@ -361,7 +364,7 @@ async fn annotations(server: &Server, asked: &Asked<'_>, tool: &str) -> Option<A
     let known = if !server.forwards_authorization || asked.credential.is_none() {
         plain.annotations(tool).await
     } else {
-        of(plain, tool)
+        of(plain, tool, asked.now)
     };
     let is_plain = asked.credential.is_none() && matches!(asked.capabilities, "{}");
     if known.is_some() || is_plain {
@@ -379,6 +382,6 @@ async fn annotations(server: &Server, asked: &Asked<'_>, tool: &str) -> Option<A
     server.catalogs.find(&view, &caller).annotations(tool).await
 }
 
-fn of(catalog: &Catalog, tool: &str) -> Option<Annotations> {
-    catalog.known(Kind::Tools)?.annotations(tool)
+fn of(catalog: &Catalog, tool: &str, now: Instant) -> Option<Annotations> {
+    catalog.known_at(Kind::Tools, now)?.annotations(tool)
 }

@@ -6,17 +6,19 @@ use bytes::Bytes;
 use filters::mcp::header::SESSION_ID;
 use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
-use http::StatusCode;
+use filters::rpc::parse::Id;
 use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 
 use crate::gateway::Ended;
 use crate::gateway::inbound::Inbound;
-use crate::gateway::link::Way;
+use crate::gateway::link::{Way, failed};
 use crate::gateway::pass::voice::Voice;
 use crate::gateway::pass::{Passed, answer, fail, is_wrong_era};
 use crate::gateway::reply::Reply;
 use crate::upstream::error::Error;
+use crate::upstream::session::open::OpenError;
 use crate::upstream::talk::Talk;
 
 /// Status of a session that is not there (2025-11-25, "Session Management").
@@ -76,6 +78,52 @@ pub(in crate::gateway) fn outward(
         head.remove_header(&WWW_AUTHENTICATE);
     }
     Some(head)
+}
+
+/// Has a server's challenge to the client's own credential told with the answer, and gives the status that
+/// it came with; nothing where the credential is not the client's, or there are other servers.
+pub(in crate::gateway) fn challenge(
+    reply: &mut Reply<'_>,
+    way: &Way,
+    status: u16,
+    challenge: Option<&HeaderValue>,
+) -> Option<u16> {
+    let is_told = matches!(status, 401 | 403)
+        && way.server.forwards_authorization
+        && way.naming.is_none()
+        && reply.is_untold();
+    let challenge = challenge.filter(|_| is_told)?;
+    reply.exchange.challenge = Some(challenge.clone());
+    Some(status)
+}
+
+/// Tells the client that its server opened no session.
+pub(in crate::gateway) async fn unopened(
+    reply: &mut Reply<'_>,
+    way: &Way,
+    id: &str,
+    error: &OpenError,
+) -> Result<(), Ended> {
+    let status = match error {
+        OpenError::Refused {
+            status,
+            challenge: told,
+            ..
+        } => challenge(reply, way, *status, told.as_ref()),
+        OpenError::Upstream(_) | OpenError::Disagreed { .. } => None,
+    };
+    match (failed(&way.server.id, error), status) {
+        (Ended::Refused { refusal, error, .. }, None) => {
+            reply.refuse(refusal, Some(id), error).await
+        }
+        (Ended::Refused { refusal, error, .. }, Some(status)) => {
+            reply.exchange.outcome.error = error;
+            reply.exchange.outcome.reason = Some(refusal.label());
+            let text = refusal.to_json(Id::from_json(id));
+            reply.answer(status, text).await
+        }
+        (other @ (Ended::ClientGone | Ended::Broken { .. }), _) => Err(other),
+    }
 }
 
 /// Passes on what a server said instead of an answer, where it refused so; else tells the client that

@@ -8,10 +8,10 @@
 
 use std::sync::Arc;
 
+use filters::json::reader::Raw;
 use filters::rpc::parse::{Id, Message, Params};
 use filters::rpc::write;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use serde_json::value::RawValue;
 
 use super::{Bridge, Call, respond, submit};
 use crate::stdio::desk::Desk;
@@ -173,7 +173,7 @@ impl Bridge {
         let link = &session.link;
         match method {
             "notifications/cancelled" => {
-                let raw = params.request_id.map(RawValue::get);
+                let raw = params.request_id.map(Raw::get);
                 if let Some(id) = raw.and_then(Id::from_json) {
                     link.cancel(session.number, id.as_json(), message.text);
                 }

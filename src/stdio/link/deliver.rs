@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use filters::json::reader::Raw;
 use filters::rpc::parse::{Body, Id, Params};
 use http::StatusCode;
 use tracing::debug;
@@ -144,7 +145,7 @@ impl Link {
                 }
             }
             "notifications/cancelled" if !matches!(self.audience, Audience::Session(_)) => {
-                let raw = params.request_id.map(serde_json::value::RawValue::get);
+                let raw = params.request_id.map(Raw::get);
                 self.end_listen(raw.and_then(number));
             }
             _ => self.notify_audience(line, text, method, params),

@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use filters::cache::policy::Annotations;
 use filters::json::object::Object;
 use filters::mcp::capability;
 use filters::mcp::list::{self, Kind};
@@ -12,7 +11,7 @@ use filters::mcp::mirror::Mirrors;
 use filters::mcp::revision::{Era, Revision};
 use filters::mcp::translate::up;
 
-use super::{Catalog, Listing, Profile};
+use super::{Catalog, Listing, Profile, listing};
 use crate::upstream::CLIENT_INFO;
 use crate::upstream::era::{self, MODERN};
 use crate::upstream::error::Error;
@@ -133,13 +132,8 @@ impl Catalog {
         if kind == Kind::Tools {
             items.retain(|item| self.screen(item, &mut mirrored));
         }
-        let annotations = annotations(kind, &items);
-        let places: HashMap<String, usize> = items
-            .iter()
-            .enumerate()
-            .rev()
-            .filter_map(|(at, item)| Some((list::identify(kind, item)?.into_owned(), at)))
-            .collect();
+        let annotations = listing::annotations(kind, &items);
+        let places = listing::places(kind, &items);
         Ok(Listing {
             items,
             read: Instant::now(),
@@ -149,6 +143,7 @@ impl Catalog {
             places,
             mirrored,
             annotations,
+            locking: listing::Locking::default(),
         })
     }
 
@@ -241,16 +236,6 @@ fn offers(profile: &Profile, kind: Kind) -> bool {
 fn is_unknown_method(answer: &Answered) -> bool {
     matches!(answer, Answered::Error(error)
         if Object::read(error).is_some_and(|error| error.get("code") == Some("-32601")))
-}
-
-/// What tools do, as their server says.
-fn annotations(kind: Kind, items: &[String]) -> HashMap<String, Annotations> {
-    let tools = items.iter().filter(|_| kind == Kind::Tools);
-    let named = tools.filter_map(|item| {
-        let name = list::identify(kind, item)?.into_owned();
-        Some((name, Annotations::read(item)))
-    });
-    named.collect()
 }
 
 fn expect(method: &'static str, answer: Answered) -> Result<String, FetchError> {

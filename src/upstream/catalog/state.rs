@@ -1,6 +1,6 @@
 //! What is known of one view of a server, and when it is to be read again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ const USED_WITHIN: Duration = Duration::from_secs(15 * 60);
 #[derive(Default)]
 pub(super) struct State {
     pub(super) profile: Option<Arc<Profile>>,
-    pub(super) lists: HashMap<Kind, List>,
+    pub(super) lists: BTreeMap<Kind, List>,
     /// Why the last attempt failed.
     pub(super) failure: Option<Arc<str>>,
     pub(super) is_reading: bool,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use conduit::cache::redis::{Error, Invalidated, Spec, TIMEOUT};
+use conduit::kv;
 use filters::cache::invalidate::Reach;
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
@@ -54,7 +55,7 @@ async fn without_redis_nothing_waits_and_it_is_used_once_it_is_there() {
     let one = Instance::new(&spec(&redis.url()));
     for _ in 0..100 {
         let looked = one.tier.look_up(&tool("t"), &[key(1)]).await;
-        assert!(matches!(looked, Err(Error::Unused)));
+        assert!(matches!(looked, Err(Error::Kv(kv::Error::Unused))));
         one.tier.flush().await.unwrap_err();
         one.tier.remove(&key(1)).await.unwrap_err();
     }
@@ -84,8 +85,8 @@ async fn a_redis_that_hangs_costs_one_time_out_and_is_used_again_when_it_goes_on
         let looking = (0..n_callers).map(|_| one.tier.look_up(&origin, &keys));
         for looked in within("answers in spite of Redis", join_all(looking)).await {
             match looked {
-                Err(Error::TimedOut) => n_timed_out += 1,
-                Err(Error::Unused) => {}
+                Err(Error::Kv(kv::Error::TimedOut)) => n_timed_out += 1,
+                Err(Error::Kv(kv::Error::Unused)) => {}
                 Err(error) => panic!("{error}"),
                 Ok(_) => panic!("an answer of a Redis that hangs"),
             }
@@ -143,7 +144,7 @@ async fn something_that_takes_connections_and_says_nothing_costs_nothing() {
     let _silent = within("a connection", listener.accept()).await.unwrap();
     for _ in 0..100 {
         let looked = one.tier.look_up(&tool("t"), &[key(1)]).await;
-        assert!(matches!(looked, Err(Error::Unused)));
+        assert!(matches!(looked, Err(Error::Kv(kv::Error::Unused))));
     }
 }
 
@@ -156,7 +157,7 @@ async fn a_wrong_password_is_said_once_and_costs_nothing_until_it_is_right() {
         (occurrences(&log, "cannot be used") > 0).then_some(())
     })
     .await;
-    assert!(matches!(fails(&one).await, Error::Unused));
+    assert!(matches!(fails(&one).await, Error::Kv(kv::Error::Unused)));
     let mut set = redis::cmd("CONFIG");
     let () = redis
         .ask(set.arg("SET").arg("requirepass").arg("hush"))
@@ -222,7 +223,7 @@ async fn a_replica_is_not_used_until_it_is_a_primary() {
     let () = redis.ask(&replicate("127.0.0.1", "1")).await;
     let became = invalidate(&one).await;
     assert_eq!(became, Invalidated::Later);
-    assert!(matches!(fails(&one).await, Error::Unused));
+    assert!(matches!(fails(&one).await, Error::Kv(kv::Error::Unused)));
     let () = redis.ask(&replicate("NO", "ONE")).await;
     one.connected().await;
     assert!(!one.finds(&tool("t"), 1).await);

@@ -221,6 +221,7 @@ fn the_files_to_start_from_load_without_a_warning() {
         (include_str!("../../../conf/examples/public.yaml"), 2),
         (include_str!("../../../conf/examples/cache.yaml"), 2),
         (include_str!("../../../conf/examples/auth.yaml"), 1),
+        (include_str!("../../../conf/examples/upstream_auth.yaml"), 3),
         (include_str!("../../../conf/examples/acl.yaml"), 2),
     ] {
         let environment = [

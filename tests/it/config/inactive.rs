@@ -19,7 +19,7 @@ router:
   load_balancing: least-connections
   health_check: {enabled: false}
   circuit_breaker: {enabled: false}
-servers: [{id: s, url: 'http://h', cache: {default_ttl: 5, overrides: {t: {ttl: 5}}}}]
+servers: [{id: s, url: 'http://h', upstream_auth: {bearer: {token: t}}, cache: {default_ttl: 5, overrides: {t: {ttl: 5}}}}]
 connect: {profiles: [{id: p, server_ids: [s]}]}
 acl: {enabled: true, policies: [{clients: ['*'], deny: [{server: s, tools: [t]}]}]}
 auth: {method: none}
@@ -46,7 +46,7 @@ router: {namespace_strategy: none, circuit_breaker: {enabled: true}}
 servers:
   - id: s
     url: http://h
-    upstream_auth: {connected_account: {provider: p}}
+    upstream_auth: {connected_account: {provider: p}, forward_identity: {mode: claims-header}}
   - id: t
     transport: stdio
     command: c
@@ -74,19 +74,8 @@ discovery: {enabled: true}
             connect.registry: not active in this build
             plugins: not active in this build: no plugin is loaded
             discovery: not active in this build: only the servers of the file are used
-            server s, upstream_auth: not active in this build: no credentials are looked up for calls
+            server s, upstream_auth.connected_account: not active in this build: no accounts are looked up for calls
+            server s, upstream_auth.forward_identity: not active in this build: the server is not told who calls
             server t, managed_runtime: not active in this build: `command` is started as it is"#]],
-    );
-}
-
-#[test]
-fn tls_that_is_switched_on_is_said_not_to_be_in_effect() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pem");
-    std::fs::write(&file, "x").unwrap();
-    let file = file.display();
-    check(
-        &format!("gateway: {{tls: {{enabled: true, cert_path: '{file}', key_path: '{file}'}}}}"),
-        expect!["gateway.tls: NOT in effect: this build speaks plain HTTP only"],
     );
 }

@@ -79,6 +79,11 @@ fn stdio_servers() {
 }
 
 #[test]
+fn upstream_auth() {
+    check(&expect_file!["refused/upstream_auth.txt"]);
+}
+
+#[test]
 fn cache() {
     check(&expect_file!["refused/cache.txt"]);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use conduit::upstream::address::Address;
 use conduit::upstream::cluster::{Balancing, Cluster, Limits, Spec};
+use conduit::upstream::credential::Credentials;
 use conduit::upstream::http_sse::is_http_sse;
 use pingora::connectors::TransportConnector;
 
@@ -28,6 +29,7 @@ fn cluster(url: &str) -> Arc<Cluster> {
         limits,
         sessions_max: 1,
         session_idle: second,
+        credentials: Credentials::Callers,
     };
     let transport = Arc::new(TransportConnector::new(None));
     Arc::new(Cluster::new(spec, transport, None))

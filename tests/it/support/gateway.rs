@@ -28,8 +28,9 @@ const PORT_TRIES: usize = 5;
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) process: Process,
-    metrics: SocketAddr,
+    pub(crate) metrics: SocketAddr,
     folder: TempDir,
+    is_secure: bool,
 }
 
 impl Gateway {
@@ -40,9 +41,14 @@ impl Gateway {
 
     /// Starts it with more of the config; the addresses are filled in.
     pub(crate) async fn with(config: Value) -> Self {
+        Self::among(config, &[]).await
+    }
+
+    /// As [`Self::with`], among variables of its own.
+    pub(crate) async fn among(config: Value, variables: &[(&str, &str)]) -> Self {
         // Between choosing a port and listening on it, another process may take it.
         for _ in 0..PORT_TRIES {
-            let gateway = Self::spawn(config.clone());
+            let gateway = Self::spawn(config.clone(), variables);
             if gateway.ready().await {
                 return gateway;
             }
@@ -50,20 +56,23 @@ impl Gateway {
         panic!("no free port in {PORT_TRIES} tries");
     }
 
-    fn spawn(config: Value) -> Self {
+    fn spawn(config: Value, variables: &[(&str, &str)]) -> Self {
         let (address, metrics) = (free_address(), free_address());
+        let is_secure = config["gateway"]["tls"]["enabled"] == json!(true);
         let folder = TempDir::new().unwrap();
         let file = folder.path().join(FILE);
         fs::write(&file, text(config, address, metrics)).unwrap();
         let arguments = ["run".into(), "--config".into(), file.into_os_string()];
         let folder_path = folder.path().to_string_lossy();
-        let environment = [("RUST_LOG", "info"), ("RUNTIME_DIRECTORY", &*folder_path)];
+        let own = [("RUST_LOG", "info"), ("RUNTIME_DIRECTORY", &*folder_path)];
+        let environment: Vec<_> = own.iter().chain(variables).copied().collect();
         let process = Process::spawn(binary(), arguments, &environment);
         Self {
             address,
             process,
             metrics,
             folder,
+            is_secure,
         }
     }
 
@@ -105,6 +114,11 @@ impl Gateway {
                 return Some(false);
             }
             self.process.assert_alive("the gateway to be ready");
+            if self.is_secure {
+                // It has connected to itself before it says so.
+                let is_told = self.process.output().contains("is listening on https://");
+                return is_told.then_some(true);
+            }
             let readyz = Request::get("/conduit/readyz");
             let answer = wire::Connection::open(self.address).await.ok()?;
             let answer = answer.exchange(&readyz).await.ok()?;

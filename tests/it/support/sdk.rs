@@ -151,6 +151,16 @@ impl Sdk {
 
     /// Runs all scenarios of a program against `url` and returns what it saw; every scenario must have passed.
     pub(crate) async fn run(&self, program: Program, url: &str) -> Report {
+        self.run_in(program, url, &[]).await
+    }
+
+    /// As [`Self::run`], with more in the program's environment.
+    pub(crate) async fn run_in(
+        &self,
+        program: Program,
+        url: &str,
+        environment: &[(&str, &str)],
+    ) -> Report {
         let Program { file, flags } = program;
         let runtime = if file.ends_with(".py") {
             self.folder.join("bin/python3")
@@ -160,7 +170,7 @@ impl Sdk {
         let path = self.programs.join(file).into_os_string();
         let chosen = flags.iter().map(Into::into);
         let arguments = [path, url.into(), "all".into()].into_iter().chain(chosen);
-        let process = Process::spawn(runtime, arguments, &[]);
+        let process = Process::spawn(runtime, arguments, environment);
         // The program has a deadline for each scenario, so that it always ends.
         let status = process.finish().await;
         let output = process.output();

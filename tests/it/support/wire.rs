@@ -4,9 +4,14 @@ use std::{io, net::SocketAddr};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+};
 
 use super::{
     http1::{Framing, Headers, Reader},
@@ -94,6 +99,14 @@ impl Request {
             head += &format!("content-length: {}\r\n", self.body.len());
         }
         head + "\r\n"
+    }
+
+    /// All of it as it is sent to whoever has no address.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut bytes = self.head(nobody).into_bytes();
+        bytes.extend(self.framed_body());
+        bytes
     }
 
     fn framed_body(&self) -> Vec<u8> {
@@ -309,38 +322,82 @@ pub(crate) async fn stream(address: SocketAddr, request: &Request) -> EventStrea
 pub(crate) async fn ask_h2c(address: SocketAddr, request: &Request) -> Answer {
     within("an answer over h2c", async {
         let stream = TcpStream::connect(address).await.unwrap();
-        let io = TokioIo::new(stream);
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
-                .await
-                .unwrap();
-        let driver = tokio::spawn(connection);
-        let mut builder = hyper::Request::builder()
-            .method(request.method)
-            .uri(format!("http://{address}{}", request.target));
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value);
-        }
-        let body = Full::new(Bytes::from(request.body.clone()));
-        let response = sender
-            .send_request(builder.body(body).unwrap())
-            .await
-            .unwrap();
-        let status = response.status().as_u16();
-        let named = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-            (name.to_string(), value.to_str().unwrap().to_owned())
-        };
-        let headers = Headers(response.headers().iter().map(named).collect());
-        let body = response.into_body().collect().await;
-        driver.abort();
-        Answer {
-            status,
-            headers,
-            whole: body.is_ok(),
-            body: body
-                .map(|body| body.to_bytes().to_vec())
-                .unwrap_or_default(),
-        }
+        let url = format!("http://{address}");
+        exchange_h2(stream, &url, request).await.unwrap()
     })
     .await
+}
+
+/// Sends a request over a connection of HTTP/1.1 that was opened to `url`, and reads the whole answer.
+pub(crate) async fn exchange_h1<T>(io: T, url: &str, request: &Request) -> hyper::Result<Answer>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let io = TokioIo::new(io);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+    let driver = tokio::spawn(connection);
+    let mut asked = hyper_request(url, request);
+    *asked.uri_mut() = request.target.parse().unwrap();
+    let response = sender.send_request(asked).await?;
+    let answer = answer(response).await;
+    driver.abort();
+    Ok(answer)
+}
+
+/// As [`exchange_h1`], of HTTP/2.
+pub(crate) async fn exchange_h2<T>(io: T, url: &str, request: &Request) -> hyper::Result<Answer>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, driver) = connect_h2(io).await?;
+    let response = sender.send_request(hyper_request(url, request)).await?;
+    let answer = answer(response).await;
+    driver.abort();
+    Ok(answer)
+}
+
+/// A connection of HTTP/2, and the task that runs it.
+pub(crate) async fn connect_h2<T>(
+    io: T,
+) -> hyper::Result<(SendRequest<Full<Bytes>>, JoinHandle<hyper::Result<()>>)>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let io = TokioIo::new(io);
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io);
+    let (sender, connection) = handshake.await?;
+    Ok((sender, tokio::spawn(connection)))
+}
+
+/// A request for a server at `url`.
+pub(crate) fn hyper_request(url: &str, request: &Request) -> hyper::Request<Full<Bytes>> {
+    let mut builder = hyper::Request::builder()
+        .method(request.method)
+        .uri(format!("{url}{}", request.target));
+    for (name, value) in &request.headers {
+        builder = builder.header(name, value);
+    }
+    let authority = url.split_once("://").unwrap().1;
+    if !request.headers.iter().any(|(name, _)| name == "host") {
+        builder = builder.header("host", authority);
+    }
+    let body = Full::new(Bytes::from(request.body.clone()));
+    builder.body(body).unwrap()
+}
+
+async fn answer(response: hyper::Response<hyper::body::Incoming>) -> Answer {
+    let status = response.status().as_u16();
+    let named = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        (name.to_string(), value.to_str().unwrap().to_owned())
+    };
+    let headers = Headers(response.headers().iter().map(named).collect());
+    let body = response.into_body().collect().await;
+    Answer {
+        status,
+        headers,
+        whole: body.is_ok(),
+        body: body
+            .map(|body| body.to_bytes().to_vec())
+            .unwrap_or_default(),
+    }
 }

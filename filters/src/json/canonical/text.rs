@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use crate::json::object;
+use crate::json::scan;
 
 /// Appends the string that `rest` begins with, quotes included, with no more escapes than it needs.
 /// What follows it; nothing where it is no string, or one that is not Unicode.
@@ -11,9 +12,7 @@ pub(super) fn write<'t>(rest: &'t str, out: &mut Vec<u8>) -> Option<&'t str> {
     let mut rest = rest.strip_prefix('"')?;
     out.push(b'"');
     loop {
-        let is_special = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < 0x20;
-        let at = rest.as_bytes().iter().position(is_special)?;
-        let (plain, tail) = rest.split_at_checked(at)?;
+        let (plain, tail) = rest.split_at_checked(scan::plain(rest.as_bytes()))?;
         out.extend_from_slice(plain.as_bytes());
         if let Some(tail) = tail.strip_prefix('"') {
             out.push(b'"');

@@ -126,23 +126,33 @@ fn keep_object_schemas(result: &mut Object<'_>) {
     let Some(tools) = listed.as_deref().and_then(object::elements) else {
         return;
     };
-    let is_of_objects = |schema: &str| {
-        Object::read(schema).is_some_and(|schema| schema.text("type").as_deref() == Some("object"))
-    };
     let mut has_changed = false;
-    let tools = tools.into_iter().map(|text| {
-        let mut tool = Object::read(text).unwrap_or_default();
-        if tool.get("outputSchema").is_none_or(is_of_objects) {
-            return text.to_owned();
+    let tools = tools.into_iter().map(|text| match legacy_tool(text) {
+        Some(tool) => {
+            has_changed = true;
+            tool
         }
-        has_changed = true;
-        tool.remove("outputSchema");
-        tool.write()
+        None => text.to_owned(),
     });
     let tools = object::array(tools);
     if has_changed {
         result.set("tools", tools);
     }
+}
+
+/// A tool as legacy clients are shown it; nothing where that is as it is. Their output schemas are of
+/// objects.
+#[must_use]
+pub fn legacy_tool(tool: &str) -> Option<String> {
+    let is_of_objects = |schema: &str| {
+        Object::read(schema).is_some_and(|schema| schema.text("type").as_deref() == Some("object"))
+    };
+    let mut tool = Object::read(tool)?;
+    if tool.get("outputSchema").is_none_or(is_of_objects) {
+        return None;
+    }
+    tool.remove("outputSchema");
+    Some(tool.write())
 }
 
 fn keep_object_content(result: &mut Object<'_>) {

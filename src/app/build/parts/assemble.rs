@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use filters::mcp::revision::Era;
+use http::header::AUTHORIZATION;
 use pingora::lb::health_check::HealthCheck;
 use tokio_util::sync::CancellationToken;
 
-use super::{Basis, Chores};
+use super::{Basis, Chores, credential};
 use crate::app::build::Workshop;
 use crate::app::cached;
 use crate::app::carrier::HttpSse;
@@ -25,6 +26,7 @@ use crate::stdio::{Program, Reach};
 use crate::upstream::address::Address;
 use crate::upstream::catalog::{self, Catalogs};
 use crate::upstream::cluster::{Balancing, Cluster, Limits, Spec};
+use crate::upstream::credential::Credentials;
 use crate::upstream::era;
 use crate::upstream::fields::StaticFields;
 use crate::upstream::found::{Dialect, Finder};
@@ -104,7 +106,7 @@ impl Assembly<'_> {
             replica_urls: urls,
             cluster,
             fields,
-            forwards_authorization: server.forward_authorization,
+            forwards_authorization: self.forwards_authorization(),
             remote,
             groups,
             watches,
@@ -135,7 +137,7 @@ impl Assembly<'_> {
         Remote::new(remote::Spec {
             cluster: Arc::clone(cluster),
             fields: fields.clone(),
-            forwards_authorization: server.forward_authorization,
+            forwards_authorization: self.forwards_authorization(),
             transport,
             eras: era::Verdicts::new(choice),
             finder: self.finder.clone(),
@@ -144,16 +146,33 @@ impl Assembly<'_> {
         })
     }
 
+    /// Whether the server is sent the client's own credential: the configured headers win over it.
+    fn forwards_authorization(&self) -> bool {
+        let server = &self.basis.server;
+        let is_written = match &server.transport {
+            Transport::Http(http) | Transport::Sse(http) => {
+                http.headers.iter().any(|(name, _)| *name == AUTHORIZATION)
+            }
+            Transport::Stdio(_) => false,
+        };
+        server.forward_authorization && !is_written
+    }
+
     fn http(
         &mut self,
         server: &ServerConfig,
         http: &Http,
         fields: &StaticFields,
     ) -> anyhow::Result<Arc<Cluster>> {
-        let addresses = addresses(http)?;
         let check = self.basis.health_check;
-        let probe = check.map(|check| self.check(check, fields));
-        let cluster = self.cluster(server, addresses, probe, Duration::ZERO);
+        let credentials = self.credentials(server, http);
+        let probe = check.map(|check| self.check(check, fields, &credentials));
+        let place = Place {
+            addresses: addresses(http)?,
+            slack: Duration::ZERO,
+            credentials,
+        };
+        let cluster = self.cluster(server, place, probe);
         if let Some(check) = check {
             self.chores.checked = Some(check.interval);
         }
@@ -164,12 +183,14 @@ impl Assembly<'_> {
         &self,
         check: router::HealthCheck,
         fields: &StaticFields,
+        credentials: &Credentials,
     ) -> Box<dyn HealthCheck + Send + Sync> {
         let spec = health::Spec {
             timeout: check.timeout,
             unhealthy_threshold: check.unhealthy_threshold,
             healthy_threshold: check.healthy_threshold,
             fields: fields.lines.clone(),
+            credential: credentials.own().and_then(|own| own.credential.clone()),
         };
         Box::new(McpCheck::new(spec, Arc::clone(&self.workshop.transport)))
     }
@@ -181,7 +202,12 @@ impl Assembly<'_> {
         finder: Option<Finder>,
     ) -> anyhow::Result<Arc<Cluster>> {
         // Nothing but an event stream tells whether such a server is well, so none is checked.
-        let remote = self.cluster(server, addresses(http)?, None, Duration::ZERO);
+        let place = Place {
+            addresses: addresses(http)?,
+            slack: Duration::ZERO,
+            credentials: self.credentials(server, http),
+        };
+        let remote = self.cluster(server, place, None);
         self.chores.clusters.push(Arc::clone(&remote));
         let fields = StaticFields::compile(&http.headers);
         let reach = Reach::Remote(stdio::remote::Remote {
@@ -235,31 +261,45 @@ impl Assembly<'_> {
         let supervisor = Arc::new(Supervisor::new(spec, &self.workshop.runtime()?));
         let address = Address::unix(supervisor.socket());
         self.chores.supervisor = Some(supervisor);
-        Ok(self.cluster(server, vec![address], None, before + SUPERVISOR_SLACK))
+        let place = Place {
+            addresses: vec![address],
+            slack: before + SUPERVISOR_SLACK,
+            // A supervisor takes none.
+            credentials: Credentials::Callers,
+        };
+        Ok(self.cluster(server, place, None))
+    }
+
+    /// What the server is sent to prove who sends it; what keeps that fresh is one of its chores.
+    fn credentials(&mut self, server: &ServerConfig, http: &Http) -> Credentials {
+        let credentials = credential::credentials(server, http, &self.workshop.transport);
+        let own = credentials.own().and_then(|own| own.credential.clone());
+        self.chores.credential = own;
+        credentials
     }
 
     fn cluster(
         &self,
         server: &ServerConfig,
-        addresses: Vec<Address>,
+        place: Place,
         check: Option<Box<dyn HealthCheck + Send + Sync>>,
-        slack: Duration,
     ) -> Arc<Cluster> {
         let spec = Spec {
             server: server.id.as_str().into(),
-            addresses,
+            addresses: place.addresses,
             balancing: match self.basis.load_balancing {
                 LoadBalancing::RoundRobin => Balancing::RoundRobin,
                 LoadBalancing::LeastConnections => Balancing::LeastConnections,
             },
             limits: Limits {
                 connect: server.connect_timeout,
-                header: server.timeout + slack,
+                header: server.timeout + place.slack,
                 idle: server.idle_timeout,
                 total: server.max_duration,
             },
             sessions_max: server.max_sessions,
             session_idle: server.session_idle,
+            credentials: place.credentials,
         };
         Arc::new(Cluster::new(
             spec,
@@ -267,6 +307,14 @@ impl Assembly<'_> {
             check,
         ))
     }
+}
+
+/// Where requests of a server go, and what they carry.
+struct Place {
+    addresses: Vec<Address>,
+    /// How much longer an answer may take than the server itself may.
+    slack: Duration,
+    credentials: Credentials,
 }
 
 fn addresses(http: &Http) -> anyhow::Result<Vec<Address>> {

@@ -58,7 +58,11 @@ pub(super) async fn relay(
         };
         match parsed.body {
             Body::Response { answer, .. } => {
-                return conclude(reply, way, inbound, answer, unmet).await;
+                let talk = &call.talk;
+                let told = talk.challenge.as_ref();
+                let told = told.filter(|_| matches!(answer, Answer::Error(_)));
+                let status = end::challenge(reply, way, talk.status, told);
+                return conclude(reply, way, inbound, answer, unmet, status).await;
             }
             Body::Notification { method, .. } => {
                 if let Some(event) = notification(way, context, &call, &method, text)
@@ -174,13 +178,15 @@ pub(in crate::gateway) fn notification(
 }
 
 /// Gives the answer in the modern form. `unmet` is what the server asked for and the client does not
-/// have: a call that fails without it is refused for that.
+/// have: a call that fails without it is refused for that. `challenged` is the status of an error that
+/// came with a challenge to the client.
 async fn conclude(
     reply: &mut Reply<'_>,
     way: &Way,
     inbound: &Inbound,
     answer: Answer<'_>,
     unmet: Option<Need>,
+    challenged: Option<u16>,
 ) -> Result<(), Ended> {
     if let Some(need) = unmet.filter(|_| is_failure(&answer)) {
         let required = need.required();
@@ -219,7 +225,7 @@ async fn conclude(
                 r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#,
                 id.as_json()
             );
-            reply.answer(status, text).await
+            reply.answer(challenged.unwrap_or(status), text).await
         }
     }
 }

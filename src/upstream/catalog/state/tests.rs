@@ -1,5 +1,7 @@
 //! When a list is waited for.
 
+use std::collections::HashMap;
+
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -18,6 +20,7 @@ fn settings(list_ttl: Option<Duration>) -> Settings {
 /// The tools as they were read at `read`.
 fn state(settings: &Settings, ttl: Option<Duration>, read: Instant) -> State {
     let listing = Listing {
+        locking: Default::default(),
         items: Vec::new(),
         read,
         ttl,
@@ -33,7 +36,7 @@ fn state(settings: &Settings, ttl: Option<Duration>, read: Instant) -> State {
         ..List::default()
     };
     State {
-        lists: HashMap::from([(Kind::Tools, list)]),
+        lists: BTreeMap::from([(Kind::Tools, list)]),
         ..State::default()
     }
 }

@@ -1,0 +1,104 @@
+//! A server's challenge reaches the client whose credential was refused, through bridges too, and no other.
+
+use serde_json::{Value, json};
+
+use super::{Bed, PATH, call, call_in, legacy_only, sociable};
+use crate::support::message::{modern, modern_call};
+use crate::support::upstream::{Recorded, Step, answer};
+use crate::support::wire::{Answer, Request};
+
+const CHALLENGE: &str = r#"Bearer resource_metadata="https://example.com/meta""#;
+
+/// Refuses one method with a challenge, under the request's id where it says that it is JSON-RPC.
+fn refusing(
+    method: &'static str,
+    is_rpc: bool,
+    rest: fn(&Recorded) -> Vec<Step>,
+) -> impl Fn(&Recorded) -> Vec<Step> + Send + Sync + 'static {
+    move |request| {
+        if request.rpc_method() != method {
+            return rest(request);
+        }
+        let media = if is_rpc {
+            "application/json"
+        } else {
+            "text/plain"
+        };
+        let headers = [("content-type", media), ("www-authenticate", CHALLENGE)];
+        let error = json!({ "jsonrpc": "2.0", "id": request.json()["id"],
+            "error": { "code": -32001, "message": "no token" } });
+        let body = if is_rpc {
+            error.to_string()
+        } else {
+            "no token".to_owned()
+        };
+        answer("401 Unauthorized", &headers, body.as_bytes())
+    }
+}
+
+/// What the server is, with and without a cache, which goes another way.
+fn servers(era: &str, forwards: bool) -> [Value; 2] {
+    let plain = json!({ "era": era, "forward_authorization": forwards });
+    let mut cached = plain.clone();
+    cached["cache"] = json!({ "default_ttl": 60 });
+    [plain, cached]
+}
+
+fn assert_challenged(answer: &Answer) {
+    assert_eq!(answer.status, 401, "{answer:?}");
+    assert_eq!(answer.headers.get("www-authenticate"), Some(CHALLENGE));
+    assert!(answer.json()["error"]["code"].is_i64(), "{answer:?}");
+}
+
+fn stale(request: Request) -> Request {
+    request.header("authorization", "Bearer stale")
+}
+
+#[tokio::test]
+async fn a_session_that_is_refused_to_a_modern_clients_token_is_a_challenge_to_it() {
+    for is_rpc in [true, false] {
+        for server in servers("legacy", true) {
+            let bed = Bed::start(server, refusing("initialize", is_rpc, legacy_only)).await;
+            let discover = modern(PATH, &json!(1), "server/discover", json!({}));
+            for request in [discover, call()] {
+                let refused = bed.ask(&stale(request)).await;
+                assert_challenged(&refused);
+                assert_eq!(refused.json()["id"], 1);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_with_a_challenge_keeps_it_over_a_bridge() {
+    for server in servers("legacy", true) {
+        let bed = Bed::start(server, refusing("tools/call", true, legacy_only)).await;
+        let refused = bed.ask(&stale(call())).await;
+        assert_challenged(&refused);
+        assert_eq!(refused.json()["error"]["message"], "no token");
+    }
+    for server in servers("modern", true) {
+        let bed = Bed::start(server, refusing("tools/call", true, sociable)).await;
+        let session = bed.open().await;
+        let refused = bed.ask(&stale(call_in(&session))).await;
+        assert_challenged(&refused);
+        assert_eq!(refused.json()["error"]["message"], "no token");
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_that_is_not_the_clients_reaches_nobody() {
+    for method in ["initialize", "tools/call"] {
+        for server in servers("legacy", false) {
+            let bed = Bed::start(server, refusing(method, true, legacy_only)).await;
+            let refused = bed.ask(&stale(call())).await;
+            assert_eq!(refused.headers.get("www-authenticate"), None, "{refused:?}");
+        }
+    }
+    // One server's challenge is none of the others'.
+    let server = json!({ "era": "legacy", "forward_authorization": true });
+    let bed = Bed::start(server, refusing("tools/call", true, legacy_only)).await;
+    let aggregated = modern_call("/mcp", &json!(1), "s.any", json!({}));
+    let refused = bed.ask(&stale(aggregated)).await;
+    assert_eq!(refused.headers.get("www-authenticate"), None, "{refused:?}");
+}
