@@ -8,6 +8,7 @@
 //! **Invariant:** a server that no rule is about costs one lookup; nothing is parsed then.
 //! **Invariant:** arguments and results are never logged here, only names.
 
+mod hearing;
 mod hold;
 mod watch;
 mod webhook;
@@ -24,13 +25,14 @@ use filters::refusal::Refusal;
 use filters::rpc::parse::{self, Answer, Body};
 
 use crate::gateway::exchange::Exchange;
+pub(super) use crate::gateway::guard::hearing::Hearing;
 pub(super) use crate::gateway::guard::watch::Watch;
 use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::link::Way;
 use crate::gateway::lists;
 use crate::gateway::reply::Reply;
 use crate::state::session::{Reply as Answered, Session};
-use crate::state::snapshot::Server;
+use crate::state::snapshot::{Server, Snapshot};
 
 /// A message that guardrails are about, and went through.
 pub(super) struct Seen {
@@ -248,7 +250,11 @@ pub(super) fn asked(watch: Option<&Watch>, text: &str, id: Option<&str>) -> Aske
     else {
         return Asked::AsItIs;
     };
-    match watch.question(method, message.params_text.unwrap_or("{}")) {
+    let Some(params) = message.params_text.or(Kind::asked(method).map(|_| "{}")) else {
+        // It says nothing: `ping` must be answered.
+        return Asked::AsItIs;
+    };
+    match watch.question(method, params) {
         Ok(None) => Asked::AsItIs,
         Ok(Some(params)) => Asked::Becomes(respelled(text, &Change::Params(params))),
         Err(refusal) => {
@@ -289,8 +295,8 @@ pub(super) fn told(watch: Option<&Watch>, text: &str) -> Told {
 }
 
 /// Whether any rule is about what a server says of its own accord.
-pub(super) fn hears(exchange: &Exchange, server: &Server) -> bool {
-    let reach = exchange.snapshot.guard.reach(&server.id);
+pub(super) fn hears(snapshot: &Snapshot, server: &str) -> bool {
+    let reach = snapshot.guard.reach(server);
     let kinds = [Kind::Sampling, Kind::Elicitation, Kind::Results];
     kinds.into_iter().any(|kind| reach.has(kind))
 }

@@ -25,6 +25,7 @@ use crate::gateway::aftercare::Aftercare;
 use crate::gateway::cached::heard::Heard;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
+use crate::gateway::guard::Hearing;
 use crate::gateway::pass::is_wrong_era;
 use crate::gateway::{Ended, answer, fields, patient, stream};
 use crate::state::snapshot::Server;
@@ -52,6 +53,8 @@ pub(super) struct Errand {
     pub(super) write: Option<Write>,
     /// What of the events that come back is shown.
     pub(super) screen: Option<Screen>,
+    /// What looks at them where guardrails are about them.
+    pub(super) hearing: Option<Hearing>,
 }
 
 /// How an errand ended.
@@ -98,6 +101,7 @@ pub(super) async fn carry(
         permit,
         write,
         screen,
+        hearing,
     } = errand;
     let mut care = Aftercare {
         live: Arc::clone(&exchange.live),
@@ -119,6 +123,7 @@ pub(super) async fn carry(
         write,
         heard: Heard::document(),
         screen,
+        hearing: hearing.map(Box::new),
     };
     let _active = exchange.live.metrics.track(&server.id);
     let mut flight = Flight::new(Arc::clone(&server.cluster), request, permit);
@@ -184,9 +189,12 @@ async fn refused(
     if is_wrong_era(care.era, status, &said) {
         return Ok(Carried::WrongEra);
     }
-    let length = body
-        .is_done()
-        .then(|| u64::try_from(text.len()).unwrap_or(u64::MAX));
+    let is_hushed = care.hearing.is_some();
+    if is_hushed {
+        text.clear();
+    }
+    let is_over = is_hushed || body.is_done();
+    let length = is_over.then(|| u64::try_from(text.len()).unwrap_or(u64::MAX));
     let Ok(header) = client_header(session, exchange, server, head, length) else {
         return Err(care.fail(&UNFIT).await);
     };
@@ -195,7 +203,6 @@ async fn refused(
     let downstream = session.as_downstream_mut();
     let written = downstream.write_response_header(Box::new(header)).await;
     written.map_err(|_| Ended::ClientGone)?;
-    let is_over = body.is_done();
     downstream
         .write_response_body(text.freeze(), is_over)
         .await
@@ -220,8 +227,11 @@ async fn respond(
     };
     care.note_session(&head, &body);
     let content = head.content;
-    let length = head
-        .content_length
+    // Where a stream is looked at, a page instead of one is given to nobody.
+    let is_hushed = care.hearing.is_some() && content != Content::EventStream;
+    let known = head.content_length.filter(|_| !is_hushed);
+    let length = known
+        .or(is_hushed.then_some(0))
         .filter(|_| content != Content::EventStream);
     let Ok(header) = client_header(session, exchange, server, head, length) else {
         return Err(care.fail(&UNFIT).await);
@@ -247,6 +257,12 @@ async fn respond(
     match content {
         // Boxed, like every path but the common one: a request's future is moved as a whole.
         Content::EventStream => Box::pin(stream::relay(session, exchange, body, care)).await,
+        Content::Json | Content::Other if is_hushed => {
+            let written = session
+                .as_downstream_mut()
+                .write_response_body(NOTHING, true);
+            written.await.map_err(|_| Ended::ClientGone)
+        }
         Content::Json | Content::Other => whole(session, exchange, body, care).await,
     }
 }

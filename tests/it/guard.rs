@@ -6,6 +6,7 @@ mod approvals;
 mod bypass;
 mod control;
 mod results;
+mod streams;
 mod webhooks;
 
 use serde_json::{Value, json};
