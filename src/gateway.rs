@@ -19,6 +19,7 @@ mod cached;
 mod control;
 mod deliver;
 mod dispatch;
+mod document;
 mod events;
 mod exchange;
 mod fields;

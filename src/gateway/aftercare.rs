@@ -17,6 +17,8 @@ use crate::gateway::Ended;
 use crate::gateway::access::Screen;
 use crate::gateway::cached::heard::Heard;
 use crate::gateway::cached::write::{self, Write};
+use crate::gateway::exchange::Exchange;
+use crate::gateway::guard::{self, Hearing};
 use crate::gateway::relay::Kind;
 use crate::state::live::Live;
 use crate::state::users::User;
@@ -44,6 +46,8 @@ pub(super) struct Aftercare {
     pub(super) heard: Heard,
     /// What of the events that come back is shown.
     pub(super) screen: Option<Screen>,
+    /// What looks at them where guardrails are about them.
+    pub(super) hearing: Option<Box<Hearing>>,
     /// Cancelled when a reload took the server out.
     pub(super) retired: CancellationToken,
 }
@@ -158,6 +162,14 @@ impl Aftercare {
         } else if let Some(write) = self.write.take() {
             write.give_up_later();
         }
+    }
+
+    /// Whether a stream was begun before there were rules about it: it is to be begun anew.
+    pub(super) fn is_unheard(&self, exchange: &Exchange) -> bool {
+        let server = &self.cluster.server;
+        self.kind == Kind::Listen
+            && !guard::hears(&exchange.snapshot, server)
+            && guard::hears(&exchange.shared.snapshot.load(), server)
     }
 
     fn must_go_on(&self) -> bool {

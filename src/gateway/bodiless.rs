@@ -3,21 +3,24 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::{Era, Revision};
 use filters::refusal::Refusal;
 use filters::route::Scope;
-use http::Method;
+use http::header::ACCEPT;
+use http::{HeaderMap, Method};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use crate::gateway::access::Screen;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
+use crate::gateway::guard::{self, Hearing, Watch};
 use crate::gateway::hear::Stage;
 use crate::gateway::link::{self, Way};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
-use crate::gateway::{Ended, access, answer, body, guard, hear, pipeline, sessions};
+use crate::gateway::{Ended, access, answer, body, hear, pipeline, sessions};
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -67,9 +70,6 @@ pub(super) async fn serve(
         (Some(client), _) => hear(session, exchange, scope, &client, server).await,
         // A server without sessions may have a stream all the same.
         (None, verb) => match server {
-            Some(server) if verb == "GET" && guard::hears(exchange, &server) => {
-                Err(Refusal::HttpMethod { allow: "POST" }.into())
-            }
             Some(server) => {
                 let errand = errand(session, exchange, &server, verb, None)?;
                 Box::pin(relay::carry(session, exchange, &server, errand)).await?;
@@ -124,11 +124,6 @@ async fn hear(
         let live = Arc::clone(&exchange.live);
         // Boxed: it is over before the stream begins, which lives for hours.
         match Box::pin(link::find(&live, client, &way, &caller)).await? {
-            // What it asks there is looked at, message by message.
-            Link::Legacy(_) if guard::hears(exchange, &server) => {
-                let mut reply = Reply::new(Out::Http(session), exchange);
-                return Box::pin(hear::stream(&mut reply, client, Stage::One(server))).await;
-            }
             Link::Legacy(upstream) => {
                 let errand = errand(session, exchange, &server, "GET", upstream.id.clone())?;
                 match relay::carry(session, exchange, &server, errand).await? {
@@ -150,12 +145,14 @@ async fn hear(
 fn errand(
     session: &Session,
     exchange: &Exchange,
-    server: &Server,
+    server: &Arc<Server>,
     verb: &'static str,
     upstream: Option<String>,
 ) -> Result<Errand, Ended> {
     let headers = &session.req_header().headers;
     let permit = access::permit(exchange, server, None, None)?;
+    let is_heard = verb == "GET" && guard::hears(&exchange.snapshot, &server.id);
+    let hearing = is_heard.then(|| hearing(headers, exchange, server, upstream.as_deref()));
     let request = Request {
         verb,
         target: None,
@@ -183,5 +180,25 @@ fn errand(
         permit,
         write: None,
         screen: Screen::stream(exchange, server),
+        hearing,
     })
+}
+
+/// What looks at what a server says on its stream.
+fn hearing(
+    headers: &HeaderMap,
+    exchange: &Exchange,
+    server: &Arc<Server>,
+    upstream: Option<&str>,
+) -> Hearing {
+    // What a refused question is answered with is no GET.
+    let mut headers = headers.clone();
+    headers.remove(ACCEPT);
+    headers.remove("last-event-id");
+    Hearing {
+        shared: Arc::clone(&exchange.shared),
+        watch: Watch::of(exchange, server, Mcp::Other, None),
+        fields: fields::write(&headers, exchange, server, Era::Legacy, upstream, true),
+        session: upstream.map(str::to_owned),
+    }
 }

@@ -192,8 +192,10 @@ pub(super) async fn serve(
             handshake::single(reply, &way, inbound, &scope).await
         }
         (_, Method::SubscriptionsListen)
-            if era::decide(&server.remote, &inbound.caller, Era::Modern).await == Era::Legacy
-                && passage::stay(server).is_ok() =>
+            if reply.watch.is_some()
+                || era::decide(&server.remote, &inbound.caller, Era::Modern).await
+                    == Era::Legacy
+                    && passage::stay(server).is_ok() =>
         {
             listen::single(reply, &way, inbound).await
         }

@@ -8,6 +8,7 @@
 //! **Invariant:** a server that no rule is about costs one lookup; nothing is parsed then.
 //! **Invariant:** arguments and results are never logged here, only names.
 
+mod hearing;
 mod hold;
 mod watch;
 mod webhook;
@@ -24,13 +25,14 @@ use filters::refusal::Refusal;
 use filters::rpc::parse::{self, Answer, Body};
 
 use crate::gateway::exchange::Exchange;
+pub(super) use crate::gateway::guard::hearing::Hearing;
 pub(super) use crate::gateway::guard::watch::Watch;
 use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::link::Way;
 use crate::gateway::lists;
 use crate::gateway::reply::Reply;
 use crate::state::session::{Reply as Answered, Session};
-use crate::state::snapshot::Server;
+use crate::state::snapshot::{Server, Snapshot};
 
 /// A message that guardrails are about, and went through.
 pub(super) struct Seen {
@@ -248,7 +250,12 @@ pub(super) fn asked(watch: Option<&Watch>, text: &str, id: Option<&str>) -> Aske
     else {
         return Asked::AsItIs;
     };
-    match watch.question(method, message.params_text.unwrap_or("{}")) {
+    let said = message.params_text;
+    let Some(params) = said.or_else(|| Kind::asked(method).map(|_| "{}")) else {
+        // It says nothing: `ping` must be answered.
+        return Asked::AsItIs;
+    };
+    match watch.question(method, params) {
         Ok(None) => Asked::AsItIs,
         Ok(Some(params)) => Asked::Becomes(respelled(text, &Change::Params(params))),
         Err(refusal) => {
@@ -258,8 +265,39 @@ pub(super) fn asked(watch: Option<&Watch>, text: &str, id: Option<&str>) -> Aske
     }
 }
 
-/// Whether any rule is about what a server asks of clients.
-pub(super) fn hears(exchange: &Exchange, server: &Server) -> bool {
-    let reach = exchange.snapshot.guard.reach(&server.id);
-    reach.has(Kind::Sampling) || reach.has(Kind::Elicitation)
+/// What becomes of what a server tells beside its answers.
+pub(super) enum Told {
+    /// It goes on as it is.
+    AsItIs,
+    /// It goes on as this.
+    Becomes(String),
+    /// It does not go on.
+    Hidden,
+}
+
+/// Looks at what a server tells beside its answers: progress, log messages and other news. What cannot
+/// be read as a message is told nobody who is guarded: another reader may take it for one.
+pub(super) fn told(watch: Option<&Watch>, text: &str) -> Told {
+    let Some(watch) = watch.filter(|watch| watch.concerns_news()) else {
+        return Told::AsItIs;
+    };
+    let Ok(message) = parse::message(text) else {
+        return Told::Hidden;
+    };
+    match &message.body {
+        Body::Notification { .. } => match watch.news(message.params_text.unwrap_or("{}")) {
+            Ok(None) => Told::AsItIs,
+            Ok(Some(params)) => Told::Becomes(respelled(text, &Change::Params(params))),
+            Err(_) => Told::Hidden,
+        },
+        // Each is looked at for what it is: questions in `asked`, answers in `Watch::answer`.
+        Body::Request { .. } | Body::Response { .. } => Told::AsItIs,
+    }
+}
+
+/// Whether any rule is about what a server says of its own accord.
+pub(super) fn hears(snapshot: &Snapshot, server: &str) -> bool {
+    let reach = snapshot.guard.reach(server);
+    let kinds = [Kind::Sampling, Kind::Elicitation, Kind::Results];
+    kinds.into_iter().any(|kind| reach.has(kind))
 }

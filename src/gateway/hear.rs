@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use filters::guard::scope::Kind as Spoken;
 use filters::json::object::Object;
 use filters::mcp::list::Kind;
 use filters::mcp::method::Method;
@@ -15,7 +16,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::gateway::access::{self, Screen};
 use crate::gateway::exchange::Exchange;
-use crate::gateway::guard::{self, Asked, Watch};
+use crate::gateway::guard::{self, Asked, Told, Watch};
 use crate::gateway::link::inward;
 use crate::gateway::lists::catalog;
 use crate::gateway::reply::{Reply, Wake};
@@ -209,10 +210,10 @@ async fn inspected(
     stage: &Stage,
     message: Arc<str>,
 ) -> Option<Arc<str>> {
-    let Some((server, id)) = asker(stage, &message) else {
-        return Some(message);
-    };
     let exchange = &reply.exchange;
+    let Some((server, id)) = asker(stage, &message) else {
+        return told(exchange, stage, message);
+    };
     let watch = Watch::of(exchange, &server, Method::Other, None);
     let watch = watch.under(exchange.shared.snapshot.load_full());
     match guard::asked(Some(&watch), &message, id.as_deref()) {
@@ -227,6 +228,30 @@ async fn inspected(
             None
         }
     }
+}
+
+/// What a server tells, as guardrails let it through. Where there are several, it does not say which
+/// one's it is: the rules of each are for it.
+fn told(exchange: &Exchange, stage: &Stage, message: Arc<str>) -> Option<Arc<str>> {
+    let snapshot = exchange.shared.snapshot.load_full();
+    let servers = match stage {
+        Stage::One(server) => std::slice::from_ref(server),
+        Stage::Several(profile) => &profile.servers,
+        Stage::Empty => &[],
+    };
+    let mut message = message;
+    for server in servers {
+        if !snapshot.guard.reach(&server.id).has(Spoken::Results) {
+            continue;
+        }
+        let watch = Watch::of(exchange, server, Method::Other, None).under(Arc::clone(&snapshot));
+        match guard::told(Some(&watch), &message) {
+            Told::AsItIs => {}
+            Told::Becomes(text) => message = text.into(),
+            Told::Hidden => return None,
+        }
+    }
+    Some(message)
 }
 
 /// The server that asks something of the client, and the id it is answered under if not the one that

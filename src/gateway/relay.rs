@@ -5,16 +5,13 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use filters::acl::Permit;
-use filters::json::outcome::TopLevel;
 use filters::mcp::era;
 use filters::mcp::revision::Era;
 use filters::refusal::{Phase, Refusal};
-use futures_util::poll;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
@@ -25,13 +22,14 @@ use crate::gateway::aftercare::Aftercare;
 use crate::gateway::cached::heard::Heard;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
+use crate::gateway::guard::Hearing;
 use crate::gateway::pass::is_wrong_era;
-use crate::gateway::{Ended, answer, fields, patient, stream};
+use crate::gateway::{Ended, answer, document, fields, patient, stream};
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
 use crate::upstream::error::Error;
 use crate::upstream::head::{Content, Head};
-use crate::upstream::relay::{Body, Flight, Request};
+use crate::upstream::relay::{Flight, Request};
 
 /// How long a client may take to accept a part of its answer.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -52,6 +50,8 @@ pub(super) struct Errand {
     pub(super) write: Option<Write>,
     /// What of the events that come back is shown.
     pub(super) screen: Option<Screen>,
+    /// What looks at them where guardrails are about them.
+    pub(super) hearing: Option<Hearing>,
 }
 
 /// How an errand ended.
@@ -98,6 +98,7 @@ pub(super) async fn carry(
         permit,
         write,
         screen,
+        hearing,
     } = errand;
     let mut care = Aftercare {
         live: Arc::clone(&exchange.live),
@@ -119,6 +120,7 @@ pub(super) async fn carry(
         write,
         heard: Heard::document(),
         screen,
+        hearing: hearing.map(Box::new),
     };
     let _active = exchange.live.metrics.track(&server.id);
     let mut flight = Flight::new(Arc::clone(&server.cluster), request, permit);
@@ -184,9 +186,12 @@ async fn refused(
     if is_wrong_era(care.era, status, &said) {
         return Ok(Carried::WrongEra);
     }
-    let length = body
-        .is_done()
-        .then(|| u64::try_from(text.len()).unwrap_or(u64::MAX));
+    let is_hushed = care.hearing.is_some();
+    if is_hushed {
+        text.clear();
+    }
+    let is_over = is_hushed || body.is_done();
+    let length = is_over.then(|| u64::try_from(text.len()).unwrap_or(u64::MAX));
     let Ok(header) = client_header(session, exchange, server, head, length) else {
         return Err(care.fail(&UNFIT).await);
     };
@@ -195,13 +200,12 @@ async fn refused(
     let downstream = session.as_downstream_mut();
     let written = downstream.write_response_header(Box::new(header)).await;
     written.map_err(|_| Ended::ClientGone)?;
-    let is_over = body.is_done();
     downstream
         .write_response_body(text.freeze(), is_over)
         .await
         .map_err(|_| Ended::ClientGone)?;
     if !is_over {
-        whole(session, exchange, body, care).await?;
+        document::relay(session, exchange, body, care).await?;
     }
     Ok(Carried::Home)
 }
@@ -220,9 +224,13 @@ async fn respond(
     };
     care.note_session(&head, &body);
     let content = head.content;
-    let length = head
-        .content_length
-        .filter(|_| content != Content::EventStream);
+    // Where a stream is looked at, a page instead of one is given to nobody.
+    let is_hushed = care.hearing.is_some() && content != Content::EventStream;
+    let length = match content {
+        Content::EventStream => None,
+        Content::Json | Content::Other if is_hushed => Some(0),
+        Content::Json | Content::Other => head.content_length,
+    };
     let Ok(header) = client_header(session, exchange, server, head, length) else {
         return Err(care.fail(&UNFIT).await);
     };
@@ -247,7 +255,13 @@ async fn respond(
     match content {
         // Boxed, like every path but the common one: a request's future is moved as a whole.
         Content::EventStream => Box::pin(stream::relay(session, exchange, body, care)).await,
-        Content::Json | Content::Other => whole(session, exchange, body, care).await,
+        Content::Json | Content::Other if is_hushed => {
+            let written = session
+                .as_downstream_mut()
+                .write_response_body(NOTHING, true);
+            written.await.map_err(|_| Ended::ClientGone)
+        }
+        Content::Json | Content::Other => document::relay(session, exchange, body, care).await,
     }
 }
 
@@ -329,80 +343,6 @@ fn client_header(
         None => {}
     }
     Ok(header)
-}
-
-/// Passes on an answer that is one document, as it comes.
-async fn whole(
-    session: &mut Session,
-    exchange: &mut Exchange,
-    mut body: Body,
-    mut care: Aftercare,
-) -> Result<(), Ended> {
-    let mut seen = TopLevel::default();
-    // The last that came of the answer to a write: only then is it known to be the last.
-    let mut held = None;
-    loop {
-        // A short answer came with its head: nothing is waited for, nor timed.
-        let there = poll!(pin!(body.next()));
-        let next = if let Poll::Ready(next) = there {
-            Ok(next)
-        } else {
-            let left = care.deadline.saturating_duration_since(Instant::now());
-            let limit = care.limits.idle.min(left);
-            tokio::select! {
-                biased;
-                next = fast_timeout(limit, body.next()) => next,
-                () = client_gone(session.as_downstream_mut()) => {
-                    care.abandon_body(body);
-                    return Err(Ended::ClientGone);
-                }
-            }
-        };
-        let bytes = match next {
-            Ok(Ok(bytes)) => bytes,
-            // The head is with the client: all that is left is to break off.
-            Ok(Err(error)) => {
-                care.give_up().await;
-                return Err(broken(exchange, &error));
-            }
-            Err(_) => {
-                care.cancel();
-                care.give_up().await;
-                return Err(broken(exchange, &Error::Timeout(Phase::Idle)));
-            }
-        };
-        if let Some(bytes) = &bytes {
-            seen.observe(bytes);
-            care.hear(bytes);
-        }
-        let is_over = bytes.is_none() || body.is_done();
-        let mut bytes = bytes.unwrap_or_default();
-        if care.write.is_some() && !is_over {
-            match held.replace(bytes) {
-                Some(earlier) => bytes = earlier,
-                None => continue,
-            }
-        } else if let Some(earlier) = held.take() {
-            care.settle().await;
-            bytes = [earlier, bytes].concat().into();
-        } else {
-            care.settle().await;
-        }
-        let written = session
-            .as_downstream_mut()
-            .write_response_body(bytes, is_over)
-            .await;
-        if written.is_err() {
-            care.abandon_body(body);
-            return Err(Ended::ClientGone);
-        }
-        if is_over {
-            if seen.is_error() {
-                exchange.outcome.status = Status::Error;
-            }
-            return Ok(());
-        }
-    }
 }
 
 pub(super) fn broken(exchange: &mut Exchange, error: &Error) -> Ended {

@@ -21,7 +21,7 @@ use crate::gateway::access::Screen;
 use crate::gateway::batch::entry::Voice;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
-use crate::gateway::guard::Watch;
+use crate::gateway::guard::{self, Told, Watch};
 use crate::gateway::relay::client_gone;
 use crate::gateway::{Ended, answer};
 use crate::state::session::Session as Client;
@@ -116,6 +116,12 @@ impl<'r> Reply<'r> {
         if self.screen.as_ref().is_some_and(|one| one.hides(message)) {
             return Ok(());
         }
+        let told = guard::told(self.watch.as_deref(), message);
+        let message = match &told {
+            Told::AsItIs => message,
+            Told::Becomes(message) => message,
+            Told::Hidden => return Ok(()),
+        };
         match &mut self.out {
             Out::Http(_) => {
                 self.open().await?;
@@ -209,6 +215,13 @@ impl<'r> Reply<'r> {
     ) -> Result<(), Ended> {
         self.settle(Said::Other).await;
         let text = self.shown_bytes(text);
+        let text = match &self.watch {
+            Some(watch) => {
+                let page = String::from_utf8_lossy(&text);
+                watch.page(&page, &mut self.exchange.outcome).into()
+            }
+            None => text,
+        };
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };

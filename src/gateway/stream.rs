@@ -55,6 +55,7 @@ pub(super) async fn relay(
         };
         let begins_inside = relay.is_torn;
         let step = match event {
+            Event::Upstream(Ok(Some(_))) if care.is_unheard(exchange) => Step::Finish(NOTHING),
             Event::Upstream(Ok(Some(bytes))) => {
                 care.hear(&bytes);
                 let step = relay.pass(bytes, body.is_done());
@@ -119,6 +120,10 @@ async fn settle(relay: &mut Relay, care: &mut Aftercare) {
 
 /// What the client is shown of what the server says.
 fn shown(care: &Aftercare, bytes: Bytes, begins_inside: bool) -> Bytes {
+    let bytes = match &care.hearing {
+        Some(hearing) => hearing.events(&bytes),
+        None => bytes,
+    };
     match &care.screen {
         Some(screen) => screen.events(bytes, begins_inside),
         None => bytes,
@@ -164,7 +169,8 @@ impl Relay {
         Self {
             observer: Observer::default(),
             held: BytesMut::new(),
-            is_read_whole: care.screen.is_some() && care.kind == Kind::Listen,
+            is_read_whole: care.hearing.is_some()
+                || (care.screen.is_some() && care.kind == Kind::Listen),
             is_torn: false,
             keep_alive: exchange.snapshot.keep_alive,
             last_write: now,

@@ -3,8 +3,10 @@
 //! The fake server says what it was called with, so that each answer tells what reached it.
 
 mod approvals;
+mod bypass;
 mod control;
 mod results;
+mod streams;
 mod webhooks;
 
 use serde_json::{Value, json};

@@ -301,6 +301,12 @@ impl Rule {
         })
     }
 
+    /// Whether it looks for something, rather than being about all that is in its scope.
+    #[must_use]
+    pub fn is_conditional(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
     /// Whether a match does anything but let through.
     fn acts(&self) -> bool {
         !self.is_bypass

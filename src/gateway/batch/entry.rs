@@ -19,7 +19,7 @@ use crate::gateway::access::Screen;
 use crate::gateway::batch::reading::Said;
 use crate::gateway::batch::{News, Prepared};
 use crate::gateway::cached::write::Write;
-use crate::gateway::guard::{self, Asked, Watch};
+use crate::gateway::guard::{self, Asked, Told, Watch};
 use crate::state::snapshot::Server;
 use crate::upstream::error::Error;
 use crate::upstream::head::Content;
@@ -170,8 +170,8 @@ impl Entry {
                         continue;
                     }
                     match guard::asked(self.watch.as_ref(), &text, None) {
-                        Asked::AsItIs => self.voice.say(News::Interim(text.into())).await,
-                        Asked::Becomes(text) => self.voice.say(News::Interim(text.into())).await,
+                        Asked::AsItIs => self.tell(text).await,
+                        Asked::Becomes(text) => self.tell(text).await,
                         // There is no session here in which it could be told.
                         Asked::Refused(_) => {}
                     }
@@ -213,6 +213,16 @@ impl Entry {
             self.answer(refusal.to_json(Id::from_json(&id)).into())
                 .await;
         }
+    }
+
+    /// Passes on what is said before the answer, as guardrails let it through.
+    async fn tell(&self, text: String) {
+        let text = match guard::told(self.watch.as_ref(), &text) {
+            Told::AsItIs => text,
+            Told::Becomes(text) => text,
+            Told::Hidden => return,
+        };
+        self.voice.say(News::Interim(text.into())).await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! One call under guardrails: what is said in it, by either side.
 
+mod said;
+
 use std::sync::Arc;
 
 use filters::guard::rules::Subject;
@@ -10,7 +12,6 @@ use filters::json::object::Object;
 use filters::mcp::list::Kind as ListKind;
 use filters::mcp::method::Method;
 use filters::refusal::Refusal;
-use filters::rpc::parse::{self, Answer, Body, Id};
 
 use crate::gateway::exchange::Exchange;
 use crate::gateway::guard::answered_kind;
@@ -60,7 +61,8 @@ impl Watch {
         target: Option<&str>,
     ) -> Self {
         // A task's id says nothing of the tool that it belongs to.
-        let target = target.filter(|_| method != Method::Tasks);
+        let is_named = !matches!(method, Method::Tasks | Method::SubscriptionsListen);
+        let target = target.filter(|_| is_named);
         Self {
             live: Arc::clone(&exchange.live),
             snapshot: Arc::clone(&exchange.snapshot),
@@ -90,7 +92,8 @@ impl Watch {
 
     /// Whether any rule is about what the server says in this call.
     pub(in crate::gateway) fn concerns_answer(&self) -> bool {
-        let has_result = Kind::of(self.method).is_some() || self.method == Method::Tasks;
+        let has_result = Kind::of(self.method).is_some()
+            || matches!(self.method, Method::Tasks | Method::SubscriptionsListen);
         has_result
             && [Kind::Results, Kind::Sampling, Kind::Elicitation]
                 .into_iter()
@@ -201,9 +204,8 @@ impl Watch {
         method: &str,
         params: &str,
     ) -> Result<Option<String>, Refusal> {
-        let Some(kind) = Kind::asked(method) else {
-            return Ok(None);
-        };
+        // What is no known question is words like any other.
+        let kind = Kind::asked(method).unwrap_or(Kind::Results);
         match self.judge(kind, Some(params), None)? {
             Judged::Becomes(becomes) => Ok(Some(becomes)),
             Judged::Stays | Judged::Held(..) => Ok(None),
@@ -214,78 +216,6 @@ impl Watch {
     pub(in crate::gateway) fn under(mut self, snapshot: Arc<Snapshot>) -> Self {
         self.snapshot = snapshot;
         self
-    }
-
-    /// An answer as the client gets it.
-    pub(in crate::gateway) fn answer(&self, text: String, outcome: Option<&mut Outcome>) -> String {
-        let Ok(message) = parse::message(&text) else {
-            return text;
-        };
-        let Body::Response { id, answer } = &message.body else {
-            return text;
-        };
-        let (name, value) = match answer {
-            Answer::Result(result) => ("result", result.get()),
-            Answer::Error(error) => ("error", error.get()),
-        };
-        let mut unheard = None;
-        let outcome = match outcome {
-            Some(outcome) => outcome,
-            None => unheard.insert(Outcome::begin(Arc::clone(&self.client))),
-        };
-        match self.said(value, outcome) {
-            Ok(None) => text,
-            Ok(Some(becomes)) => {
-                let mut object = Object::read(&text).unwrap_or_default();
-                object.set(name, becomes);
-                object.write()
-            }
-            Err(refusal) => {
-                outcome.reason = Some(refusal.label());
-                refusal.to_json(id.as_ref().and_then(|id| Id::from_json(id.as_json())))
-            }
-        }
-    }
-
-    /// A result or an error as the client gets it; nothing where that is as it is.
-    fn said(&self, value: &str, outcome: &mut Outcome) -> Result<Option<String>, Refusal> {
-        let mut said = None;
-        let may_ask = self.concerns(Kind::Sampling) || self.concerns(Kind::Elicitation);
-        if may_ask
-            && let Some(mut object) = Object::read(value)
-            && let Some(requests) = object.get("inputRequests").map(str::to_owned)
-            && let Some(changed) = self.requests(&requests)?
-        {
-            object.set("inputRequests", changed);
-            said = Some(object.write());
-        }
-        let value = said.as_deref().unwrap_or(value);
-        match self.judge(Kind::Results, Some(value), Some(outcome))? {
-            Judged::Becomes(becomes) => Ok(Some(becomes)),
-            Judged::Stays | Judged::Held(..) => Ok(said),
-        }
-    }
-
-    /// What a modern server asks before it answers.
-    fn requests(&self, requests: &str) -> Result<Option<String>, Refusal> {
-        let read = Object::read(requests).unwrap_or_default();
-        let mut object = read.clone();
-        let mut is_changed = false;
-        for (key, request) in read.members() {
-            let mut request = Object::read(request).unwrap_or_default();
-            let kind = request
-                .text("method")
-                .and_then(|method| Kind::asked(&method));
-            let params = request.get("params").unwrap_or("{}").to_owned();
-            if let Some(kind) = kind
-                && let Judged::Becomes(becomes) = self.judge(kind, Some(&params), None)?
-            {
-                request.set("params", becomes);
-                object.set(key.to_owned(), request.write());
-                is_changed = true;
-            }
-        }
-        Ok(is_changed.then(|| object.write()))
     }
 
     /// Decides, and tells of it.

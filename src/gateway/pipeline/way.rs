@@ -163,6 +163,7 @@ fn errand(call: &Call<'_>, request: Request, permit: Permit, write: Option<Write
         permit,
         write,
         screen: None,
+        hearing: None,
     }
 }
 
