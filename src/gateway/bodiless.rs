@@ -10,13 +10,13 @@ use http::Method;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
-use crate::gateway::access::Screen;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::hear::Stage;
 use crate::gateway::link::{self, Way};
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
+use crate::gateway::screen::Screen;
 use crate::gateway::{Ended, access, answer, body, guard, hear, pipeline, sessions};
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::Server;

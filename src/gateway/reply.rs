@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use filters::acl::screen::Shown;
 use filters::cache::task::Said;
 use filters::refusal::Refusal;
 use filters::rpc::parse::Id;
@@ -17,12 +18,12 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora_timeout::sleep;
 
-use crate::gateway::access::Screen;
 use crate::gateway::batch::entry::Voice;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::guard::Watch;
 use crate::gateway::relay::client_gone;
+use crate::gateway::screen::Screen;
 use crate::gateway::{Ended, answer};
 use crate::state::session::Session as Client;
 use crate::telemetry::outcome::Status;
@@ -146,7 +147,7 @@ impl<'r> Reply<'r> {
             Some(watch) => watch.answer(message, Some(&mut self.exchange.outcome)),
             None => message,
         };
-        let message = self.shown(&message).unwrap_or(message);
+        let (status, message) = self.shown(status, message);
         self.exchange.outcome.status = if is_error(&message) {
             Status::Error
         } else {
@@ -183,7 +184,7 @@ impl<'r> Reply<'r> {
             return self.answer(status, text).await;
         }
         self.hear(&text).await;
-        let text = self.shown_bytes(text);
+        let (status, text) = self.shown(status, text);
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -205,10 +206,18 @@ impl<'r> Reply<'r> {
     pub(super) async fn page(
         &mut self,
         mut header: Box<ResponseHeader>,
-        text: Bytes,
+        mut text: Bytes,
     ) -> Result<(), Ended> {
         self.settle(Said::Other).await;
-        let text = self.shown_bytes(text);
+        if !text.is_empty() {
+            let said = text.clone();
+            (_, text) = self.shown(header.status.as_u16(), text);
+            if said != text {
+                let json = "application/json";
+                let named = header.insert_header(CONTENT_TYPE, json);
+                named.map_err(|_| Ended::ClientGone)?;
+            }
+        }
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -219,15 +228,21 @@ impl<'r> Reply<'r> {
             .map_err(|_| Ended::ClientGone)
     }
 
-    /// An answer as its client is shown it; nothing where that is all of it.
-    fn shown(&self, answer: &str) -> Option<String> {
-        self.screen.as_ref()?.answer(answer)
-    }
-
-    fn shown_bytes(&self, answer: Bytes) -> Bytes {
-        let shown = std::str::from_utf8(&answer).ok();
-        let shown = shown.and_then(|answer| self.shown(answer));
-        shown.map_or(answer, Bytes::from)
+    /// An answer as its client is shown it, and the status that it goes with.
+    fn shown<T: AsRef<[u8]> + From<String>>(&mut self, status: u16, answer: T) -> (u16, T) {
+        let Some(screen) = &self.screen else {
+            return (status, answer);
+        };
+        match screen.answer(answer.as_ref()) {
+            Shown::AsIs => (status, answer),
+            Shown::Changed(text) => (status, text.into()),
+            Shown::Hidden | Shown::Unclear => {
+                let refusal = screen.refusal();
+                self.exchange.outcome.reason = Some(refusal.label());
+                let status = refusal.status_in(self.exchange.snapshot.statuses);
+                (status, screen.refused().into())
+            }
+        }
     }
 
     /// What the call makes stale goes: this message of its server's is the answer.
