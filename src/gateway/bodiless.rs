@@ -14,6 +14,7 @@ use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::hear::Stage;
 use crate::gateway::link::{self, Way};
+use crate::gateway::pass::end;
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::screen::Screen;
@@ -123,7 +124,14 @@ async fn hear(
         let caller = fields::caller(&session.req_header().headers, exchange);
         let live = Arc::clone(&exchange.live);
         // Boxed: it is over before the stream begins, which lives for hours.
-        match Box::pin(link::find(&live, client, &way, &caller)).await? {
+        let link = match Box::pin(link::find(&live, client, &way, &caller)).await {
+            Ok(link) => link,
+            Err(unlinked) => {
+                let mut reply = Reply::new(Out::Http(session), exchange);
+                return Box::pin(end::unlinked(&mut reply, &way, None, unlinked)).await;
+            }
+        };
+        match link {
             // What it asks there is looked at, message by message.
             Link::Legacy(_) if guard::hears(exchange, &server) => {
                 let mut reply = Reply::new(Out::Http(session), exchange);
