@@ -31,7 +31,6 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::guard::{self, Watch};
 use crate::gateway::limits::Want;
 use crate::gateway::relay::client_gone;
-use crate::gateway::reply::stream_header;
 use crate::gateway::screen::Screen;
 use crate::gateway::{Ended, access, answer, front, limits, locked};
 use crate::state::session::Session as ClientSession;
@@ -303,7 +302,7 @@ async fn next(
 }
 
 async fn open_stream(session: &mut Session, exchange: &Exchange) -> Result<(), Ended> {
-    let header = stream_header(session, exchange).map_err(|_| Refusal::Internal)?;
+    let header = answer::stream_header(session, exchange).map_err(|_| Refusal::Internal)?;
     let written = session
         .as_downstream_mut()
         .write_response_header(Box::new(header))

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use filters::acl::screen::Shown;
 use filters::cache::task::Said;
+use filters::json::outcome::TopLevel;
 use filters::refusal::Refusal;
 use filters::rpc::parse::Id;
 use filters::sse::write;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::CONTENT_TYPE;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora_timeout::sleep;
@@ -148,11 +149,7 @@ impl<'r> Reply<'r> {
             None => message,
         };
         let (status, message) = self.shown(status, message);
-        self.exchange.outcome.status = if is_error(&message) {
-            Status::Error
-        } else {
-            Status::Success
-        };
+        self.exchange.outcome.status = status_of(message.as_bytes());
         match &mut self.out {
             Out::Http(_) if self.is_open => self.write(write::message(&message).into(), true).await,
             Out::Http(session) => {
@@ -190,13 +187,7 @@ impl<'r> Reply<'r> {
         };
         let header =
             ResponseHeader::build_no_case(status, Some(8)).map_err(|_| Ended::ClientGone)?;
-        let mut seen = filters::json::outcome::TopLevel::default();
-        seen.observe(&text);
-        self.exchange.outcome.status = if seen.is_error() {
-            Status::Error
-        } else {
-            Status::Success
-        };
+        self.exchange.outcome.status = status_of(&text);
         answer::json(session, self.exchange, header, text)
             .await
             .map_err(|_| Ended::ClientGone)
@@ -211,10 +202,9 @@ impl<'r> Reply<'r> {
         self.settle(Said::Other).await;
         if !text.is_empty() {
             let said = text.clone();
-            (_, text) = self.shown(header.status.as_u16(), text);
+            (_, text) = self.shown(200, text);
             if said != text {
-                let json = "application/json";
-                let named = header.insert_header(CONTENT_TYPE, json);
+                let named = header.insert_header(CONTENT_TYPE, "application/json");
                 named.map_err(|_| Ended::ClientGone)?;
             }
         }
@@ -375,7 +365,8 @@ impl<'r> Reply<'r> {
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
-        let header = stream_header(session, self.exchange).map_err(|_| Ended::ClientGone)?;
+        let header =
+            answer::stream_header(session, self.exchange).map_err(|_| Ended::ClientGone)?;
         session
             .as_downstream_mut()
             .write_response_header(Box::new(header))
@@ -401,24 +392,12 @@ impl<'r> Reply<'r> {
     }
 }
 
-/// The head of an event stream.
-pub(super) fn stream_header(
-    session: &Session,
-    exchange: &Exchange,
-) -> pingora::Result<ResponseHeader> {
-    let mut header = ResponseHeader::build_no_case(200, Some(8))?;
-    header.insert_header(CONTENT_TYPE, "text/event-stream")?;
-    header.insert_header(CACHE_CONTROL, "no-cache")?;
-    header.insert_header("x-accel-buffering", "no")?;
-    answer::stamp(&mut header, exchange)?;
-    if session.req_header().version == http::Version::HTTP_11 {
-        header.insert_header(TRANSFER_ENCODING, "chunked")?;
+/// How a request ended that was answered so.
+fn status_of(message: &[u8]) -> Status {
+    let mut seen = TopLevel::default();
+    seen.observe(message);
+    match seen.is_error() {
+        true => Status::Error,
+        false => Status::Success,
     }
-    Ok(header)
-}
-
-fn is_error(message: &str) -> bool {
-    let mut seen = filters::json::outcome::TopLevel::default();
-    seen.observe(message.as_bytes());
-    seen.is_error()
 }
