@@ -42,6 +42,7 @@ mod pipeline;
 mod relay;
 mod reply;
 pub mod retire;
+mod screen;
 mod sessions;
 mod stream;
 

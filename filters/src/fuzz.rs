@@ -5,6 +5,7 @@ mod guard;
 mod isolation;
 mod message;
 pub mod oracle;
+mod screen;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -56,6 +57,13 @@ pub fn guard(data: &[u8]) {
 /// is one.
 pub fn message(data: &[u8]) {
     message::run(data);
+}
+
+/// Whatever the text, no reader finds in what is shown of it a name that the rules deny: neither the one
+/// that takes the first of two members, nor the one that takes the last, nor one to whom case does not
+/// matter. Gives in how many ways anything of it was shown.
+pub fn screen(data: &[u8]) -> usize {
+    screen::run(data)
 }
 
 /// A glob matches what the definition of its wildcards says. The first line is the pattern, the rest the

@@ -1,8 +1,10 @@
-//! The OAuth 2.1 client credentials grant: what is asked of a token endpoint, what its answer means, and
-//! how an issuer's endpoint is found (RFC 6749 §4.4, RFC 8707, RFC 8414).
+//! The OAuth 2.1 client credentials grant: what is asked of a token endpoint, and what its answer means
+//! (RFC 6749 §4.4, RFC 8707).
 //!
 //! **Invariant:** nothing of an answer but the token itself, and a name of this file's own, goes any
 //! further: an endpoint may repeat the secret that it was sent.
+
+pub mod metadata;
 
 use std::fmt;
 
@@ -197,42 +199,6 @@ pub fn is_token(text: &str) -> bool {
             .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b'\\'))
 }
 
-/// Where an issuer's metadata may be, in the order in which to look (RFC 8414 §3, §5). `issuer` is a URL
-/// without query and fragment.
-#[must_use]
-pub fn metadata_urls(issuer: &str) -> Vec<String> {
-    let issuer = issuer.trim_end_matches('/');
-    let after_scheme = issuer.find("://").map_or(0, |at| at + 3);
-    let (origin, path) = match issuer.split_at_checked(after_scheme) {
-        Some((scheme, rest)) => match rest.split_once('/') {
-            Some((authority, path)) => (format!("{scheme}{authority}"), format!("/{path}")),
-            None => (issuer.to_owned(), String::new()),
-        },
-        None => (issuer.to_owned(), String::new()),
-    };
-    let mut urls = vec![
-        format!("{origin}/.well-known/oauth-authorization-server{path}"),
-        format!("{origin}/.well-known/openid-configuration{path}"),
-    ];
-    if !path.is_empty() {
-        urls.push(format!("{origin}{path}/.well-known/openid-configuration"));
-    }
-    urls
-}
-
-/// The token endpoint that an issuer's metadata names.
-///
-/// # Errors
-/// [`Failure::Metadata`], where it is another issuer's, too: its endpoint would be sent the secret.
-pub fn endpoint(issuer: &str, document: &[u8]) -> Result<String, Failure> {
-    let text = std::str::from_utf8(document).map_err(|_| Failure::Metadata)?;
-    let metadata = Object::read(text).ok_or(Failure::Metadata)?;
-    let is_its = metadata.text("issuer").is_some_and(|named| named == issuer);
-    let endpoint = metadata.text("token_endpoint").filter(|_| is_its);
-    let endpoint = endpoint.ok_or(Failure::Metadata)?;
-    Ok(endpoint.into_owned())
-}
-
 fn whole(seconds: f64) -> Option<u64> {
     if !seconds.is_finite() || seconds < 1.0 {
         return None;
@@ -364,45 +330,6 @@ mod tests {
                 (after(lifetime, dice) - wanted).abs() < 0.01,
                 "{lifetime:?} {dice}"
             );
-        }
-    }
-
-    #[test]
-    fn metadata_is_looked_for_where_both_standards_put_it() {
-        assert_eq!(
-            metadata_urls("https://idp:8443/"),
-            [
-                "https://idp:8443/.well-known/oauth-authorization-server",
-                "https://idp:8443/.well-known/openid-configuration",
-            ]
-        );
-        assert_eq!(
-            metadata_urls("https://idp/realms/a"),
-            [
-                "https://idp/.well-known/oauth-authorization-server/realms/a",
-                "https://idp/.well-known/openid-configuration/realms/a",
-                "https://idp/realms/a/.well-known/openid-configuration",
-            ]
-        );
-    }
-
-    #[test]
-    fn the_metadata_of_another_issuer_names_no_endpoint() {
-        let document = br#"{"issuer":"https://idp","token_endpoint":"https://idp/token"}"#;
-        assert_eq!(
-            endpoint("https://idp", document).unwrap(),
-            "https://idp/token"
-        );
-        for issuer in ["https://idp/", "https://IDP", "https://other"] {
-            assert_eq!(
-                endpoint(issuer, document),
-                Err(Failure::Metadata),
-                "{issuer}"
-            );
-        }
-        for document in ["", "{}", r#"{"issuer":"https://idp"}"#] {
-            let read = endpoint("https://idp", document.as_bytes());
-            assert_eq!(read, Err(Failure::Metadata), "{document}");
         }
     }
 

@@ -301,16 +301,142 @@ fn param() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
+/// A member whose name some readers take for `name`.
+fn named(name: &'static str) -> impl Strategy<Value = String> + Clone {
+    let mut letters = name.chars();
+    let first = letters.next().unwrap();
+    let rest = letters.as_str();
+    prop::sample::select(vec![
+        name.to_owned(),
+        name.to_owned(),
+        name.to_owned(),
+        name.to_owned(),
+        name.to_uppercase(),
+        format!("{}{rest}", first.to_uppercase()),
+        format!("\\u{:04x}{rest}", u32::from(first)),
+        name.replacen('s', "\u{17f}", 1),
+        name.replacen('s', r"\u017f", 1),
+        format!(r"\ud800{name}"),
+        format!(r"{name}\u0000"),
+    ])
+}
+
+fn object_of(members: Vec<(String, String)>) -> String {
+    let members = members
+        .iter()
+        .map(|(name, value)| format!(r#""{name}": {value}"#));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+}
+
+/// Answers to list requests and news of resources, or nearly such.
+fn screened() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(vec![
+        r#""a""#,
+        r#""a1""#,
+        r#""a1""#,
+        r#""b""#,
+        r#""\u0062""#,
+        r#""c""#,
+        r#""\ud800a""#,
+        r#"["a"]"#,
+        "7",
+    ])
+    .prop_map(str::to_owned);
+    let members = prop_oneof![
+        3 => (named("name"), key.clone()),
+        1 => (named("uri"), key.clone()),
+        1 => (named("uriTemplate"), key.clone()),
+        1 => (named("title"), key.clone()),
+    ];
+    let item = prop_oneof![
+        6 => prop::collection::vec(members, 1..4).prop_map(object_of),
+        1 => key.clone(),
+    ];
+    let items =
+        prop::collection::vec(item, 0..4).prop_map(|items| format!("[{}]", items.join(",")));
+    let list = prop_oneof![6 => items, 1 => key.clone()];
+    let lists = prop_oneof![
+        4 => (named("tools"), list.clone()),
+        1 => (named("prompts"), list.clone()),
+        2 => (named("resources"), list.clone()),
+        1 => (named("resourceTemplates"), list),
+        1 => (named("cacheScope"), Just(r#""public""#.to_owned())),
+    ];
+    let result = prop::collection::vec(lists, 0..3).prop_map(object_of);
+    let uris = prop::collection::vec((named("uri"), key), 0..3)
+        .prop_map(object_of)
+        .boxed();
+    let updated = r#""notifications/resources/updated""#.to_owned();
+    let either = prop_oneof![
+        3 => (named("result"), result),
+        1 => (named("params"), uris.clone()),
+    ];
+    let news = (Just(updated), uris);
+    (
+        prop::collection::vec(either, 1..3),
+        news,
+        any::<bool>(),
+        0_u8..8,
+    )
+        .prop_map(|(mut members, (updated, uris), is_news, shape)| {
+            if is_news {
+                members.truncate(usize::from(shape % 2));
+                members.push(("method".to_owned(), updated));
+                members.push(("params".to_owned(), uris));
+            } else {
+                members.push(("id".to_owned(), "1".to_owned()));
+            }
+            members.push(("jsonrpc".to_owned(), r#""2.0""#.to_owned()));
+            let message = object_of(members);
+            match shape {
+                0 => format!("[{message},{message}]"),
+                1 => message.replace(':', " :\t"),
+                2 => message.trim_end_matches('}').to_owned(),
+                _ => message,
+            }
+        })
+}
+
+#[test]
+fn no_reader_finds_what_is_denied_in_what_is_shown() {
+    let n_shown = Cell::new(0);
+    let outcome = TestRunner::new(config()).run(&screened(), |text| {
+        n_shown.set(n_shown.get() + fuzz::screen(text.as_bytes()));
+        Ok(())
+    });
+    outcome.unwrap();
+    let n_shown = n_shown.get();
+    assert!(n_shown > 10_000, "something was shown: {n_shown}");
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn whatever_is_hardly_json_shows_nothing_that_is_denied(
+        text in any::<String>(),
+        json in messages(),
+        other in spelled(),
+    ) {
+        fuzz::screen(text.as_bytes());
+        fuzz::screen(json.as_bytes());
+        fuzz::screen(format!(r#"{{"jsonrpc":"2.0","id":1,"result":{other}}}"#).as_bytes());
+    }
+}
+
 #[test]
 fn what_was_once_found_holds_still() {
     type Target = fn(&[u8]);
-    let targets: [(&str, Target); 6] = [
+    let targets: [(&str, Target); 7] = [
         ("canonical", fuzz::canonical),
         ("credential", fuzz::credential),
         ("glob", fuzz::glob),
         ("guard", fuzz::guard),
         ("message", fuzz::message),
         ("redaction", fuzz::redaction),
+        ("screen", |data| {
+            fuzz::screen(data);
+        }),
     ];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     for (target, run) in targets {

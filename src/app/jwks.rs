@@ -9,8 +9,7 @@ use pingora::connectors::TransportConnector;
 
 use crate::auth::jwks::{SET_BYTES_MAX, Source};
 use crate::upstream::address::{Address, Invalid};
-use crate::upstream::cluster::{self, Balancing, Cluster, Limits};
-use crate::upstream::credential::Credentials;
+use crate::upstream::cluster::{self, Cluster};
 use crate::upstream::relay::Request;
 use crate::upstream::talk::{Patience, Talk};
 
@@ -28,20 +27,7 @@ impl Document {
     /// # Errors
     /// Where that is no URL.
     pub(super) fn new(url: &str, transport: Arc<TransportConnector>) -> Result<Self, Invalid> {
-        let spec = cluster::Spec {
-            server: "identity provider".into(),
-            addresses: vec![Address::parse(url)?],
-            balancing: Balancing::RoundRobin,
-            limits: Limits {
-                connect: TOTAL,
-                header: TOTAL,
-                idle: TOTAL,
-                total: TOTAL,
-            },
-            sessions_max: 1,
-            session_idle: Duration::ZERO,
-            credentials: Credentials::Callers,
-        };
+        let spec = cluster::Spec::of_document("identity provider", Address::parse(url)?, TOTAL);
         let cluster = Arc::new(Cluster::new(spec, transport, None));
         Ok(Self { cluster })
     }

@@ -30,7 +30,7 @@ pub fn include(
         match read(&folder.join(name)) {
             Ok(text) => rules(&text, name, &at, variables, problems),
             Err(error) => {
-                problems.error(at.as_str(), format!("cannot be read: {error}"));
+                problems.error(at.as_str(), format!("cannot be read: {name}: {error}"));
                 Vec::new()
             }
         }

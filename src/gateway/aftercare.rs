@@ -14,12 +14,12 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Ended;
-use crate::gateway::access::Screen;
 use crate::gateway::cached::heard::Heard;
 use crate::gateway::cached::write::{self, Write};
 use crate::gateway::exchange::Exchange;
 use crate::gateway::guard::{self, Hearing};
 use crate::gateway::relay::Kind;
+use crate::gateway::screen::Screen;
 use crate::state::live::Live;
 use crate::state::users::User;
 use crate::upstream::cluster::{Cluster, Limits};

@@ -13,12 +13,13 @@ use filters::route::names::Strategy;
 use filters::route::uri;
 
 use crate::gateway::Ended;
-use crate::gateway::access::{self, Screen};
+use crate::gateway::access;
 use crate::gateway::dispatch::Dispatch;
 use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::limits::Want;
 use crate::gateway::link::Way;
 use crate::gateway::reply::Reply;
+use crate::gateway::screen::Screen;
 use crate::gateway::{deliver, guard, handshake, limits, listen, lists, local, locked};
 use crate::state::session::Session;
 use crate::state::snapshot::{Profile, Server};
@@ -84,7 +85,7 @@ pub(super) async fn serve(
     {
         return reply.refuse(refusal, inbound.id(), None).await;
     }
-    reply.screen = Screen::several(reply.exchange, profile);
+    reply.screen = Screen::several(reply.exchange, profile, inbound.id());
     match (&inbound.kind, inbound.method) {
         (inbound::Kind::Response(id, answer), _) => {
             deliver::response(reply, client, id.as_deref(), answer.clone()).await

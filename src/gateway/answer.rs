@@ -4,7 +4,10 @@ use bytes::Bytes;
 use filters::refusal::{Refusal, Statuses};
 use filters::rpc::parse::Id;
 use http::StatusCode;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -69,6 +72,22 @@ fn status_of(refusal: &Refusal, id: Option<&str>, statuses: Statuses) -> u16 {
         Statuses::Own if id.is_none() && refusal.status() == 200 => 400,
         Statuses::Own | Statuses::Always200 => refusal.status_in(statuses),
     }
+}
+
+/// The head of an event stream.
+pub(super) fn stream_header(
+    session: &Session,
+    exchange: &Exchange,
+) -> pingora::Result<ResponseHeader> {
+    let mut header = ResponseHeader::build_no_case(200, Some(8))?;
+    header.insert_header(CONTENT_TYPE, "text/event-stream")?;
+    header.insert_header(CACHE_CONTROL, "no-cache")?;
+    header.insert_header("x-accel-buffering", "no")?;
+    stamp(&mut header, exchange)?;
+    if session.req_header().version == http::Version::HTTP_11 {
+        header.insert_header(TRANSFER_ENCODING, "chunked")?;
+    }
+    Ok(header)
 }
 
 /// Answers with a JSON body.

@@ -24,7 +24,6 @@ use pingora::proxy::Session;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use crate::gateway::access::Screen;
 use crate::gateway::batch::author::Author;
 use crate::gateway::batch::reading::Reading;
 use crate::gateway::exchange::Exchange;
@@ -32,7 +31,7 @@ use crate::gateway::fields::{self, Client};
 use crate::gateway::guard::{self, Watch};
 use crate::gateway::limits::Want;
 use crate::gateway::relay::client_gone;
-use crate::gateway::reply::stream_header;
+use crate::gateway::screen::Screen;
 use crate::gateway::{Ended, access, answer, front, limits, locked};
 use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
@@ -228,7 +227,7 @@ fn prepare(
         text: body,
         watch,
         author: Arc::clone(author),
-        screen: Screen::one(exchange, server, call.method),
+        screen: Screen::one(exchange, server, call.method, id.map(Id::as_json)),
     })
 }
 
@@ -303,7 +302,7 @@ async fn next(
 }
 
 async fn open_stream(session: &mut Session, exchange: &Exchange) -> Result<(), Ended> {
-    let header = stream_header(session, exchange).map_err(|_| Refusal::Internal)?;
+    let header = answer::stream_header(session, exchange).map_err(|_| Refusal::Internal)?;
     let written = session
         .as_downstream_mut()
         .write_response_header(Box::new(header))

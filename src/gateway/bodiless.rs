@@ -12,14 +12,15 @@ use http::{HeaderMap, Method};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
-use crate::gateway::access::Screen;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::guard::{self, Hearing, Watch};
 use crate::gateway::hear::Stage;
 use crate::gateway::link::{self, Way};
+use crate::gateway::pass::end;
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
+use crate::gateway::screen::Screen;
 use crate::gateway::{Ended, access, answer, body, hear, pipeline, sessions};
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::Server;
@@ -123,7 +124,14 @@ async fn hear(
         let caller = fields::caller(&session.req_header().headers, exchange);
         let live = Arc::clone(&exchange.live);
         // Boxed: it is over before the stream begins, which lives for hours.
-        match Box::pin(link::find(&live, client, &way, &caller)).await? {
+        let link = match Box::pin(link::find(&live, client, &way, &caller)).await {
+            Ok(link) => link,
+            Err(unlinked) => {
+                let mut reply = Reply::new(Out::Http(session), exchange);
+                return Box::pin(end::unlinked(&mut reply, &way, None, unlinked)).await;
+            }
+        };
+        match link {
             Link::Legacy(upstream) => {
                 let errand = errand(session, exchange, &server, "GET", upstream.id.clone())?;
                 match relay::carry(session, exchange, &server, errand).await? {

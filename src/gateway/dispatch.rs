@@ -13,7 +13,7 @@ use crate::gateway::bridge::{legacy_server, modern_server};
 use crate::gateway::cached::{self, Served};
 use crate::gateway::inbound::Inbound;
 use crate::gateway::link::{self, Way};
-use crate::gateway::pass::Passed;
+use crate::gateway::pass::{Passed, end};
 use crate::gateway::reply::Reply;
 use crate::gateway::{front, listen, local, pass, passage, sessions};
 use crate::state::session::{Link, Session};
@@ -106,7 +106,14 @@ impl Dispatch<'_> {
             return Box::pin(self.to_modern(reply, judges)).await;
         };
         let inbound = self.inbound;
-        match link::find(&live, client, self.way, &inbound.caller).await? {
+        let link = match link::find(&live, client, self.way, &inbound.caller).await {
+            Ok(link) => link,
+            Err(unlinked) => {
+                end::unlinked(reply, self.way, inbound.id(), unlinked).await?;
+                return Ok(Passed::Home);
+            }
+        };
+        match link {
             Link::Legacy(upstream) => {
                 let target = inbound.target.as_deref();
                 front::remember(&live, client, inbound.method, target, &inbound.text);

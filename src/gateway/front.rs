@@ -19,7 +19,6 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::value::RawValue;
 
-use crate::gateway::access::Screen;
 use crate::gateway::cached::write::Write;
 use crate::gateway::cached::{self, Served};
 use crate::gateway::dispatch::Dispatch;
@@ -29,6 +28,7 @@ use crate::gateway::inbound::{self, Inbound};
 use crate::gateway::limits::Want;
 use crate::gateway::link::{self, Way};
 use crate::gateway::reply::{Out, Reply};
+use crate::gateway::screen::Screen;
 use crate::gateway::{
     Ended, access, aggregate, answer, deliver, guard, handshake, limits, listen, locked, passage,
     pipeline, sessions,
@@ -123,7 +123,7 @@ pub(super) async fn read(
         permit,
     };
     let _active = exchange.live.metrics.track(&server.id);
-    let screen = Screen::one(exchange, server, call.method);
+    let screen = Screen::one(exchange, server, call.method, inbound.id());
     let mut reply = Reply::new(Out::Http(session), exchange);
     reply.screen = screen;
     if Box::pin(cached::serve(&mut reply, &dispatch)).await? == Served::Home {
@@ -171,7 +171,7 @@ pub(super) async fn serve(
     if let Some(refusal) = limits::charge_in(reply, call, want).await? {
         return reply.refuse(refusal, inbound.id(), None).await;
     }
-    reply.screen = Screen::one(reply.exchange, server, call.method);
+    reply.screen = Screen::one(reply.exchange, server, call.method, inbound.id());
     let _active = reply.exchange.live.metrics.track(&server.id);
     match (&inbound.kind, inbound.method) {
         (inbound::Kind::Response(id, answer), _) => {

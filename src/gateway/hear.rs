@@ -14,12 +14,13 @@ use filters::mcp::method::Method;
 use filters::rpc::parse::{self, Body};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::gateway::access::{self, Screen};
+use crate::gateway::access;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::guard::{self, Asked, Told, Watch};
 use crate::gateway::link::inward;
 use crate::gateway::lists::catalog;
 use crate::gateway::reply::{Reply, Wake};
+use crate::gateway::screen::Screen;
 use crate::gateway::{Ended, pipeline};
 use crate::state::live::Live;
 use crate::state::outlet::Delivery;
@@ -78,8 +79,8 @@ impl Stage {
     /// What of it the client is shown.
     fn screen(&self, exchange: &Exchange) -> Option<Screen> {
         match self {
-            Self::One(server) => Screen::one(exchange, server, Method::Other),
-            Self::Several(profile) => Screen::several(exchange, profile),
+            Self::One(server) => Screen::one(exchange, server, Method::Other, None),
+            Self::Several(profile) => Screen::several(exchange, profile, None),
             Self::Empty => None,
         }
     }

@@ -62,13 +62,37 @@ pub(super) fn standing(client: &Session, server: &Server) -> Option<Link> {
     })
 }
 
+/// Why a client has no link to a server.
+#[derive(Debug)]
+pub(super) enum Unlinked {
+    /// No session could be opened: what the server said of it may be for the client.
+    Session(OpenError),
+    /// Nothing of that is the server's.
+    Ended(Ended),
+}
+
+impl From<Ended> for Unlinked {
+    fn from(ended: Ended) -> Self {
+        Self::Ended(ended)
+    }
+}
+
+impl From<Refusal> for Unlinked {
+    fn from(refusal: Refusal) -> Self {
+        Self::Ended(refusal.into())
+    }
+}
+
 /// The link of `client` to a server; made where there is none.
+///
+/// # Errors
+/// [`Unlinked`], which `pass::end::unlinked` tells the client.
 pub(super) async fn find(
     live: &Arc<Live>,
     client: &Arc<Session>,
     way: &Way,
     caller: &Caller,
-) -> Result<Link, Ended> {
+) -> Result<Link, Unlinked> {
     let server = &way.server;
     if let Some(link) = standing(client, server) {
         return Ok(link);
@@ -112,7 +136,7 @@ pub(super) async fn find(
                 passage::stay(server)?;
             }
             if server.remote.eras.serves(Era::Modern) != Standing::Yes {
-                return Err(failed(&server.id, &error));
+                return Err(Unlinked::Session(error));
             }
             server.remote.eras.note(Era::Legacy, Standing::No);
             Link::Modern

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use filters::acl::screen::Shown;
 use filters::lock::book::{Before, Tools};
 use filters::lock::definition::{Definition, Unclear};
 use filters::lock::refused::{Cause, Locked};
@@ -134,15 +135,20 @@ impl Eye {
         self.live.lock.tools(&self.server)
     }
 
-    /// An answer to `tools/list` as it is shown; nothing where that is all of it.
-    pub(super) fn answer(&self, text: &str) -> Option<String> {
+    /// Whether it hides anything, and does not only watch.
+    pub(super) fn hides(&self) -> bool {
+        self.mode == Mode::Block
+    }
+
+    /// An answer to `tools/list` as it is shown.
+    pub(super) fn answer(&self, text: &str) -> Shown {
         let tools = self.tools();
         let lens = self.lens(tools.as_deref());
         lens.answer(text, |seen| self.overhear(&seen))
     }
 
     /// A message of which nobody knows what was asked, as it is shown.
-    pub(super) fn message(&self, text: &str) -> filters::acl::screen::Shown {
+    pub(super) fn message(&self, text: &str) -> Shown {
         let tools = self.tools();
         let lens = self.lens(tools.as_deref());
         lens.message(text, |seen| self.overhear(&seen))

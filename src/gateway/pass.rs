@@ -198,11 +198,12 @@ pub(super) async fn legacy(
                 is_repeat = true;
                 tracing::info!(server.id = %way.server.id, "Session with a server is opened anew");
                 let live = Arc::clone(&reply.exchange.live);
-                match link::find(&live, client, way, &inbound.caller).await? {
-                    Link::Legacy(renewed) => upstream = renewed,
-                    Link::Modern => {
+                match link::find(&live, client, way, &inbound.caller).await {
+                    Ok(Link::Legacy(renewed)) => upstream = renewed,
+                    Ok(Link::Modern) => {
                         return fail(reply, way, id, &Error::SessionLost).await;
                     }
+                    Err(unlinked) => return end::unlinked(reply, way, id, unlinked).await,
                 }
                 continue;
             }

@@ -17,13 +17,13 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use crate::gateway::access::Screen;
 use crate::gateway::aftercare::Aftercare;
 use crate::gateway::cached::heard::Heard;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::guard::Hearing;
 use crate::gateway::pass::is_wrong_era;
+use crate::gateway::screen::Screen;
 use crate::gateway::{Ended, answer, document, fields, patient, stream};
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;

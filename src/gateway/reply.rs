@@ -8,21 +8,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use filters::acl::screen::Shown;
 use filters::cache::task::Said;
+use filters::json::outcome::TopLevel;
 use filters::refusal::Refusal;
 use filters::rpc::parse::Id;
 use filters::sse::write;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::CONTENT_TYPE;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora_timeout::sleep;
 
-use crate::gateway::access::Screen;
 use crate::gateway::batch::entry::Voice;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::guard::{self, Told, Watch};
 use crate::gateway::relay::client_gone;
+use crate::gateway::screen::Screen;
 use crate::gateway::{Ended, answer};
 use crate::state::session::Session as Client;
 use crate::telemetry::outcome::Status;
@@ -152,12 +154,8 @@ impl<'r> Reply<'r> {
             Some(watch) => watch.answer(message, Some(&mut self.exchange.outcome)),
             None => message,
         };
-        let message = self.shown(&message).unwrap_or(message);
-        self.exchange.outcome.status = if is_error(&message) {
-            Status::Error
-        } else {
-            Status::Success
-        };
+        let (status, message) = self.shown(status, message);
+        self.exchange.outcome.status = status_of(message.as_bytes());
         match &mut self.out {
             Out::Http(_) if self.is_open => self.write(write::message(&message).into(), true).await,
             Out::Http(session) => {
@@ -189,19 +187,13 @@ impl<'r> Reply<'r> {
             return self.answer(status, text).await;
         }
         self.hear(&text).await;
-        let text = self.shown_bytes(text);
+        let (status, text) = self.shown(status, text);
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
         let header =
             ResponseHeader::build_no_case(status, Some(8)).map_err(|_| Ended::ClientGone)?;
-        let mut seen = filters::json::outcome::TopLevel::default();
-        seen.observe(&text);
-        self.exchange.outcome.status = if seen.is_error() {
-            Status::Error
-        } else {
-            Status::Success
-        };
+        self.exchange.outcome.status = status_of(&text);
         answer::json(session, self.exchange, header, text)
             .await
             .map_err(|_| Ended::ClientGone)
@@ -211,17 +203,21 @@ impl<'r> Reply<'r> {
     pub(super) async fn page(
         &mut self,
         mut header: Box<ResponseHeader>,
-        text: Bytes,
+        mut text: Bytes,
     ) -> Result<(), Ended> {
         self.settle(Said::Other).await;
-        let text = self.shown_bytes(text);
-        let text = match &self.watch {
-            Some(watch) => {
-                let page = String::from_utf8_lossy(&text);
-                watch.page(&page, &mut self.exchange.outcome).into()
+        if !text.is_empty() {
+            let said = text.clone();
+            (_, text) = self.shown(200, text);
+            if said != text {
+                let named = header.insert_header(CONTENT_TYPE, "application/json");
+                named.map_err(|_| Ended::ClientGone)?;
             }
-            None => text,
-        };
+        }
+        if let Some(watch) = &self.watch {
+            let page = String::from_utf8_lossy(&text);
+            text = watch.page(&page, &mut self.exchange.outcome).into();
+        }
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
@@ -232,15 +228,21 @@ impl<'r> Reply<'r> {
             .map_err(|_| Ended::ClientGone)
     }
 
-    /// An answer as its client is shown it; nothing where that is all of it.
-    fn shown(&self, answer: &str) -> Option<String> {
-        self.screen.as_ref()?.answer(answer)
-    }
-
-    fn shown_bytes(&self, answer: Bytes) -> Bytes {
-        let shown = std::str::from_utf8(&answer).ok();
-        let shown = shown.and_then(|answer| self.shown(answer));
-        shown.map_or(answer, Bytes::from)
+    /// An answer as its client is shown it, and the status that it goes with.
+    fn shown<T: AsRef<[u8]> + From<String>>(&mut self, status: u16, answer: T) -> (u16, T) {
+        let Some(screen) = &self.screen else {
+            return (status, answer);
+        };
+        match screen.answer(answer.as_ref()) {
+            Shown::AsIs => (status, answer),
+            Shown::Changed(text) => (status, text.into()),
+            Shown::Hidden | Shown::Unclear => {
+                let refusal = screen.refusal();
+                self.exchange.outcome.reason = Some(refusal.label());
+                let status = refusal.status_in(self.exchange.snapshot.statuses);
+                (status, screen.refused().into())
+            }
+        }
     }
 
     /// What the call makes stale goes: this message of its server's is the answer.
@@ -373,7 +375,8 @@ impl<'r> Reply<'r> {
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
-        let header = stream_header(session, self.exchange).map_err(|_| Ended::ClientGone)?;
+        let header =
+            answer::stream_header(session, self.exchange).map_err(|_| Ended::ClientGone)?;
         session
             .as_downstream_mut()
             .write_response_header(Box::new(header))
@@ -399,24 +402,12 @@ impl<'r> Reply<'r> {
     }
 }
 
-/// The head of an event stream.
-pub(super) fn stream_header(
-    session: &Session,
-    exchange: &Exchange,
-) -> pingora::Result<ResponseHeader> {
-    let mut header = ResponseHeader::build_no_case(200, Some(8))?;
-    header.insert_header(CONTENT_TYPE, "text/event-stream")?;
-    header.insert_header(CACHE_CONTROL, "no-cache")?;
-    header.insert_header("x-accel-buffering", "no")?;
-    answer::stamp(&mut header, exchange)?;
-    if session.req_header().version == http::Version::HTTP_11 {
-        header.insert_header(TRANSFER_ENCODING, "chunked")?;
+/// How a request ended that was answered so.
+fn status_of(message: &[u8]) -> Status {
+    let mut seen = TopLevel::default();
+    seen.observe(message);
+    match seen.is_error() {
+        true => Status::Error,
+        false => Status::Success,
     }
-    Ok(header)
-}
-
-fn is_error(message: &str) -> bool {
-    let mut seen = filters::json::outcome::TopLevel::default();
-    seen.observe(message.as_bytes());
-    seen.is_error()
 }

@@ -14,18 +14,21 @@ use pingora::proxy::Session;
 use pingora_timeout::sleep;
 
 use crate::gateway::Ended;
-use crate::gateway::access::EVENT_BYTES_MAX;
 use crate::gateway::aftercare::Aftercare;
 use crate::gateway::cached::ear::overhear;
 use crate::gateway::cached::heard::Heard;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::relay::{Kind, NOTHING, broken, client_gone};
+use crate::gateway::screen::EVENT_BYTES_MAX;
 use crate::telemetry::outcome::Status;
 use crate::upstream::error::Error;
 use crate::upstream::relay::Body;
 
 /// Longest beginning of an event that is kept back until the event is complete, in bytes.
 const HELD_BYTES_MAX: usize = 64 * 1024;
+
+/// What is wrong with an event that does not fit where it has to be read as a whole.
+const TOO_LONG: Error = Error::NotHttp("an event that is too long");
 
 /// How long a stream may go without being looked at.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
@@ -53,14 +56,16 @@ pub(super) async fn relay(
             () = acl.replaced.cancelled(), if care.kind == Kind::Listen => Event::Draining,
             () = sleep(relay.pause()) => Event::Tick,
         };
-        let begins_inside = relay.is_torn;
         let step = match event {
             Event::Upstream(Ok(Some(_))) if care.is_unheard(exchange) => Step::Finish(NOTHING),
             Event::Upstream(Ok(Some(bytes))) => {
                 care.hear(&bytes);
                 let step = relay.pass(bytes, body.is_done());
                 settle(&mut relay, &mut care).await;
-                step
+                match step {
+                    Step::Overflow => relay.overflow(exchange, &care),
+                    step @ (Step::Write(_) | Step::Finish(_) | Step::Wait | Step::Break(_)) => step,
+                }
             }
             Event::Upstream(Ok(None)) => relay.end(exchange, &care, &Error::ClosedEarly),
             Event::Upstream(Err(error)) => relay.end(exchange, &care, &error),
@@ -79,11 +84,12 @@ pub(super) async fn relay(
             Step::Finish(bytes) => (bytes, true),
             Step::Wait => continue,
             Step::Break(error) => return Err(broken(exchange, &error)),
+            Step::Overflow => return Err(broken(exchange, &TOO_LONG)),
         };
         if let Some(server) = exchange.snapshot.servers.get(&*care.cluster.server) {
             overhear(server, &bytes);
         }
-        let bytes = shown(&care, bytes, begins_inside);
+        let bytes = shown(&care, bytes);
         if session
             .as_downstream_mut()
             .write_response_body(bytes, is_over)
@@ -119,13 +125,13 @@ async fn settle(relay: &mut Relay, care: &mut Aftercare) {
 }
 
 /// What the client is shown of what the server says.
-fn shown(care: &Aftercare, bytes: Bytes, begins_inside: bool) -> Bytes {
+fn shown(care: &Aftercare, bytes: Bytes) -> Bytes {
     let bytes = match &care.hearing {
         Some(hearing) => hearing.events(&bytes),
         None => bytes,
     };
     match &care.screen {
-        Some(screen) => screen.events(bytes, begins_inside),
+        Some(screen) => screen.events(bytes),
         None => bytes,
     }
 }
@@ -143,6 +149,8 @@ enum Step {
     Finish(Bytes),
     Wait,
     Break(Error),
+    /// An event that may only be passed on as a whole is too long for that.
+    Overflow,
 }
 
 /// The state of one stream.
@@ -169,8 +177,7 @@ impl Relay {
         Self {
             observer: Observer::default(),
             held: BytesMut::new(),
-            is_read_whole: care.hearing.is_some()
-                || (care.screen.is_some() && care.kind == Kind::Listen),
+            is_read_whole: care.hearing.is_some() || care.screen.is_some(),
             is_torn: false,
             keep_alive: exchange.snapshot.keep_alive,
             last_write: now,
@@ -200,6 +207,9 @@ impl Relay {
         self.last_read = Instant::now();
         let complete = self.observer.observe(&bytes);
         let is_whole = self.held.is_empty() && complete == bytes.len();
+        if self.is_read_whole && self.rest_bytes(&bytes, complete) > EVENT_BYTES_MAX {
+            return Step::Overflow;
+        }
         if complete > 0 {
             self.is_torn = false;
         }
@@ -208,9 +218,6 @@ impl Relay {
         } else {
             self.hold_back(&bytes, complete)
         };
-        if self.is_torn && self.is_read_whole {
-            return Step::Break(Error::NotHttp("an event that is too long"));
-        }
         if bytes.is_empty() {
             return Step::Wait;
         }
@@ -222,13 +229,23 @@ impl Relay {
         }
     }
 
-    /// How much of an event is kept back.
-    fn held_bytes_max(&self) -> usize {
-        if self.is_read_whole {
-            EVENT_BYTES_MAX
-        } else {
-            HELD_BYTES_MAX
+    /// How much of an event is there that is not complete.
+    fn rest_bytes(&self, bytes: &Bytes, complete: usize) -> usize {
+        match complete {
+            0 => self.held.len() + bytes.len(),
+            complete => bytes.len() - complete,
         }
+    }
+
+    /// What may only be read as a whole is too long: nothing of it was passed on, so the call can still
+    /// be told; who only listens can only be left.
+    fn overflow(&mut self, exchange: &mut Exchange, care: &Aftercare) -> Step {
+        self.held.clear();
+        if care.kind == Kind::Listen {
+            return Step::Break(TOO_LONG);
+        }
+        care.cancel();
+        self.end(exchange, care, &TOO_LONG)
     }
 
     /// Keeps back the event that is not complete yet, so that one that never will be is not seen in
@@ -236,7 +253,8 @@ impl Relay {
     fn hold_back(&mut self, bytes: &Bytes, complete: usize) -> Bytes {
         let (whole, rest) = bytes.split_at(complete.min(bytes.len()));
         let is_passing = self.is_torn && complete == 0;
-        if is_passing || self.held.len() + bytes.len() > self.held_bytes_max() {
+        let is_long = self.held.len() + bytes.len() > HELD_BYTES_MAX && !self.is_read_whole;
+        if is_passing || is_long {
             self.is_torn = !rest.is_empty();
             let mut passed = std::mem::take(&mut self.held);
             passed.extend_from_slice(bytes);
@@ -329,9 +347,10 @@ impl Relay {
         step: Step,
     ) -> Result<(), Ended> {
         let bytes = match step {
-            Step::Write(bytes) | Step::Finish(bytes) => shown(care, bytes, false),
+            Step::Write(bytes) | Step::Finish(bytes) => shown(care, bytes),
             Step::Wait => NOTHING,
             Step::Break(error) => return Err(broken(exchange, &error)),
+            Step::Overflow => return Err(broken(exchange, &TOO_LONG)),
         };
         let written = session
             .as_downstream_mut()

@@ -54,6 +54,7 @@ pub struct Metrics {
     upstream_sessions: IntGaugeVec,
     partial: IntCounterVec,
     auth_failures: IntCounterVec,
+    credential_renewals: IntCounterVec,
     /// What guardrails did.
     pub guard: Guard,
     /// What the cache did, and how full it is.
@@ -128,6 +129,11 @@ impl Metrics {
                 "Requests whose caller was not believed or let in, by reason",
                 &["reason"],
             )?,
+            credential_renewals: counter(
+                "conduit_upstream_credential_renewals_total",
+                "Renewals of the gateway's credential at the server, by how they ended",
+                &["server", "outcome"],
+            )?,
             guard: Guard::new(&registry)?,
             cache: Cache::new(&registry)?,
             limits: Limits::new(&registry)?,
@@ -177,6 +183,12 @@ impl Metrics {
     /// Counts a caller that was not believed or let in.
     pub fn count_auth_failure(&self, reason: &'static str) {
         self.auth_failures.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts a renewal of the gateway's credential at `server`.
+    pub fn count_credential_renewal(&self, server: &str, outcome: &'static str) {
+        let labels = [server, outcome];
+        self.credential_renewals.with_label_values(&labels).inc();
     }
 
     /// Counts a finished request.

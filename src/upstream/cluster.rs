@@ -59,6 +59,28 @@ pub struct Limits {
     pub total: Duration,
 }
 
+impl Spec {
+    /// One address that is asked for a document now and then, within `total` each time; it is sent no
+    /// credential of a server's.
+    #[must_use]
+    pub fn of_document(what: &str, address: Address, total: Duration) -> Self {
+        Self {
+            server: what.into(),
+            addresses: vec![address],
+            balancing: Balancing::RoundRobin,
+            limits: Limits {
+                connect: total,
+                header: total,
+                idle: total,
+                total,
+            },
+            sessions_max: 1,
+            session_idle: Duration::ZERO,
+            credentials: Credentials::Callers,
+        }
+    }
+}
+
 /// A server's replicas.
 pub struct Cluster {
     /// The server's id.

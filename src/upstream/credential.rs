@@ -144,6 +144,29 @@ struct Progress {
     is_running: bool,
 }
 
+/// How a renewal ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// There is another credential, or the same for longer.
+    Renewed,
+    /// It is the one that there was.
+    Unchanged,
+    /// There is none but the one that there was, if any.
+    Failed,
+}
+
+impl Renewal {
+    /// The metric label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Renewed => "renewed",
+            Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Why a credential is renewed out of turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Need {
@@ -274,8 +297,12 @@ impl Credential {
         }
     }
 
-    /// Renews it, again and again, until it is told to stop.
-    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+    /// Renews it, again and again, until it is told to stop; `told` hears how each renewal ended.
+    pub async fn run(
+        self: Arc<Self>,
+        stop: CancellationToken,
+        told: impl Fn(Renewal) + Send + Sync,
+    ) {
         let Some(source) = &self.source else { return };
         let mut state = Keeping::default();
         loop {
@@ -287,10 +314,11 @@ impl Credential {
             }
             let fetched = stop.run_until_cancelled(source.fetch());
             let Some(fetched) = fetched.await else { return };
-            let pause = match fetched {
+            let (renewal, pause) = match fetched {
                 Ok(fetched) => self.take(fetched, &mut state),
-                Err(failure) => self.miss(&failure, source, &mut state),
+                Err(failure) => (Renewal::Failed, self.miss(&failure, source, &mut state)),
             };
+            told(renewal);
             self.progress.lock().is_running = false;
             self.over.send_modify(|count| *count += 1);
             let next = async {
@@ -305,7 +333,7 @@ impl Credential {
         }
     }
 
-    fn take(&self, fetched: Fetched, state: &mut Keeping) -> Duration {
+    fn take(&self, fetched: Fetched, state: &mut Keeping) -> (Renewal, Duration) {
         let Fetched {
             token: Token(token),
             next,
@@ -314,7 +342,8 @@ impl Credential {
         let known = self.current.load();
         let is_same = known.as_ref().is_some_and(|known| known.token == token);
         // One whose end is known is another one, if it is good for longer.
-        if !is_same || lifetime.is_some() {
+        let is_renewed = !is_same || lifetime.is_some();
+        if is_renewed {
             let ticket = Ticket::new(token, lifetime, &self.others);
             self.current.store(Some(Arc::new(ticket)));
         }
@@ -322,7 +351,10 @@ impl Credential {
             tracing::info!(server.id = %self.server, "Credential is renewed");
         }
         *state = Keeping::default();
-        next
+        match is_renewed {
+            true => (Renewal::Renewed, next),
+            false => (Renewal::Unchanged, next),
+        }
     }
 
     fn miss(&self, failure: &Failure, source: &Source, state: &mut Keeping) -> Duration {

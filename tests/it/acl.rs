@@ -5,6 +5,8 @@
 mod bypass;
 mod list;
 mod site;
+mod together;
+mod unclear;
 
 use serde_json::{Value, json};
 

@@ -22,6 +22,7 @@ mod fuzz;
 mod inactive;
 mod interpolation;
 mod overrides;
+mod packs;
 mod refused;
 
 /// The model of a text that must be right, warnings or not.

@@ -38,6 +38,7 @@ mod no_mcp;
 mod operations;
 mod policy;
 mod recovery;
+mod redirects;
 mod reload;
 mod replicas;
 mod sdk;

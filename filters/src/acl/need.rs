@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::acl::view::Item;
-use crate::json::object::Object;
+use crate::json::object::{self, Object};
 use crate::mcp::call::{Call, Target};
 use crate::mcp::method::Method;
 use crate::rpc::parse::{self, Body};
@@ -157,7 +157,7 @@ fn referred(params: &str) -> Option<Named<'_>> {
     let is_alike = |name: &str| {
         known
             .iter()
-            .any(|one| *one != name && one.eq_ignore_ascii_case(name))
+            .any(|one| *one != name && object::is_alike(one, name))
     };
     if Object::read(text)?
         .members()

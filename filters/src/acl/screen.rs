@@ -2,17 +2,16 @@
 //! resources that it may not read.
 //!
 //! **Invariant:** what cannot be read in one way only is not shown: a member that stands twice or has
-//! another's name but for case, a name that is no Unicode, what is no object where one belongs.
-
-use std::borrow::Cow;
+//! another's name but for case, a name that is no Unicode, what is no object where one belongs
+//! (`fuzz::screen`).
 
 use crate::acl::view::{Item, View};
 use crate::json::object::{self, Object};
 use crate::mcp::list::Kind;
+use crate::rpc::parse::{self, Answer, Body};
 
-/// What is shown of an answer that cannot be read.
-const NO_ANSWER: &str =
-    r#"{"jsonrpc":"2.0","error":{"code":-31502,"message":"the server answered what is not MCP"}}"#;
+/// What a server says where news of a resource is told.
+const UPDATED: &str = "notifications/resources/updated";
 
 /// What becomes of a server's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +20,21 @@ pub enum Shown {
     AsIs,
     /// This is shown in its place.
     Changed(String),
-    /// It is not shown.
+    /// It is not shown: the caller may not know of it.
     Hidden,
+    /// It is not shown: it cannot be read in one way only.
+    Unclear,
+}
+
+/// What news of resources a message tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// None.
+    Nothing,
+    /// News of the resource with this URI.
+    Of(String),
+    /// Nobody can tell: it is no message that all readers take for the same.
+    Unclear,
 }
 
 /// A result with lists of these kinds, without the items that are not permitted.
@@ -31,7 +43,7 @@ pub enum Shown {
 #[must_use]
 pub fn result(view: &View<'_>, kinds: &[Kind], result: &str) -> Shown {
     let Some(mut object) = Object::read(result) else {
-        return Shown::Hidden;
+        return Shown::Unclear;
     };
     let (mut is_list, mut is_changed) = (false, false);
     for kind in kinds {
@@ -82,69 +94,71 @@ fn shows(view: &View<'_>, kind: Kind, item: &str) -> bool {
     })
 }
 
-/// A server's answer to a list request; nothing where all of it may be shown.
+/// A server's answer to a list request.
 #[must_use]
-pub fn answer(view: &View<'_>, kind: Kind, message: &str) -> Option<String> {
-    match screened(view, &[kind], message) {
-        Shown::AsIs => None,
-        Shown::Changed(text) => Some(text),
-        Shown::Hidden => Some(NO_ANSWER.to_owned()),
+pub fn answer(view: &View<'_>, kind: Kind, message: &str) -> Shown {
+    one(view, &[kind], message)
+}
+
+/// The news of a resource that a message tells.
+#[must_use]
+pub fn news(message: &str) -> News {
+    let Ok(message) = parse::message(message) else {
+        return News::Unclear;
+    };
+    let (Some(UPDATED), Some(params)) = (message.method(), message.params()) else {
+        return News::Nothing;
+    };
+    let uri = params.uri.filter(|_| !params.has_lookalike);
+    match uri.and_then(parse::string) {
+        Some(uri) => News::Of(uri.into_owned()),
+        None => News::Unclear,
     }
 }
 
-/// The URI of a resource that a message tells news of; nothing where it tells of none, and an empty
-/// one where it does not say of which, or not in one way only.
-#[must_use]
-pub fn news(message: &str) -> Option<String> {
-    let message = Object::read(message)?;
-    if !message.is_clear("method") {
-        return Some(String::new());
-    }
-    if message.text("method")? != "notifications/resources/updated" {
-        return None;
-    }
-    let params = message.get("params").and_then(Object::read);
-    let params = params.filter(|params| message.is_clear("params") && params.is_clear("uri"));
-    let uri = params.and_then(|params| params.text("uri").map(Cow::into_owned));
-    Some(uri.unwrap_or_default())
-}
-
-/// A message on a stream that brings whatever a server has to say, answers to lists included.
+/// A message on a stream that brings whatever a server has to say, answers to lists included; an event
+/// may also be empty, or a batch.
 #[must_use]
 pub fn message(view: &View<'_>, text: &str) -> Shown {
-    screened(view, &Kind::ALL, text)
-}
-
-/// One message or a batch; an event may also be empty.
-fn screened(view: &View<'_>, kinds: &[Kind], text: &str) -> Shown {
     if text.trim().is_empty() {
         return Shown::AsIs;
     }
     let Some(messages) = object::elements(text) else {
-        return one(view, kinds, text);
+        return one(view, &Kind::ALL, text);
     };
-    let mut messages = messages.into_iter();
-    match messages.all(|text| one(view, kinds, text) == Shown::AsIs) {
-        true => Shown::AsIs,
-        false => Shown::Hidden,
+    let mut all = Shown::AsIs;
+    for text in messages {
+        match one(view, &Kind::ALL, text) {
+            Shown::AsIs => {}
+            Shown::Unclear => return Shown::Unclear,
+            Shown::Changed(_) | Shown::Hidden => all = Shown::Hidden,
+        }
     }
+    all
 }
 
 fn one(view: &View<'_>, kinds: &[Kind], text: &str) -> Shown {
-    let Some(mut message) = Object::read(text).filter(|one| one.is_clear("result")) else {
-        return Shown::Hidden;
-    };
-    if let Some(uri) = news(text)
-        && (uri.is_empty() || !view.permits(Item::Resource(&uri)))
-    {
-        return Shown::Hidden;
+    match news(text) {
+        News::Unclear => return Shown::Unclear,
+        News::Of(uri) if !view.permits(Item::Resource(&uri)) => return Shown::Hidden,
+        News::Nothing | News::Of(_) => {}
     }
-    match message.get("result").map(|text| result(view, kinds, text)) {
-        Some(Shown::Changed(result)) => {
+    let Ok(message) = parse::message(text) else {
+        return Shown::Unclear;
+    };
+    let Body::Response {
+        answer: Answer::Result(given),
+        ..
+    } = message.body
+    else {
+        return Shown::AsIs;
+    };
+    match (result(view, kinds, given.get()), Object::read(text)) {
+        (Shown::Changed(result), Some(mut message)) => {
             message.set("result", result);
             Shown::Changed(message.write())
         }
-        Some(shown @ (Shown::AsIs | Shown::Hidden)) => shown,
-        None => Shown::AsIs,
+        (Shown::Changed(_), None) => Shown::Unclear,
+        (shown @ (Shown::AsIs | Shown::Hidden | Shown::Unclear), _) => shown,
     }
 }

@@ -7,7 +7,7 @@ use proptest::sample::select;
 
 use super::explain::{List, explain};
 use super::need::{Named, Need};
-use super::screen::{self, Shown};
+use super::screen::{self, News, Shown};
 use super::spec::{Policy, Rule, Who};
 use super::view::{Decision, Item};
 use super::*;
@@ -689,7 +689,7 @@ fn a_stream_that_brings_anything_is_screened_message_by_message() {
     assert_eq!(screen::message(&view, &news("u:b")), Shown::Hidden);
     let escaped =
         r#"{"jsonrpc":"2.0","m\u0065thod":"notifications\/resources\/updated","params":{}}"#;
-    assert_eq!(screen::message(&view, escaped), Shown::Hidden);
+    assert_eq!(screen::message(&view, escaped), Shown::Unclear);
     let other = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"uri":"u:b"}}"#;
     assert_eq!(screen::message(&view, other), Shown::AsIs);
     let list = r#"{"jsonrpc":"2.0","id":1,"result":{"prompts":[{"name":"q"},{"name":"p"}]}}"#;
@@ -718,19 +718,60 @@ fn no_way_of_writing_an_answer_shows_more() {
         let text = of(result);
         let twice = format!(r#"{{"result":{result},"result":{{}}}}"#);
         for text in [&text, &twice, &format!("[{text}]"), &format!("[[{text}]]")] {
-            let shown = screen::answer(&view, Kind::Tools, text).unwrap();
-            assert!(!shown.contains("\"b\""), "{text}");
-            match screen::message(&view, text) {
-                Shown::Changed(shown) => assert!(!shown.contains("\"b\""), "{text}"),
-                Shown::Hidden => {}
-                Shown::AsIs => panic!("{text}"),
+            let shown = [
+                screen::answer(&view, Kind::Tools, text),
+                screen::message(&view, text),
+            ];
+            for shown in shown {
+                match shown {
+                    Shown::Changed(shown) => assert!(!shown.contains("\"b\""), "{text}"),
+                    Shown::Hidden | Shown::Unclear => {}
+                    Shown::AsIs => panic!("{text}"),
+                }
             }
         }
     }
-    assert_eq!(screen::message(&view, "{"), Shown::Hidden);
+    assert_eq!(screen::message(&view, "{"), Shown::Unclear);
     assert_eq!(screen::message(&view, ""), Shown::AsIs);
     let good = of(r#"{"tools":[{"name":"a"}]}"#);
     assert_eq!(screen::message(&view, &format!("[{good}]")), Shown::AsIs);
+}
+
+#[test]
+fn news_that_is_unclear_is_told_to_nobody_who_is_screened() {
+    let denied = policy("p", &["c"], vec![], vec![resources("s", &["u:b"])]);
+    let rules = Rules::compile(&spec(Effect::Allow, vec![denied]));
+    let who = client("c");
+    let view = rules.view(&who, "s");
+    let of = |members: &str| format!(r#"{{"jsonrpc":"2.0",{members}}}"#);
+    let method = r#""method":"notifications/resources/updated""#;
+    for unclear in [
+        of(&format!(r#"{method},"params":{{"uri":"u:a","uri":"u:b"}}"#)),
+        of(&format!(r#"{method},"params":{{"uri":"u:a","URI":"u:b"}}"#)),
+        of(&format!(r#"{method},"params":{{"uri":["u:b"]}}"#)),
+        of(&format!(r#"{method},"params":{{"uri":"\ud800"}}"#)),
+        of(&format!(r#"{method},"params":["u:b"]"#)),
+        of(method),
+        of(&format!(
+            r#"{method},"params":{{}},"Params":{{"uri":"u:b"}}"#
+        )),
+        of(&format!(
+            r#""method":"x",{method},"params":{{"uri":"u:b"}}"#
+        )),
+        of(&format!(r#"{method},"\ud800":1,"params":{{"uri":"u:b"}}"#)),
+        of(&format!(
+            r#"{method},"params":{{"uri":"u:b"}},"result":{{}}"#
+        )),
+        format!(r#"{{{method},"params":{{"uri":"u:b"}}}}"#),
+    ] {
+        assert_eq!(screen::news(&unclear), News::Unclear, "{unclear}");
+        assert_eq!(screen::message(&view, &unclear), Shown::Unclear);
+    }
+    let news = of(&format!(r#"{method},"params":{{"uri":"u:\u0062"}}"#));
+    assert_eq!(screen::news(&news), News::Of("u:b".to_owned()));
+    assert_eq!(screen::message(&view, &news), Shown::Hidden);
+    let other = of(r#""method":"notifications/message","params":{"data":1}"#);
+    assert_eq!(screen::news(&other), News::Nothing);
 }
 
 // === any rules ===

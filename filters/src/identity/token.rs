@@ -6,23 +6,18 @@
 //! **Invariant:** a token says who it is for and how long it is good; whoever asks is told by
 //! [`Grant::check`] for this place and this moment, each time.
 
-use std::borrow::Cow;
-use std::sync::Arc;
+mod claims;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 use crate::identity::denial::Denial;
-use crate::identity::resource;
-use crate::identity::{Principal, Proof, is_name};
-use crate::json::object::{self, Object};
+use crate::identity::{Principal, Proof};
+use crate::json::object::Object;
 
 /// How far apart the clocks of a provider and the gateway may be, in seconds.
 pub const SKEW_SECONDS: u64 = 60;
-
-/// Most roles, scopes or audiences that one token may bring along.
-pub const NAMES_MAX: usize = 128;
 
 /// A way of signing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,28 +136,28 @@ impl<'a> Token<'a> {
     /// # Errors
     /// [`Denial::Issuer`] or [`Denial::Claims`].
     pub fn grant(&self, rules: &Rules) -> Result<Grant, Denial> {
-        let claims = Object::read(&self.claims).ok_or(Denial::Claims)?;
+        let held = Object::read(&self.claims).ok_or(Denial::Claims)?;
         if let Some(issuer) = &rules.issuer
-            && claims.text("iss").as_deref() != Some(issuer)
+            && held.text("iss").as_deref() != Some(issuer)
         {
             return Err(Denial::Issuer);
         }
-        let client = name(&claims, &rules.client_claim)?.ok_or(Denial::Claims)?;
-        let tenant = name(&claims, &rules.tenant_claim)?;
-        let mut scopes = names(member(&claims, "scope"))?;
-        scopes.extend(names(member(&claims, "scp"))?);
+        let client = claims::name(&held, &rules.client_claim)?.ok_or(Denial::Claims)?;
+        let tenant = claims::name(&held, &rules.tenant_claim)?;
+        let mut scopes = claims::names(claims::member(&held, "scope"))?;
+        scopes.extend(claims::names(claims::member(&held, "scp"))?);
         let principal = Principal {
             client,
             tenant,
-            roles: names(member(&claims, &rules.roles_claim))?.into(),
+            roles: claims::names(claims::member(&held, &rules.roles_claim))?.into(),
             scopes: scopes.into(),
             proof: Proof::Jwt,
         };
         Ok(Grant {
             principal,
-            expires: date(claims.get("exp"))?.ok_or(Denial::Claims)?,
-            begins: date(claims.get("nbf"))?.unwrap_or_default(),
-            audiences: audiences(claims.get("aud"))?,
+            expires: claims::date(held.get("exp"))?.ok_or(Denial::Claims)?,
+            begins: claims::date(held.get("nbf"))?.unwrap_or_default(),
+            audiences: claims::audiences(held.get("aud"))?,
         })
     }
 }
@@ -231,80 +226,6 @@ impl Grant {
             checked => checked,
         }
     }
-}
-
-/// A claim: the member of that very name, else what the dots in it lead to.
-fn member<'c>(claims: &'c Object<'_>, path: &str) -> Option<Cow<'c, str>> {
-    if let Some(found) = claims.get(path) {
-        return Some(Cow::Borrowed(found));
-    }
-    let (first, rest) = path.split_once('.')?;
-    let inner = Object::read(claims.get(first)?)?;
-    member(&inner, rest).map(|found| Cow::Owned(found.into_owned()))
-}
-
-/// A name that a claim holds; nothing where there is none.
-fn name(claims: &Object<'_>, path: &str) -> Result<Option<Arc<str>>, Denial> {
-    let Some(value) = member(claims, path).filter(|value| *value != "null") else {
-        return Ok(None);
-    };
-    let name = object::string(&value).filter(|name| is_name(name));
-    name.map(|name| Some(Arc::from(name))).ok_or(Denial::Claims)
-}
-
-/// The names in a claim: a list, or one text in which spaces divide them.
-fn names(value: Option<Cow<'_, str>>) -> Result<Vec<Arc<str>>, Denial> {
-    let Some(value) = value.filter(|value| *value != "null") else {
-        return Ok(Vec::new());
-    };
-    let names: Vec<Arc<str>> = match object::string(&value) {
-        Some(text) => text.split_ascii_whitespace().map(Arc::from).collect(),
-        None => texts(&value)?
-            .iter()
-            .map(|name| Arc::from(&**name))
-            .collect(),
-    };
-    if names.len() > NAMES_MAX || !names.iter().all(|name| is_name(name)) {
-        return Err(Denial::Claims);
-    }
-    Ok(names)
-}
-
-fn audiences(value: Option<&str>) -> Result<Vec<String>, Denial> {
-    let Some(value) = value else {
-        return Ok(Vec::new());
-    };
-    let audiences = match object::string(value) {
-        Some(one) => vec![one.into_owned()],
-        None => texts(value)?,
-    };
-    let audiences = audiences.into_iter();
-    Ok(audiences.map(|one| resource::canonical(&one)).collect())
-}
-
-fn texts(value: &str) -> Result<Vec<String>, Denial> {
-    let list: Vec<String> = serde_json::from_str(value).map_err(|_| Denial::Claims)?;
-    if list.len() > NAMES_MAX {
-        return Err(Denial::Claims);
-    }
-    Ok(list)
-}
-
-/// A moment in seconds since 1970 (RFC 7519, `NumericDate`: it may have a fraction).
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the value was checked to be in range"
-)]
-fn date(value: Option<&str>) -> Result<Option<u64>, Denial> {
-    /// The year 9999.
-    const SECONDS_MAX: f64 = 253_402_300_799.0;
-    let Some(value) = value else { return Ok(None) };
-    let seconds: f64 = serde_json::from_str(value).map_err(|_| Denial::Claims)?;
-    if !(0.0..=SECONDS_MAX).contains(&seconds) {
-        return Err(Denial::Claims);
-    }
-    Ok(Some(seconds as u64))
 }
 
 #[cfg(test)]
@@ -408,15 +329,6 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_whose_name_has_dots_is_found_by_its_name() {
-        let claims = r#"{"https://a.b/c":"x","https://a":{"b/c":"y"}}"#;
-        let claims = Object::read(claims).unwrap();
-        let found = member(&claims, "https://a.b/c");
-        assert_eq!(found.as_deref(), Some(r#""x""#));
-        assert!(member(&claims, "https://a.b").is_none());
-    }
-
-    #[test]
     fn claims_that_are_missing_or_of_the_wrong_kind_grant_nothing() {
         let of = |rest: &str| grant(&format!(r#"{{"iss":"https://idp",{rest}}}"#)).err();
         let rows = [
@@ -437,7 +349,7 @@ mod tests {
         for row in rows {
             assert_eq!(of(row), Some(Denial::Claims), "{row}");
         }
-        let many = vec!["r"; NAMES_MAX + 1].join(" ");
+        let many = vec!["r"; claims::NAMES_MAX + 1].join(" ");
         let many = format!(r#""sub":"a","exp":2000000,"scope":"{many}""#);
         assert_eq!(of(&many), Some(Denial::Claims));
     }

@@ -18,9 +18,6 @@ use crate::rpc::parse::{self, Answer, Body};
 
 /// What is shown of a list that cannot be read. Clients of older revisions skip what they do not know.
 const NOTHING: &str = r#"{"resultType":"complete","tools":[],"ttlMs":0,"cacheScope":"private"}"#;
-/// What is shown of an answer that cannot be read.
-const NO_ANSWER: &str =
-    r#"{"jsonrpc":"2.0","error":{"code":-31502,"message":"the server answered what is not MCP"}}"#;
 
 /// A tool that was seen.
 #[derive(Clone, Copy, Debug)]
@@ -114,18 +111,21 @@ impl Lens<'_> {
     pub fn result(&self, result: &str, note: impl FnMut(Seen<'_>)) -> Option<String> {
         let member = Kind::Tools.member();
         let Some(mut object) = Object::read(result) else {
-            return self.instead(NOTHING);
+            return (self.mode == Mode::Block).then(|| NOTHING.to_owned());
         };
+        let is_clear = object.is_clear(member);
+        if !is_clear && self.mode == Mode::Block {
+            object.retain(|name| name == member || !object::is_alike(name, member));
+        }
         let Some(list) = object.get(member) else {
             // Who finds no tools finds none that was not approved.
-            return None;
+            return (!is_clear && self.mode == Mode::Block).then(|| object.write());
         };
         let items = object::elements(list);
         let is_list = items.is_some();
         let items = items.unwrap_or_default();
         let shown = self.items(&items, note);
-        let n_members = object.members().filter(|(name, _)| *name == member).count();
-        if shown.is_none() && is_list && n_members == 1 {
+        if shown.is_none() && is_list && is_clear {
             return None;
         }
         let shown = match shown {
@@ -139,35 +139,35 @@ impl Lens<'_> {
         Some(object.write())
     }
 
-    /// The answer to `tools/list`; nothing where it is shown as it is.
+    /// The answer to `tools/list`.
     #[must_use]
-    pub fn answer(&self, message: &str, note: impl FnMut(Seen<'_>)) -> Option<String> {
-        let Some(mut object) = Object::read(message) else {
-            return self.instead(NO_ANSWER);
-        };
-        let result = object.get("result")?;
-        let screened = self.result(result, note);
-        let n_results = object.members().filter(|(name, _)| *name == "result");
-        let is_twice = n_results.count() > 1 && self.mode == Mode::Block;
-        let screened = screened.or_else(|| is_twice.then(|| result.to_owned()))?;
-        object.set("result", screened);
-        Some(object.write())
+    pub fn answer(&self, message: &str, mut note: impl FnMut(Seen<'_>)) -> Shown {
+        self.one_message(message, &mut note)
     }
 
     /// A message on a stream that brings whatever a server has to say, answers to lists included.
     #[must_use]
     pub fn message(&self, text: &str, mut note: impl FnMut(Seen<'_>)) -> Shown {
-        if let Some(messages) = object::elements(text) {
-            let mut messages = messages.into_iter();
-            let is_plain = messages.all(|one| self.one_message(one, &mut note) == Shown::AsIs);
-            return self.unless(is_plain);
+        let Some(messages) = object::elements(text) else {
+            return self.one_message(text, &mut note);
+        };
+        let mut all = Shown::AsIs;
+        for text in messages {
+            match self.one_message(text, &mut note) {
+                Shown::AsIs => {}
+                Shown::Unclear => return Shown::Unclear,
+                Shown::Changed(_) | Shown::Hidden => all = Shown::Hidden,
+            }
         }
-        self.one_message(text, &mut note)
+        all
     }
 
     fn one_message(&self, text: &str, note: &mut impl FnMut(Seen<'_>)) -> Shown {
         let Ok(message) = parse::message(text) else {
-            return self.unless(false);
+            return match self.mode {
+                Mode::Block => Shown::Unclear,
+                Mode::Warn | Mode::Off => Shown::AsIs,
+            };
         };
         let Body::Response {
             answer: Answer::Result(result),
@@ -183,19 +183,8 @@ impl Lens<'_> {
                 Shown::Changed(answer.write())
             }
             (None, _) => Shown::AsIs,
-            (Some(_), None) => Shown::Hidden,
+            (Some(_), None) => Shown::Unclear,
         }
-    }
-
-    fn unless(&self, is_plain: bool) -> Shown {
-        match is_plain || self.mode != Mode::Block {
-            true => Shown::AsIs,
-            false => Shown::Hidden,
-        }
-    }
-
-    fn instead(&self, text: &str) -> Option<String> {
-        (self.mode == Mode::Block).then(|| text.to_owned())
     }
 }
 

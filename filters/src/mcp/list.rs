@@ -143,6 +143,12 @@ pub fn identify(kind: Kind, item: &str) -> Option<Cow<'_, str>> {
     object::string(members(item)?.get(kind.key())?)
 }
 
+/// Whether all readers call an item the same.
+#[must_use]
+pub fn is_clear(kind: Kind, item: &str) -> bool {
+    Object::read(item).is_some_and(|item| item.is_clear(kind.key()))
+}
+
 /// The item under another key. All other members stay, byte for byte.
 #[must_use]
 pub fn rename(kind: Kind, item: &str, key: &str) -> String {

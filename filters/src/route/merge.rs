@@ -33,6 +33,8 @@ pub struct Entry {
     pub outer: String,
     /// The item as clients see it, JSON text.
     pub text: String,
+    /// Whether all readers call it the same.
+    pub is_clear: bool,
 }
 
 /// A name that two items claim: it is listed for neither.
@@ -115,6 +117,7 @@ fn entries_of(kind: Kind, naming: &Naming, source: &Source<'_>) -> Vec<Entry> {
             inner: inner.into_owned(),
             outer,
             text,
+            is_clear: list::is_clear(kind, item),
         });
     }
     entries

@@ -20,11 +20,12 @@ use crate::config::Config;
 use crate::config::choice::LoadBalancing;
 use crate::config::model::router::{HealthCheck, Lists};
 use crate::config::model::server::{Scopes, Server as ServerConfig, ServerId, Transport};
+use crate::state::live::Live;
 use crate::state::snapshot::Server;
 use crate::stdio;
 use crate::stdio::supervisor::Supervisor;
 use crate::upstream::cluster::Cluster;
-use crate::upstream::credential::Credential;
+use crate::upstream::credential::{Credential, Renewal};
 use crate::upstream::found::{Dialect, Finder};
 use crate::upstream::keeper;
 use crate::upstream::remote::Background;
@@ -80,6 +81,7 @@ pub(in crate::app) struct Parts {
     pub(in crate::app) dialect: Dialect,
     /// What requests use.
     pub(in crate::app) server: Arc<Server>,
+    live: Arc<Live>,
     chores: Chores,
     background: Background,
     stop: CancellationToken,
@@ -120,6 +122,7 @@ impl Parts {
             dialect,
             basis,
             server: Arc::new(server),
+            live: Arc::clone(&workshop.live),
             chores,
             background,
             stop: workshop.stop.child_token(),
@@ -137,7 +140,13 @@ impl Parts {
         } = &self.chores;
         let stop = &self.stop;
         if let Some(credential) = credential {
-            self.tasks.spawn(Arc::clone(credential).run(stop.clone()));
+            let (live, id) = (Arc::clone(&self.live), Arc::clone(&self.server.id));
+            let told = move |renewal: Renewal| {
+                let metrics = &live.metrics;
+                metrics.count_credential_renewal(&id, renewal.label());
+            };
+            self.tasks
+                .spawn(Arc::clone(credential).run(stop.clone(), told));
         }
         if let Some(supervisor) = supervisor {
             let supervised = supervise(Arc::clone(supervisor), stop.clone());

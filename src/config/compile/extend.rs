@@ -7,7 +7,7 @@ use std::time::Duration;
 use filters::problem::Problems;
 use serde_json::Value as Json;
 
-use crate::config::choice::DiscoveryKind;
+use crate::config::choice::extend::DiscoveryKind;
 use crate::config::compile::server::http_url;
 use crate::config::model::extend::{Backend, Discovery, Plugin};
 use crate::config::path::Path;

@@ -11,7 +11,7 @@ use filters::guard::spec::{Check, Edit};
 use filters::problem::Problems;
 use serde_json::Value as Json;
 
-use crate::config::choice::{
+use crate::config::choice::guard::{
     GuardAction, GuardDetector, GuardMode, GuardSubject, Operator, Severity,
 };
 use crate::config::model::Secret;

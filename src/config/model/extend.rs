@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::choice::Hook;
+use crate::config::choice::extend::Hook;
 use crate::config::model::url::HttpUrl;
 
 /// Code that runs at fixed moments of a request.

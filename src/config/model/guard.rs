@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use filters::guard::spec;
 
-use crate::config::choice::GuardDefault;
+use crate::config::choice::guard::GuardDefault;
 use crate::config::model::Secret;
 
 /// Rules that look into what clients and servers say.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::choice::{DiscoveryKind, Hook};
+use crate::config::choice::extend::{DiscoveryKind, Hook};
 
 /// Code that runs at fixed moments of a request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::choice::{
+use crate::config::choice::guard::{
     GuardAction, GuardDefault, GuardDetector, GuardMode, GuardSubject, Operator, Severity,
 };
 

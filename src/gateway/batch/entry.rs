@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use filters::acl::Permit;
+use filters::acl::screen::Shown;
 use filters::cache::task;
 use filters::refusal::{Phase, Refusal};
 use filters::rpc::parse::{self, Body as Rpc, Id};
@@ -15,11 +16,11 @@ use filters::sse::decode::Decoder;
 use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::sync::mpsc::Sender;
 
-use crate::gateway::access::Screen;
 use crate::gateway::batch::reading::Said;
 use crate::gateway::batch::{News, Prepared};
 use crate::gateway::cached::write::Write;
 use crate::gateway::guard::{self, Asked, Told, Watch};
+use crate::gateway::screen::Screen;
 use crate::state::snapshot::Server;
 use crate::upstream::error::Error;
 use crate::upstream::head::Content;
@@ -191,9 +192,10 @@ impl Entry {
             None => text,
         };
         if self.id.take().is_some() {
-            let shown = self.screen.as_ref().zip(str::from_utf8(&text).ok());
-            let shown = shown.and_then(|(screen, text)| screen.answer(text));
-            let text = shown.map_or(text, Bytes::from);
+            let text = match &self.screen {
+                Some(screen) => shown(screen, text),
+                None => text,
+            };
             self.voice.say(News::Answer(self.voice.index, text)).await;
         }
     }
@@ -223,6 +225,15 @@ impl Entry {
             Told::Hidden => return,
         };
         self.voice.say(News::Interim(text.into())).await;
+    }
+}
+
+/// An answer as the caller may see it.
+fn shown(screen: &Screen, text: Bytes) -> Bytes {
+    match screen.answer(&text) {
+        Shown::AsIs => text,
+        Shown::Changed(text) => text.into(),
+        Shown::Hidden | Shown::Unclear => screen.refused().into(),
     }
 }
 

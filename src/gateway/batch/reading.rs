@@ -10,7 +10,6 @@ use filters::refusal::Refusal;
 use filters::rpc::parse::Body;
 use http::HeaderMap;
 
-use crate::gateway::access::Screen;
 use crate::gateway::batch::{Way, entry};
 use crate::gateway::cached::write::Write;
 use crate::gateway::cached::{self, Served, role};
@@ -19,6 +18,7 @@ use crate::gateway::exchange::Exchange;
 use crate::gateway::guard::Watch;
 use crate::gateway::inbound::Inbound;
 use crate::gateway::reply::{Out, Reply};
+use crate::gateway::screen::Screen;
 use crate::gateway::{Ended, front, link};
 use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
@@ -54,12 +54,15 @@ impl Reading {
     ) -> Option<Self> {
         let is_request = matches!(call.message.body, Body::Request { .. });
         let is_asked = role::concerns(call.method) || call.method == Method::Tasks;
-        (is_request && is_asked).then(|| Self {
-            exchange: exchange.branch(),
-            client: way.client.map(Arc::clone),
-            inbound: front::inbound(headers, exchange, call, text.clone()).inspected(),
-            watch: watch.cloned(),
-            screen: Screen::one(exchange, way.server, call.method),
+        (is_request && is_asked).then(|| {
+            let inbound = front::inbound(headers, exchange, call, text.clone()).inspected();
+            Self {
+                exchange: exchange.branch(),
+                client: way.client.map(Arc::clone),
+                watch: watch.cloned(),
+                screen: Screen::one(exchange, way.server, call.method, inbound.id()),
+                inbound,
+            }
         })
     }
 

@@ -146,7 +146,7 @@ async fn refuse_open(
         }
         passage::stay(&way.server)?;
     }
-    end::unopened(reply, way, id, error).await
+    end::unopened(reply, way, Some(id), error).await
 }
 
 async fn answer_result(reply: &mut Reply<'_>, id: &str, result: &str) -> Result<(), Ended> {

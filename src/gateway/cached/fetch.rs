@@ -24,7 +24,7 @@ use crate::gateway::bridge::{legacy_server, modern_server};
 use crate::gateway::cached::fetched::Fetched;
 use crate::gateway::cached::order::Order;
 use crate::gateway::inbound::{Context, Inbound};
-use crate::gateway::link::{self, Way};
+use crate::gateway::link::{self, Unlinked, Way};
 use crate::gateway::pass::voice::{self, Voice};
 use crate::gateway::pass::{is_wrong_era, respell};
 use crate::state::live::Live;
@@ -109,7 +109,13 @@ impl Errand {
                 }
             },
             (Era::Legacy, Some(client)) => {
-                match link::find(live, client, way, &inbound.caller).await? {
+                let link = match link::find(live, client, way, &inbound.caller).await {
+                    Ok(link) => link,
+                    // What the server says of its caller's credential is for that one alone.
+                    Err(Unlinked::Session(_)) => return Ok(None),
+                    Err(Unlinked::Ended(ended)) => return Err(ended),
+                };
+                match link {
                     Link::Legacy(upstream) => {
                         (Via::Session(upstream), request(inbound, inner, &id))
                     }

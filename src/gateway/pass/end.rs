@@ -13,7 +13,7 @@ use pingora::http::ResponseHeader;
 
 use crate::gateway::Ended;
 use crate::gateway::inbound::Inbound;
-use crate::gateway::link::{Way, failed};
+use crate::gateway::link::{Unlinked, Way, failed};
 use crate::gateway::pass::voice::Voice;
 use crate::gateway::pass::{Passed, answer, fail, is_wrong_era};
 use crate::gateway::reply::Reply;
@@ -97,11 +97,25 @@ pub(in crate::gateway) fn challenge(
     Some(status)
 }
 
-/// Tells the client that its server opened no session.
+/// Tells the client why it has no link to its server.
+pub(in crate::gateway) async fn unlinked(
+    reply: &mut Reply<'_>,
+    way: &Way,
+    id: Option<&str>,
+    unlinked: Unlinked,
+) -> Result<(), Ended> {
+    match unlinked {
+        Unlinked::Session(error) => unopened(reply, way, id, &error).await,
+        Unlinked::Ended(ended) => Err(ended),
+    }
+}
+
+/// Tells the client that its server opened no session. One that wants the client's credential, or
+/// another one, says so by its status, as it does where it answers a message so.
 pub(in crate::gateway) async fn unopened(
     reply: &mut Reply<'_>,
     way: &Way,
-    id: &str,
+    id: Option<&str>,
     error: &OpenError,
 ) -> Result<(), Ended> {
     let status = match error {
@@ -109,17 +123,18 @@ pub(in crate::gateway) async fn unopened(
             status,
             challenge: told,
             ..
-        } => challenge(reply, way, *status, told.as_ref()),
+        } => {
+            let is_told = matches!(status, 401 | 403) && way.naming.is_none() && reply.is_untold();
+            challenge(reply, way, *status, told.as_ref()).or_else(|| is_told.then_some(*status))
+        }
         OpenError::Upstream(_) | OpenError::Disagreed { .. } => None,
     };
     match (failed(&way.server.id, error), status) {
-        (Ended::Refused { refusal, error, .. }, None) => {
-            reply.refuse(refusal, Some(id), error).await
-        }
+        (Ended::Refused { refusal, error, .. }, None) => reply.refuse(refusal, id, error).await,
         (Ended::Refused { refusal, error, .. }, Some(status)) => {
             reply.exchange.outcome.error = error;
             reply.exchange.outcome.reason = Some(refusal.label());
-            let text = refusal.to_json(Id::from_json(id));
+            let text = refusal.to_json(id.and_then(Id::from_json));
             reply.answer(status, text).await
         }
         (other @ (Ended::ClientGone | Ended::Broken { .. }), _) => Err(other),

@@ -13,13 +13,13 @@ use filters::rpc::parse::{self, Body, Payload};
 use http::HeaderMap;
 use pingora::proxy::Session;
 
-use crate::gateway::access::Screen;
 use crate::gateway::cached::quick::Quick;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::pipeline::pay;
 use crate::gateway::relay::{self, Carried, Errand, Kind};
+use crate::gateway::screen::Screen;
 use crate::gateway::{Ended, access, cached, front, guard, passage};
 use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
@@ -88,7 +88,7 @@ pub(super) async fn one(
     }
     let request = request(headers, exchange, server, call, upstream.as_deref(), body);
     let mut errand = errand(call, request, permit, told);
-    errand.screen = Screen::one(exchange, server, call.method);
+    errand.screen = Screen::one(exchange, server, call.method, errand.id.as_deref());
     let _used = client.as_ref().map(|client| client.hold());
     match (
         relay::carry(session, exchange, server, errand).await?,

@@ -28,6 +28,7 @@ pub enum Target<'a> {
 pub struct Denials {
     enforced: IntCounterVec,
     shadowed: IntCounterVec,
+    unclear: IntCounterVec,
     known: Mutex<HashSet<[String; 3]>>,
 }
 
@@ -37,8 +38,9 @@ impl Denials {
     /// # Errors
     /// Where two metrics share a name.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name: &str, help: &str| {
-            let metric = IntCounterVec::new(Opts::new(name, help), &["client", "server", "tool"])?;
+        let labels = ["client", "server", "tool"];
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(metric.clone()))?;
             Ok::<_, prometheus::Error>(metric)
         };
@@ -46,10 +48,18 @@ impl Denials {
             enforced: counter(
                 "conduit_acl_denials_total",
                 "Requests that the access rules denied",
+                &labels,
             )?,
             shadowed: counter(
                 "conduit_acl_shadow_denials_total",
                 "Requests that the access rules would have denied, were they enforced",
+                &labels,
+            )?,
+            unclear: counter(
+                "conduit_acl_unclear_messages_total",
+                "What servers said and clients from whom something is hidden were not shown, because \
+                 it cannot be read in one way only",
+                &["server"],
             )?,
             known: Mutex::default(),
         })
@@ -65,6 +75,11 @@ impl Denials {
     pub fn count_shadowed(&self, client: &str, server: &str, target: Target<'_>) {
         let labels = self.labels(client, server, target);
         self.shadowed.with_label_values(&labels).inc();
+    }
+
+    /// Counts what a server said that was not shown because it cannot be read in one way only.
+    pub fn count_unclear(&self, server: &str) {
+        self.unclear.with_label_values(&[server]).inc();
     }
 
     fn labels(&self, client: &str, server: &str, target: Target<'_>) -> [String; 3] {

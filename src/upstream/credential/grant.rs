@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use filters::grant::{self, Authentication, Token};
+use filters::grant::{self, Authentication, Token, metadata};
 use pingora::connectors::TransportConnector;
 use tokio::time::timeout;
 
 use crate::upstream::address::Address;
-use crate::upstream::cluster::{self, Balancing, Cluster, Limits};
+use crate::upstream::cluster::{self, Cluster};
 use crate::upstream::credential::file::File;
-use crate::upstream::credential::{self, Credentials, Failure, Fetched};
+use crate::upstream::credential::{self, Failure, Fetched};
 use crate::upstream::error::Error;
 use crate::upstream::learned;
 use crate::upstream::relay::{Flight, Request};
@@ -89,7 +89,7 @@ impl Grant {
     async fn discover(&self, issuer: &str) -> Result<Address, Failure> {
         let what = "issuer's metadata:";
         let mut last = Failure::Answer(grant::Failure::Metadata);
-        for url in grant::metadata_urls(issuer) {
+        for url in metadata::urls(issuer) {
             let request = Request {
                 verb: "GET",
                 target: None,
@@ -103,7 +103,7 @@ impl Grant {
             if status != 200 {
                 continue;
             }
-            match grant::endpoint(issuer, &document) {
+            match metadata::endpoint(issuer, &document) {
                 Ok(endpoint) => return Ok(learned::address(&endpoint, issuer).await?),
                 Err(failure) => last = Failure::Answer(failure),
             }
@@ -147,20 +147,7 @@ impl Grant {
 
     /// One request on a connection of its own, and all that comes back.
     async fn exchange(&self, address: Address, request: Request) -> Result<(u16, Bytes), Error> {
-        let spec = cluster::Spec {
-            server: "authorization server".into(),
-            addresses: vec![address],
-            balancing: Balancing::RoundRobin,
-            limits: Limits {
-                connect: TOTAL,
-                header: TOTAL,
-                idle: TOTAL,
-                total: TOTAL,
-            },
-            sessions_max: 1,
-            session_idle: Duration::ZERO,
-            credentials: Credentials::Callers,
-        };
+        let spec = cluster::Spec::of_document("authorization server", address, TOTAL);
         let cluster = Arc::new(Cluster::new(spec, Arc::clone(&self.transport), None));
         let exchanged = async {
             let mut flight = Flight::for_gateway(cluster, request);

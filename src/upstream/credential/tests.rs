@@ -9,6 +9,8 @@ struct Bed {
     folder: TempDir,
     credential: Arc<Credential>,
     stop: CancellationToken,
+    /// How renewals ended.
+    told: Arc<Mutex<Vec<Renewal>>>,
 }
 
 impl Bed {
@@ -31,11 +33,15 @@ impl Bed {
         let source = Source::File(File::new(path, every));
         let credential = Arc::new(Credential::renewed("s".into(), source, Vec::new()));
         let stop = CancellationToken::new();
-        tokio::spawn(Arc::clone(&credential).run(stop.clone()));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let run = Arc::clone(&credential).run(stop.clone(), move |one| heard.lock().push(one));
+        tokio::spawn(run);
         Self {
             folder,
             credential,
             stop,
+            told,
         }
     }
 
@@ -99,6 +105,17 @@ async fn a_file_that_changes_is_read_again_and_what_was_read_last_is_kept() {
     bed.write(&"x".repeat(16 * 1024));
     bed.renewed(bed.n_renewals() + 2).await;
     assert_eq!(bed.line().await.len(), 16 * 1024 + 24);
+}
+
+#[tokio::test]
+async fn how_each_renewal_ended_is_told() {
+    let bed = Bed::at_rest(Some("t-1"));
+    let first = bed.credential.ticket().await.unwrap();
+    assert!(bed.credential.instead_of(&first).await.is_none());
+    assert_eq!(*bed.told.lock(), [Renewal::Renewed, Renewal::Unchanged]);
+    let bed = Bed::at_rest(None);
+    assert_eq!(bed.line().await, MISSING);
+    assert_eq!(*bed.told.lock(), [Renewal::Failed]);
 }
 
 #[tokio::test]

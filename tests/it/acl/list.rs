@@ -18,10 +18,10 @@ use crate::support::wire::Request;
 const ROUNDS: u64 = 5;
 
 /// A generator that every run seeds alike.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -29,7 +29,7 @@ impl Dice {
         usize::try_from(self.0 >> 33).unwrap() % sides
     }
 
-    fn some(&mut self, of: &[&str]) -> Vec<String> {
+    pub(super) fn some(&mut self, of: &[&str]) -> Vec<String> {
         let n = 1 + self.roll(2);
         (0..n).map(|_| of[self.roll(of.len())].to_owned()).collect()
     }
@@ -53,7 +53,7 @@ impl Dice {
         }
     }
 
-    fn rules(&mut self) -> Spec {
+    pub(super) fn rules(&mut self) -> Spec {
         let list = |dice: &mut Self, max: usize| -> Vec<Rule> {
             (0..dice.roll(max)).map(|_| dice.rule()).collect()
         };
@@ -75,7 +75,7 @@ impl Dice {
     }
 }
 
-fn written(spec: &Spec) -> Value {
+pub(super) fn written(spec: &Spec) -> Value {
     let rules = |rules: &[Rule]| -> Value {
         let rules = rules.iter().map(|rule| {
             let mut written = json!({ "server": rule.server, "tools": rule.tools });
@@ -101,8 +101,8 @@ fn written(spec: &Spec) -> Value {
 }
 
 /// Who asks: at an endpoint, in an era, in a session where there is one.
-struct Client {
-    path: &'static str,
+pub(super) struct Client {
+    pub(super) path: &'static str,
     is_modern: bool,
     session: String,
     is_batch: bool,
@@ -127,7 +127,7 @@ impl Client {
     }
 
     /// What it calls a thing of a server.
-    fn outer(&self, server: &str, kind: &KindOf, name: &str) -> String {
+    pub(super) fn outer(&self, server: &str, kind: &KindOf, name: &str) -> String {
         match (self.path, kind.key) {
             ("/mcp", "name") => format!("{server}.{name}"),
             ("/mcp", _) => uri::outer(server, name),
@@ -135,20 +135,27 @@ impl Client {
         }
     }
 
+    /// The answer; nothing where it is no result.
     async fn ask(&self, site: &Site, method: &str, params: Value) -> Option<Value> {
+        let message = self.told(site, method, params).await;
+        message["result"].is_object().then_some(message)
+    }
+
+    /// The answer, whatever it is.
+    pub(super) async fn told(&self, site: &Site, method: &str, params: Value) -> Value {
         let answer = site.ask(&self.request(method, params)).await;
-        if !is_done(&answer) && !self.is_batch {
-            return None;
-        }
         let mut message = answer.last_json();
         if let Some(first) = message.get_mut(0) {
             message = first.take();
         }
-        message["result"].is_object().then_some(message)
+        if !is_done(&answer) && !self.is_batch {
+            assert!(!message["result"].is_object(), "{answer:?}");
+        }
+        message
     }
 }
 
-async fn clients(site: &Site) -> Vec<Client> {
+pub(super) async fn clients(site: &Site) -> Vec<Client> {
     let mut clients = Vec::new();
     for path in ["/mcp/one", "/mcp/two", "/mcp"] {
         let client = |is_modern, session: &str, is_batch| Client {
@@ -165,7 +172,7 @@ async fn clients(site: &Site) -> Vec<Client> {
     clients
 }
 
-fn kind_of(kind: &KindOf) -> Kind {
+pub(super) fn kind_of(kind: &KindOf) -> Kind {
     Kind::ALL
         .into_iter()
         .find(|one| one.member() == kind.member)

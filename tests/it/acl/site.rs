@@ -89,7 +89,8 @@ pub(super) struct Site {
     pub(super) gateway: Gateway,
     one: Upstream,
     two: Upstream,
-    router: Value,
+    /// What else the gateway is configured with.
+    more: Value,
 }
 
 impl Site {
@@ -98,14 +99,19 @@ impl Site {
     }
 
     pub(super) async fn with(form: Form, acl: Value, router: Value, era: &str) -> Self {
+        Self::beside(form, acl, json!({ "router": router }), era).await
+    }
+
+    /// As [`Self::with`], beside other sections.
+    pub(super) async fn beside(form: Form, acl: Value, more: Value, era: &str) -> Self {
         let one = Upstream::start(move |request| serve(request, form, "one")).await;
         let two = Upstream::start(move |request| serve(request, form, "two")).await;
-        let gateway = Gateway::with(config(&one, &two, &acl, &router, era)).await;
+        let gateway = Gateway::with(config(&one, &two, &acl, &more, era)).await;
         Self {
             gateway,
             one,
             two,
-            router,
+            more,
         }
     }
 
@@ -115,7 +121,12 @@ impl Site {
 
     /// As [`Self::reload`], with servers of an era.
     pub(super) async fn reload_in(&self, acl: Value, era: &str) {
-        let config = config(&self.one, &self.two, &acl, &self.router, era);
+        self.reload_beside(acl, &self.more, era).await;
+    }
+
+    /// As [`Self::reload_in`], beside other sections.
+    pub(super) async fn reload_beside(&self, acl: Value, more: &Value, era: &str) {
+        let config = config(&self.one, &self.two, &acl, more, era);
         self.gateway.rewrite(config);
         let answer = self.gateway.reload().await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -173,15 +184,18 @@ impl Site {
     }
 }
 
-fn config(one: &Upstream, two: &Upstream, acl: &Value, router: &Value, era: &str) -> Value {
+fn config(one: &Upstream, two: &Upstream, acl: &Value, more: &Value, era: &str) -> Value {
     let server =
         |id: &str, upstream: &Upstream| json!({ "id": id, "url": upstream.url(), "era": era });
-    json!({
+    let mut config = json!({
         "servers": [server("one", one), server("two", two)],
         "connect": { "profiles": [{ "id": "only-one", "server_ids": ["one"] }] },
-        "router": router,
         "acl": acl,
-    })
+    });
+    for (section, value) in more.as_object().unwrap() {
+        config[section] = value.clone();
+    }
+    config
 }
 
 /// What a use of something names.

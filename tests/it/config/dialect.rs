@@ -142,7 +142,7 @@ fn omitted_actions_mean_allow_and_omitted_rules_mean_none() {
     assert_eq!(config.acl.spec.default, Effect::Allow);
     assert_eq!(
         config.guardrails.default_action,
-        conduit::config::choice::GuardDefault::Allow
+        conduit::config::choice::guard::GuardDefault::Allow
     );
     assert!(config.acl.spec.policies.is_empty() && config.guardrails.rules.is_empty());
 }

@@ -49,6 +49,11 @@ fn an_open_admin_api_on_a_public_address() {
 }
 
 #[test]
+fn tool_lock() {
+    check(&expect_file!["refused/tool_lock.txt"]);
+}
+
+#[test]
 fn metrics() {
     check(&expect_file!["refused/metrics.txt"]);
 }

@@ -97,6 +97,48 @@ async fn a_broken_file_is_an_error_at_the_start_and_its_place_is_named() {
 }
 
 #[tokio::test]
+async fn a_place_that_cannot_hold_the_file_is_an_error_at_the_start_that_names_it() {
+    for (place, why) in [
+        ("folder", "folder: Is a directory"),
+        ("file/approved.lock", "file/approved.lock: Not a directory"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("folder")).unwrap();
+        fs::write(folder.path().join("file"), "{}").unwrap();
+        let config =
+            format!("tool_lock: block\ntool_lock_file: {place}\nmetrics: {{enabled: false}}\n");
+        fs::write(folder.path().join("c.yml"), config).unwrap();
+        let path = folder.path().to_owned();
+        let started = tokio::task::spawn_blocking(move || run(&path)).await;
+        let (code, told) = started.unwrap();
+        assert!(code == 1 && told.contains(why), "{code}: {told}");
+        assert!(told.contains("tool_lock_file"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_no_file_nothing_was_approved_and_where_none_can_be_nothing_is() {
+    let site = Site::start(Form::Json, json!({ "tool_lock": "block" })).await;
+    assert!(!site.file().exists());
+    assert_eq!(site.list(WAYS[0]).await, [""; 0]);
+    let digest = site.state().await["pending_digest"].clone();
+    // Who writes it needs its folder.
+    let folder = site.folder.path().to_owned();
+    fs::remove_dir_all(&folder).unwrap();
+    let answer = site.order(json!({ "server": "s", "digest": digest })).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(
+        answer.text().contains("No such file or directory"),
+        "{answer:?}"
+    );
+    assert_eq!(site.list(WAYS[0]).await, [""; 0]);
+    refused(&site.call(WAYS[0], "a").await);
+    fs::create_dir(&folder).unwrap();
+    site.approve_all().await;
+    assert_eq!(site.list(WAYS[0]).await, ["a first", "b second"]);
+}
+
+#[tokio::test]
 async fn a_server_that_is_trusted_at_first_is_approved_as_it_is_and_locked_then() {
     for (at, way) in WAYS.into_iter().enumerate() {
         let more = json!({ "tool_lock": "block", "tool_lock_first_use": "trust" });

@@ -1,9 +1,12 @@
 //! A server's challenge reaches the client whose credential was refused, through bridges too, and no other.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 
 use super::{Bed, PATH, call, call_in, legacy_only, sociable};
-use crate::support::message::{modern, modern_call};
+use crate::support::message::{legacy, legacy_call, modern, modern_call};
 use crate::support::upstream::{Recorded, Step, answer};
 use crate::support::wire::{Answer, Request};
 
@@ -101,4 +104,63 @@ async fn a_challenge_that_is_not_the_clients_reaches_nobody() {
     let aggregated = modern_call("/mcp", &json!(1), "s.any", json!({}));
     let refused = bed.ask(&stale(aggregated)).await;
     assert_eq!(refused.headers.get("www-authenticate"), None, "{refused:?}");
+}
+
+/// A server that forgets its sessions, and from then on opens none without another token.
+fn forgetful(forgot: Arc<AtomicBool>) -> impl Fn(&Recorded) -> Vec<Step> + Send + Sync + 'static {
+    let refusing = refusing("initialize", true, legacy_only);
+    move |request| {
+        let has_forgotten = forgot.load(Ordering::SeqCst);
+        let is_in_session = request.headers.get("mcp-session-id").is_some();
+        match (has_forgotten, &*request.rpc_method()) {
+            (true, "initialize") => refusing(request),
+            (true, _) if is_in_session => answer("404 Not Found", &[], b"no such session"),
+            _ => legacy_only(request),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_opened_anew_tells_its_client_why() {
+    for forwards in [true, false] {
+        for server in servers("legacy", forwards) {
+            let forgot = Arc::new(AtomicBool::new(false));
+            let bed = Bed::start(server, forgetful(Arc::clone(&forgot))).await;
+            let session = bed.open().await;
+            assert_eq!(bed.ask(&stale(call_in(&session))).await.status, 200);
+            forgot.store(true, Ordering::SeqCst);
+            let hear = Request::get(PATH)
+                .header("accept", "text/event-stream")
+                .header("mcp-session-id", &session);
+            let list =
+                legacy(PATH, &json!(1), "tools/list", json!({})).header("mcp-session-id", &session);
+            for request in [call_in(&session), list, call_in(&session), hear] {
+                let refused = bed.ask(&stale(request)).await;
+                assert_eq!(refused.status, 401, "{refused:?}");
+                assert_eq!(refused.json()["error"]["code"], -31502, "{refused:?}");
+                let told = refused.headers.get("www-authenticate");
+                assert_eq!(told, forwards.then_some(CHALLENGE), "{refused:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_refused_at_one_of_several_servers_is_nobodys_challenge() {
+    let forgot = Arc::new(AtomicBool::new(false));
+    let server = json!({ "era": "legacy", "forward_authorization": true });
+    let bed = Bed::start(server, forgetful(Arc::clone(&forgot))).await;
+    let opening = json!({ "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": { "name": "t", "version": "1" } });
+    let opened = bed
+        .ask(&legacy("/mcp", &json!(1), "initialize", opening))
+        .await;
+    let session = opened.headers.get("mcp-session-id").unwrap().to_owned();
+    forgot.store(true, Ordering::SeqCst);
+    let call = legacy_call("/mcp", &json!(1), "s.any", json!({}));
+    let refused = bed
+        .ask(&stale(call.header("mcp-session-id", &session)))
+        .await;
+    assert_eq!(refused.status, 502, "{refused:?}");
+    assert_eq!(refused.headers.get("www-authenticate"), None);
 }

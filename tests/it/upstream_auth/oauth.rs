@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Bed, assert_refused, call, proof};
 use crate::support::until;
 use crate::support::upstream::{Recorded, Step, Upstream, answer, friendly};
-use crate::support::wire;
+use crate::support::wire::{self, Request};
 
 /// A fake authorization server: it numbers its tokens.
 pub(super) struct Issuer {
@@ -92,6 +92,29 @@ async fn a_token_is_renewed_before_it_ends() {
         (last.as_deref() == Some("Bearer token-3")).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn renewals_are_counted_by_how_they_end() {
+    let issuer = Issuer::start(3600).await;
+    issuer.is_down.store(true, Ordering::Relaxed);
+    let server = json!({ "upstream_auth": issuer.auth() });
+    let bed = Bed::start(server, friendly).await;
+    assert_eq!(bed.call().await.status, 502);
+    issuer.is_down.store(false, Ordering::Relaxed);
+    until("a token", || async {
+        (bed.call().await.status == 200).then_some(())
+    })
+    .await;
+    let metrics = bed.ask(&Request::get("/conduit/metrics")).await.text();
+    let counted = |outcome: &str| {
+        let name = "conduit_upstream_credential_renewals_total";
+        let line = format!(r#"{name}{{outcome="{outcome}",server="s"}} "#);
+        let count = metrics.lines().find_map(|one| one.strip_prefix(&*line));
+        count.map_or(0, |count| count.parse().unwrap())
+    };
+    assert_eq!(counted("renewed"), 1, "{metrics}");
+    assert!(counted("failed") >= 1, "{metrics}");
 }
 
 /// Refuses calls with one token.

@@ -75,6 +75,10 @@ fn no_way_of_writing_a_list_shows_more() {
     assert_eq!(blocked(&twice), Some(format!(r#"{{"tools":[{OK}]}}"#)));
     let escaped = format!(r#"{{"t\u006fols":[{EVIL}],"tools":[{OK}]}}"#);
     assert_eq!(blocked(&escaped), Some(format!(r#"{{"tools":[{OK}]}}"#)));
+    let alike = format!(r#"{{"Tools":[{EVIL}],"tools":[{OK}]}}"#);
+    assert_eq!(blocked(&alike), Some(format!(r#"{{"tools":[{OK}]}}"#)));
+    let alone = format!(r#"{{"TOOLS":[{EVIL}]}}"#);
+    assert_eq!(blocked(&alone).as_deref(), Some("{}"));
     let object = format!(r#"{{"tools":{{"0":{EVIL}}}}}"#);
     assert_eq!(blocked(&object).as_deref(), Some(r#"{"tools":[]}"#));
     for unreadable in [r#"{"\ud800":1,"tools":[{"name":"evil"}]}"#, "[]", "{"] {
@@ -96,17 +100,20 @@ fn no_way_of_writing_an_answer_shows_more() {
     };
     let answer = |message: &str| lens.answer(message, |_| ());
     let of = |result: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
-    assert_eq!(answer(&of(&listed(&[OK]))), None);
-    assert_eq!(answer(&of(&listed(&[NEW]))), Some(of(&listed(&[]))));
-    assert_eq!(answer(r#"{"jsonrpc":"2.0","id":1,"error":{}}"#), None);
+    assert_eq!(answer(&of(&listed(&[OK]))), Shown::AsIs);
+    let nothing = Shown::Changed(of(&listed(&[])));
+    assert_eq!(answer(&of(&listed(&[NEW]))), nothing);
+    assert_eq!(
+        answer(r#"{"jsonrpc":"2.0","id":1,"error":{}}"#),
+        Shown::AsIs
+    );
     let twice = format!(
-        r#"{{"result":{},"id":1,"result":{}}}"#,
+        r#"{{"jsonrpc":"2.0","result":{},"id":1,"result":{}}}"#,
         listed(&[EVIL]),
         listed(&[OK])
     );
-    let once = format!(r#"{{"id":1,"result":{}}}"#, listed(&[OK]));
-    assert_eq!(answer(&twice), Some(once));
-    assert_eq!(answer("{").as_deref(), Some(NO_ANSWER));
+    assert_eq!(answer(&twice), Shown::Unclear);
+    assert_eq!(answer("{"), Shown::Unclear);
 }
 
 #[test]
@@ -156,7 +163,7 @@ fn whatever_a_stream_brings_is_judged() {
     assert_eq!(message(&evil), Shown::Changed(of(&listed(&[]))));
     assert_eq!(message(&format!("[{evil}]")), Shown::Hidden);
     assert_eq!(message(&format!("[{}]", of("{}"))), Shown::AsIs);
-    assert_eq!(message("{"), Shown::Hidden);
+    assert_eq!(message("{"), Shown::Unclear);
     let news = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
     assert_eq!(message(news), Shown::AsIs);
 }

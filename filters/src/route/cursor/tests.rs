@@ -17,6 +17,7 @@ fn entries(names: &[&str]) -> Vec<Entry> {
             inner: inner.to_owned(),
             outer: (*outer).to_owned(),
             text: "{}".to_owned(),
+            is_clear: true,
         }
     };
     names.iter().map(entry).collect()

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::json::object;
 use crate::json::reader::{Malformed, Raw, Reader};
 use crate::mcp::envelope;
 use crate::rpc::parse::Params;
@@ -36,12 +37,7 @@ pub(super) struct Given<'a> {
 
 /// Whether a reader to whom case does not matter takes `name` for one of `known`.
 fn is_lookalike(name: &str, known: &[&str]) -> bool {
-    let fold = |c: char| c.to_uppercase().flat_map(char::to_lowercase);
-    let folded = |text: &str, other: &str| {
-        let (text, other) = (text.chars().flat_map(fold), other.chars().flat_map(fold));
-        text.eq(other)
-    };
-    known.iter().any(|known| folded(name, known))
+    known.iter().any(|known| object::is_alike(name, known))
 }
 
 // === impl Envelope ===
