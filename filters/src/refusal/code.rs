@@ -1,0 +1,68 @@
+//! Which JSON-RPC code a refusal is told with.
+//!
+//! **Invariant:** one exhaustive match.
+
+use crate::lock::refused::Cause;
+use crate::refusal::Refusal;
+
+impl Refusal {
+    /// The JSON-RPC code. Ours lie outside -32768…-32000, which JSON-RPC and MCP reserve (E12):
+    /// -31000 less the HTTP status. A used-up limit keeps mcp-conduit's -32000.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::ClientJson => -32700,
+            Self::ClientDepth
+            | Self::ClientShape(_)
+            | Self::ClientBatch
+            | Self::BodyTooLarge { .. }
+            | Self::BodyTimeout
+            | Self::HeadTooLarge { .. }
+            | Self::HttpMethod { .. }
+            | Self::SessionMissing
+            | Self::SessionMalformed => -32600,
+            Self::ServerUnknown { .. }
+            | Self::ProfileUnknown { .. }
+            | Self::PathUnknown
+            | Self::MethodNotFound { .. } => -32601,
+            Self::EnvelopeInvalid { .. }
+            | Self::TargetUnknown { .. }
+            | Self::TargetAmbiguous { .. }
+            | Self::ParamsInvalid { .. }
+            | Self::CursorInvalid
+            | Self::StateInvalid => -32602,
+            Self::CapabilityMissing { .. } => -32021,
+            // As mcp-conduit has it.
+            Self::AccessDenied(_) => -32000,
+            Self::SessionUnknown => -31404,
+            Self::ClientSilent => -31408,
+            Self::RoundsExceeded { .. } => -31508,
+            Self::Internal => -32603,
+            Self::HeaderMissing { .. }
+            | Self::HeaderMismatch { .. }
+            | Self::HeaderMalformed { .. } => -32020,
+            Self::VersionUnsupported { .. } => -32022,
+            Self::Unauthenticated(_) => -31401,
+            Self::ToolLocked(locked) if locked.cause == Cause::Unread => -31503,
+            Self::OriginForbidden
+            | Self::ScopeInsufficient { .. }
+            | Self::ToolLocked(_)
+            | Self::Forbidden => -31403,
+            Self::AuthThrottled { .. } => -31429,
+            Self::HostForbidden => -31421,
+            Self::UpstreamConnect { .. }
+            | Self::UpstreamBroken { .. }
+            | Self::UpstreamCredential { .. } => -31502,
+            // As mcp-conduit has them: its clients know these codes.
+            Self::Guardrail { .. } | Self::RateLimited { .. } => -32000,
+            Self::ApprovalRequired(_) => -32011,
+            Self::AuthUnavailable
+            | Self::UpstreamUnavailable { .. }
+            | Self::UpstreamMoved { .. }
+            | Self::LimitsUnavailable
+            | Self::ApprovalsFull
+            | Self::SessionsFull => -31503,
+            Self::UpstreamTimeout { .. } => -31504,
+        }
+    }
+}
