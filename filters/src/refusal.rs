@@ -152,8 +152,6 @@ pub enum Refusal {
         /// All scopes that are needed, divided by spaces.
         required: String,
     },
-    /// The caller may not do this.
-    Forbidden,
     /// A guardrail says no.
     Guardrail {
         /// What the client is told.

@@ -50,7 +50,6 @@ impl Refusal {
             | Self::AuthThrottled { .. }
             | Self::AuthUnavailable
             | Self::ScopeInsufficient { .. }
-            | Self::Forbidden
             | Self::Guardrail { .. }
             | Self::ApprovalRequired(_)
             | Self::ApprovalsFull

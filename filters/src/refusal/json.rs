@@ -1,15 +1,21 @@
 //! A refusal as a JSON-RPC error.
 
-use crate::mcp::revision::Revision;
+use crate::mcp::revision::{Era, Revision};
 use crate::refusal::message::excerpt;
 use crate::refusal::{Approval, Refusal};
 use crate::rpc::parse::Id;
 use crate::rpc::write::{self, Failure};
 
 impl Refusal {
-    /// The JSON-RPC error answer.
+    /// The JSON-RPC error answer, where nothing is known of who reads it.
     #[must_use]
     pub fn to_json(&self, id: Option<Id<'_>>) -> String {
+        self.to_json_in(None, id)
+    }
+
+    /// The JSON-RPC error answer to a client of `era`, if that is known.
+    #[must_use]
+    pub fn to_json_in(&self, era: Option<Era>, id: Option<Id<'_>>) -> String {
         let data = if let Self::VersionUnsupported { requested } = self {
             let mut data = format!(
                 r#"{{"supported":{},"requested":"#,
@@ -29,7 +35,7 @@ impl Refusal {
         write::error(
             id,
             &Failure {
-                code: self.code(),
+                code: self.code_in(era),
                 message: &message,
                 data: data.as_deref(),
             },

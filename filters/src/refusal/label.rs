@@ -44,7 +44,6 @@ impl Refusal {
             Self::AuthThrottled { .. } => "auth_throttled",
             Self::AuthUnavailable => "auth_unavailable",
             Self::ScopeInsufficient { .. } => "auth_scope",
-            Self::Forbidden => "forbidden",
             Self::Guardrail { .. } => "guardrail_block",
             Self::ApprovalRequired(_) => "approval_required",
             Self::ApprovalsFull => "approvals_full",

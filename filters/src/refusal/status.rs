@@ -47,7 +47,7 @@ impl Refusal {
             | Self::Guardrail { .. }
             | Self::ApprovalRequired(_) => 200,
             Self::Unauthenticated(_) => 401,
-            Self::OriginForbidden | Self::ScopeInsufficient { .. } | Self::Forbidden => 403,
+            Self::OriginForbidden | Self::ScopeInsufficient { .. } => 403,
             Self::ServerUnknown { .. }
             | Self::ProfileUnknown { .. }
             | Self::PathUnknown

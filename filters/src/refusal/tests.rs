@@ -12,10 +12,13 @@ fn own_codes_stay_out_of_the_reserved_range() {
 fn mcp_conduits_clients_are_told_of_policy_with_200_and_of_all_else_as_ever() {
     let unauthenticated = Refusal::Unauthenticated(denial::Denial::Missing);
     let throttled = Refusal::AuthThrottled { seconds: 7 };
+    let scope = Refusal::ScopeInsufficient {
+        required: "tools:call".into(),
+    };
     let rows = [
         (&unauthenticated, 401, 200),
         (&throttled, 429, 200),
-        (&Refusal::Forbidden, 403, 200),
+        (&scope, 403, 200),
         (&Refusal::OriginForbidden, 403, 403),
         (&Refusal::SessionUnknown, 404, 404),
         (&Refusal::AuthUnavailable, 503, 503),
@@ -34,7 +37,7 @@ fn an_unsupported_version_names_what_is_supported_and_what_was_asked() {
     };
     assert_eq!(
         refusal.to_json(Id::from_json("7")),
-        r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32022,"message":"unsupported protocol version: 1999-01-01\"","data":{"supported":["2026-07-28"],"requested":"1999-01-01\""}}}"#
+        r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32022,"message":"unsupported protocol version: 1999-01-01\"; use 2026-07-28, 2025-11-25, 2025-06-18, 2025-03-26 or 2024-11-05","data":{"supported":["2026-07-28"],"requested":"1999-01-01\""}}}"#
     );
 }
 
