@@ -40,7 +40,7 @@ pub(super) async fn refuse(
     // No cache has a say in a refusal.
     exchange.outcome.cache_status = None;
     body::drain(session.as_downstream_mut()).await;
-    let text = refusal.to_json(id.and_then(Id::from_json));
+    let text = refusal.to_json_in(exchange.outcome.era, id.and_then(Id::from_json));
     let status = status_of(refusal, id, exchange.snapshot.statuses);
     if status != 200
         && let Some(challenge) = admit::challenge(session, &exchange.snapshot.auth, refusal)

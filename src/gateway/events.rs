@@ -190,7 +190,9 @@ impl Detached {
             exchange.outcome.error = error;
             exchange.outcome.reason = Some(refusal.label());
             let id = id.as_deref().and_then(Id::from_json);
-            self.client.outlet.answer(refusal.to_json(id));
+            self.client
+                .outlet
+                .answer(refusal.to_json_in(Some(Era::Legacy), id));
         }
         exchange.finish(0);
     }

@@ -253,7 +253,10 @@ pub(super) async fn batch(
             Ok(()) => {}
             Err(Ended::Refused { .. }) if wants_none => {}
             Err(Ended::Refused { refusal, id, .. }) => {
-                answers.push(refusal.to_json(id.as_deref().and_then(parse::Id::from_json)));
+                answers.push(refusal.to_json_in(
+                    Some(Era::Legacy),
+                    id.as_deref().and_then(parse::Id::from_json),
+                ));
             }
             Err(other @ (Ended::ClientGone | Ended::Broken { .. })) => return Err(other),
         }

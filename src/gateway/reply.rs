@@ -311,7 +311,7 @@ impl<'r> Reply<'r> {
         }
         // These are our own words.
         self.watch = None;
-        let text = refusal.to_json(id.and_then(Id::from_json));
+        let text = refusal.to_json_in(self.exchange.outcome.era, id.and_then(Id::from_json));
         self.exchange.outcome.error = error;
         self.exchange.outcome.reason = Some(refusal.label());
         let status = refusal.status_in(self.exchange.snapshot.statuses);

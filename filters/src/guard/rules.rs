@@ -380,7 +380,7 @@ impl Rule {
     #[must_use]
     pub fn message(&self, target: &str) -> String {
         match &self.message {
-            Some(message) => message.clone(),
+            Some(message) => format!("{message} (guardrail \"{}\")", self.name),
             None => format!("guardrail \"{}\" applies to {target:?}", self.name),
         }
     }

@@ -128,18 +128,32 @@ impl Denial {
             Self::Duplicate => "a header with a credential stands twice; send it once",
             Self::Conflict => "Authorization and X-API-Key carry different credentials; send one",
             Self::Scheme => "Authorization must be `Bearer <credential>`",
-            Self::Malformed => "the credential is empty, too long or not plain text",
-            Self::KeyUnknown => "the credential is not known",
-            Self::KeyExpired => "the API key has expired",
-            Self::TokenMalformed => "the token is not a signed JWT",
-            Self::Algorithm => "the token's signature algorithm is not accepted",
-            Self::KeyIdUnknown => "the token's signing key is not known",
-            Self::Signature => "the token's signature is not valid",
-            Self::Issuer => "the token's issuer is not accepted",
-            Self::Audience => "the token was issued for another audience",
-            Self::Expired => "the token has expired",
-            Self::NotYetValid => "the token is not valid yet",
-            Self::Claims => "the token lacks a claim that is required, or one is not valid",
+            Self::Malformed => {
+                "the credential is empty, too long or not plain text; send it as it was issued"
+            }
+            Self::KeyUnknown => "the credential is not known; send one that the gateway was given",
+            Self::KeyExpired => "the API key has expired; get a new one",
+            Self::TokenMalformed => {
+                "the token is not a signed JWT; send the access token as it was issued"
+            }
+            Self::Algorithm => {
+                "the token's signature algorithm is not accepted; have it signed with RS, PS, ES or EdDSA"
+            }
+            Self::KeyIdUnknown => "the token's signing key is not known; get a new token",
+            Self::Signature => {
+                "the token's signature is not valid; send the token as it was issued"
+            }
+            Self::Issuer => {
+                "the token's issuer is not accepted; get a token of the issuer that the gateway trusts"
+            }
+            Self::Audience => {
+                "the token was issued for another audience; get one for this endpoint"
+            }
+            Self::Expired => "the token has expired; get a new one",
+            Self::NotYetValid => "the token is not valid yet; wait, or check the clocks",
+            Self::Claims => {
+                "the token lacks a claim that is required, or one is not valid; ask the gateway's operator which"
+            }
             Self::CertificateMissing => {
                 "no client certificate: connect with one that the gateway's authority issued"
             }
@@ -147,7 +161,7 @@ impl Denial {
                 "the client certificate has expired; connect again with a new one"
             }
             Self::CertificateName => {
-                "the client certificate does not name exactly one client that is accepted"
+                "the client certificate does not name exactly one client that is accepted; connect with one that does"
             }
         }
     }

@@ -44,6 +44,10 @@ impl Revision {
     /// The modern revisions Conduit serves, newest first, as JSON for `data.supported`.
     pub const SUPPORTED_MODERN_JSON: &'static str = r#"["2026-07-28"]"#;
 
+    /// All revisions, as a client is told them.
+    pub const SUPPORTED: &'static str =
+        "2026-07-28, 2025-11-25, 2025-06-18, 2025-03-26 or 2024-11-05";
+
     /// Reads a version string.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

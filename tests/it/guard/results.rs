@@ -43,7 +43,8 @@ async fn a_blocked_result_is_an_error_under_the_callers_id() {
             assert!(!answer.text().contains(CARD), "{tool} {way}: {answer:?}");
             let error = only(&answer);
             assert_eq!(error["id"], 7, "{tool} {way}");
-            assert_eq!(error["error"]["message"], "not for you", "{tool} {way}");
+            let message = "not for you (guardrail \"no-cards\")";
+            assert_eq!(error["error"]["message"], message, "{tool} {way}");
         }
     }
     assert!(bed.call("echo", json!({ "a": "b" })).await["result"].is_object());

@@ -214,7 +214,7 @@ fn a_header_is_there_just_where_the_argument_is() {
         .unwrap_err();
     assert_eq!(
         refusal.message(),
-        "header mismatch: Mcp-Param-Region is missing"
+        "header mismatch: Mcp-Param-Region is missing; send what the body says"
     );
 }
 
