@@ -21,7 +21,7 @@ use filters::identity::certificate::Rules as CertificateRules;
 use filters::identity::credential::{self, Credential};
 use filters::identity::denial::Denial;
 use filters::identity::resource::Resource;
-use filters::identity::{Identity, Principal, is_name, scope};
+use filters::identity::{Identity, is_name, scope};
 use filters::json::object::Object;
 use filters::refusal::Refusal;
 use http::header::AUTHORIZATION;
@@ -148,10 +148,7 @@ impl Authenticator {
         if !is_name(&tenant) {
             return Err(malformed());
         }
-        Ok(Identity::new(Principal {
-            tenant: Some(tenant.into()),
-            ..Principal::anonymous()
-        }))
+        Ok(Identity::of_tenant(&tenant))
     }
 }
 

@@ -23,7 +23,8 @@ static NOBODY: LazyLock<Identity> = LazyLock::new(|| Identity::new(Principal::an
 pub struct Principal {
     /// The client's id: `anonymous` where nothing was proved.
     pub client: Arc<str>,
-    /// The tenant it belongs to, if that is known.
+    /// The tenant that its credential proved it to be of. One that a header merely names is never here:
+    /// see [`Identity::of_tenant`].
     pub tenant: Option<Arc<str>>,
     /// What it may act as, by its own credential's word.
     pub roles: Arc<[Arc<str>]>,
@@ -49,8 +50,11 @@ pub enum Proof {
 /// A principal beside the one text that tells it from all others. Cheap to copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The principal.
+    /// The principal: what rules and limits go by.
     pub principal: Arc<Principal>,
+    /// The tenant that what is its own is kept apart by: the proven one, or where nobody has to prove
+    /// anything the one that a header names.
+    pub tenant: Option<Arc<str>>,
     /// What sessions, parked calls and seals are bound to: proof, tenant and client together. A client
     /// of one tenant is another subject than its namesake in another.
     pub subject: Arc<str>,
@@ -69,17 +73,8 @@ impl Principal {
         }
     }
 
-    /// The tenant, where its credential proved it. One that a header merely names is not.
-    #[must_use]
-    pub fn proven_tenant(&self) -> Option<&str> {
-        match self.proof {
-            Proof::None => None,
-            Proof::ApiKey | Proof::Jwt | Proof::Certificate => self.tenant.as_deref(),
-        }
-    }
-
-    fn subject(&self) -> Arc<str> {
-        let tenant = match (self.proof, self.tenant.as_deref()) {
+    fn subject(&self, tenant: Option<&str>) -> Arc<str> {
+        let tenant = match (self.proof, tenant) {
             (Proof::None, None) => return Arc::clone(&self.client),
             (_, tenant) => tenant.unwrap_or_default(),
         };
@@ -105,9 +100,23 @@ impl Identity {
     /// The identity of a principal.
     #[must_use]
     pub fn new(principal: Principal) -> Self {
+        let tenant = principal.tenant.clone();
         Self {
-            subject: principal.subject(),
+            subject: principal.subject(tenant.as_deref()),
+            tenant,
             principal: Arc::new(principal),
+        }
+    }
+
+    /// The identity of a caller that says to be of a tenant and proves nothing. What is its own is kept
+    /// apart from other tenants'; to rules and limits it is nobody in particular.
+    #[must_use]
+    pub fn of_tenant(tenant: &str) -> Self {
+        let Self { principal, .. } = Self::anonymous();
+        Self {
+            subject: principal.subject(Some(tenant)),
+            tenant: Some(tenant.into()),
+            principal,
         }
     }
 
@@ -115,6 +124,17 @@ impl Identity {
     #[must_use]
     pub fn anonymous() -> Self {
         NOBODY.clone()
+    }
+}
+
+/// Whose share of what each caller may have only so much of a subject uses up: its own, unless it merely
+/// says who it is. Who proved nothing shares with all who did not, whatever their headers say.
+#[must_use]
+pub fn payer(subject: &Arc<str>) -> Arc<str> {
+    let is_said = |(proof, _): (&str, &str)| proof == Proof::None.label();
+    match subject.split_once('\n').is_some_and(is_said) {
+        true => Arc::clone(&ANONYMOUS),
+        false => Arc::clone(subject),
     }
 }
 
@@ -160,10 +180,20 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_that_a_header_names_is_not_proven() {
-        assert_eq!(principal(Some("t"), "a", Proof::None).proven_tenant(), None);
-        let proven = principal(Some("t"), "a", Proof::ApiKey);
-        assert_eq!(proven.proven_tenant(), Some("t"));
+    fn a_tenant_that_a_header_names_is_nobody_to_rules_and_limits() {
+        let said = Identity::of_tenant("t");
+        assert_eq!(said.tenant.as_deref(), Some("t"));
+        assert_eq!(*said.principal, Principal::anonymous());
+        let other = Identity::of_tenant("u");
+        assert!(said.subject != other.subject && said.subject != NOBODY.subject);
+        for one in [&said, &other, &NOBODY] {
+            assert_eq!(&*payer(&one.subject), "anonymous");
+        }
+        for proof in [Proof::ApiKey, Proof::Jwt, Proof::Certificate] {
+            let proven = Identity::new(principal(Some("t"), "a", proof));
+            assert_eq!(proven.tenant.as_deref(), Some("t"));
+            assert_eq!(payer(&proven.subject), proven.subject);
+        }
     }
 
     #[test]

@@ -129,10 +129,7 @@ pub(super) async fn post(
         user: exchange.user.clone(),
         headers: session.req_header().headers.clone(),
         trace: exchange.trace.clone(),
-        identity: Identity {
-            principal: Arc::clone(&exchange.principal),
-            subject: Arc::clone(&exchange.subject),
-        },
+        identity: exchange.identity(),
         scope: sessions::name(scope),
         client,
         text,

@@ -32,6 +32,8 @@ pub struct Exchange {
     pub principal: Arc<Principal>,
     /// What tells the caller from all others: what is theirs is bound to it.
     pub subject: Arc<str>,
+    /// The tenant that what is theirs is kept apart by, proven or not.
+    pub tenant: Option<Arc<str>>,
     /// The approval that it names.
     pub approval: Option<String>,
     /// The approval that its message made use of.
@@ -57,7 +59,7 @@ pub struct Exchange {
 #[derive(Clone, Debug)]
 pub struct Tenancy {
     principal: Arc<Principal>,
-    is_isolated: bool,
+    apart: Option<Arc<str>>,
 }
 
 impl Tenancy {
@@ -66,23 +68,20 @@ impl Tenancy {
     pub fn none() -> Self {
         Self {
             principal: Identity::anonymous().principal,
-            is_isolated: false,
+            apart: None,
         }
     }
 
     /// The tenant whose clients share what `share: tenant` stores: a proven one.
     #[must_use]
     pub fn shared(&self) -> Option<&str> {
-        self.principal.proven_tenant()
+        self.principal.tenant.as_deref()
     }
 
     /// The tenant outside which nothing goes, not even what a server calls public.
     #[must_use]
     pub fn isolated(&self) -> Option<&str> {
-        self.principal
-            .tenant
-            .as_deref()
-            .filter(|_| self.is_isolated)
+        self.apart.as_deref()
     }
 }
 
@@ -113,19 +112,35 @@ impl Exchange {
 
     /// Notes who is calling.
     pub fn identify(&mut self, identity: Identity) {
-        let Identity { principal, subject } = identity;
+        let Identity {
+            principal,
+            tenant,
+            subject,
+        } = identity;
         self.outcome.client = Arc::clone(&principal.client);
-        self.outcome.tenant.clone_from(&principal.tenant);
+        self.outcome.tenant.clone_from(&tenant);
         self.principal = principal;
+        self.tenant = tenant;
         self.subject = subject;
+    }
+
+    /// Who is calling.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            principal: Arc::clone(&self.principal),
+            tenant: self.tenant.clone(),
+            subject: Arc::clone(&self.subject),
+        }
     }
 
     /// Who of the caller's tenant shares with whom.
     #[must_use]
     pub fn tenancy(&self) -> Tenancy {
+        let is_isolated = self.snapshot.auth.is_isolated;
         Tenancy {
             principal: Arc::clone(&self.principal),
-            is_isolated: self.snapshot.auth.is_isolated,
+            apart: self.tenant.as_ref().filter(|_| is_isolated).cloned(),
         }
     }
 
@@ -145,6 +160,7 @@ impl Exchange {
             trace: self.trace.clone(),
             principal: Arc::clone(&self.principal),
             subject: Arc::clone(&self.subject),
+            tenant: self.tenant.clone(),
             has_paid: true,
             is_counted: false,
             ..Self::resume(shared, snapshot, self.user.clone())
@@ -162,7 +178,11 @@ impl Exchange {
     #[must_use]
     pub fn resume(shared: Arc<Shared>, snapshot: Arc<Snapshot>, user: Option<User>) -> Self {
         let live = Arc::clone(&shared.live);
-        let Identity { principal, subject } = Identity::anonymous();
+        let Identity {
+            principal,
+            tenant,
+            subject,
+        } = Identity::anonymous();
         let outcome = Outcome::begin(Arc::clone(&principal.client));
         Self {
             snapshot,
@@ -172,6 +192,7 @@ impl Exchange {
             trace: Trace::default(),
             principal,
             subject,
+            tenant,
             approval: None,
             spent: None,
             opened: None,

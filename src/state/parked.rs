@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use filters::cache::invalidate::Reach;
+use filters::identity;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -101,16 +102,17 @@ pub struct Parking {
 #[derive(Default)]
 struct Places {
     calls: HashMap<[u8; 16], Parked>,
-    by_principal: HashMap<Arc<str>, usize>,
+    by_payer: HashMap<Arc<str>, usize>,
 }
 
 impl Places {
     fn remove(&mut self, key: &[u8; 16]) -> Option<Parked> {
         let parked = self.calls.remove(key)?;
-        if let Some(own) = self.by_principal.get_mut(&parked.principal) {
+        let payer = identity::payer(&parked.principal);
+        if let Some(own) = self.by_payer.get_mut(&payer) {
             *own -= 1;
             if *own == 0 {
-                self.by_principal.remove(&parked.principal);
+                self.by_payer.remove(&payer);
             }
         }
         Some(parked)
@@ -133,19 +135,13 @@ impl Parking {
     /// The call itself, where there is no place for it.
     pub fn park(&self, key: [u8; 16], parked: Parked) -> Result<(), Box<Parked>> {
         let mut places = self.places.lock();
-        let own = places
-            .by_principal
-            .get(&parked.principal)
-            .copied()
-            .unwrap_or_default();
+        let payer = identity::payer(&parked.principal);
+        let own = places.by_payer.get(&payer).copied().unwrap_or_default();
         let is_full = places.calls.len() >= self.limits.max || own >= self.limits.max_per_client;
         if is_full || places.calls.contains_key(&key) {
             return Err(Box::new(parked));
         }
-        *places
-            .by_principal
-            .entry(Arc::clone(&parked.principal))
-            .or_insert(0) += 1;
+        *places.by_payer.entry(payer).or_insert(0) += 1;
         places.calls.insert(key, parked);
         Ok(())
     }
@@ -175,7 +171,7 @@ impl Parking {
     #[must_use]
     pub fn empty(&self) -> Vec<Parked> {
         let mut places = self.places.lock();
-        places.by_principal.clear();
+        places.by_payer.clear();
         places.calls.drain().map(|(_, parked)| parked).collect()
     }
 

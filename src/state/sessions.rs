@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use filters::identity;
 use parking_lot::Mutex;
 
 use crate::state::session::{Opening, Session};
@@ -41,7 +42,7 @@ pub struct Sessions {
 #[derive(Default)]
 struct Counts {
     all: usize,
-    by_principal: HashMap<Arc<str>, usize>,
+    by_payer: HashMap<Arc<str>, usize>,
 }
 
 /// Why no session can be opened.
@@ -211,8 +212,8 @@ impl Sessions {
             return Err(Full::All);
         }
         let own = counts
-            .by_principal
-            .entry(Arc::clone(principal))
+            .by_payer
+            .entry(identity::payer(principal))
             .or_insert(0);
         if *own >= self.limits.max_per_client {
             return Err(Full::Client);
@@ -225,11 +226,11 @@ impl Sessions {
     fn uncount(&self, session: &Session) {
         let mut counts = self.counts.lock();
         counts.all = counts.all.saturating_sub(1);
-        let principal = &session.opening.principal;
-        if let Some(own) = counts.by_principal.get_mut(principal) {
+        let payer = identity::payer(&session.opening.principal);
+        if let Some(own) = counts.by_payer.get_mut(&payer) {
             *own -= 1;
             if *own == 0 {
-                counts.by_principal.remove(principal);
+                counts.by_payer.remove(&payer);
             }
         }
     }
@@ -240,6 +241,7 @@ mod tests {
     use super::*;
     use crate::state::outlet::Delivery;
     use crate::state::session::Link;
+    use filters::identity::Identity;
     use filters::mcp::revision::Revision;
     use futures_util::FutureExt;
 
@@ -297,6 +299,18 @@ mod tests {
         assert_eq!(all.open(opening("cid")).err(), Some(Full::All));
         all.end(&first);
         assert!(all.open(opening("ann")).is_ok());
+    }
+
+    #[test]
+    fn a_header_gets_nobody_more_sessions() {
+        let all = sessions(9, 2, Duration::from_secs(9));
+        let of = |tenant: &str| opening(&Identity::of_tenant(tenant).subject);
+        let first = all.open(of("a")).unwrap();
+        all.open(of("b")).unwrap();
+        assert_eq!(all.open(of("c")).err(), Some(Full::Client));
+        assert_eq!(all.open(opening("anonymous")).err(), Some(Full::Client));
+        all.end(&first);
+        assert!(all.open(of("c")).is_ok());
     }
 
     #[test]

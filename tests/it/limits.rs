@@ -97,6 +97,30 @@ async fn exactly_the_limit_passes_in_both_eras_and_the_next_call_is_told_when_to
 }
 
 #[tokio::test]
+async fn a_tenant_that_nobody_proved_gets_no_limit_of_its_own_and_no_rights() {
+    let upstream = Upstream::start(friendly).await;
+    let limits = json!({ "per_client": { "requests_per_hour": 3 } });
+    let mut config = config(&upstream, limits);
+    config["tenant_isolation"] = json!({ "enabled": true, "header": "X-Tenant" });
+    config["acl"] = json!({ "enabled": true, "default_action": "deny", "policies": [
+        { "tenants": ["vip"], "allow": [{ "server": "*", "tools": ["*"] }] },
+        { "clients": ["*"], "allow": [{ "server": "a", "tools": ["*"] }] },
+    ] });
+    let gateway = Gateway::with(config).await;
+    let of = |path: &str, tenant: &str| {
+        modern_call(path, &json!(1), "t", json!({})).header("x-tenant", tenant)
+    };
+    let hidden = ask(&gateway, &of("/mcp/b", "vip")).await;
+    assert_eq!(hidden.status, 404, "{hidden:?}");
+    let tenants = ["t1", "t2", "t3"];
+    for tenant in tenants {
+        assert_eq!(ask(&gateway, &of("/mcp/a", tenant)).await.status, 200);
+    }
+    assert_eq!(ask(&gateway, &of("/mcp/a", "t4")).await.status, 429);
+    assert_eq!(upstream.recorded("tools/call").len(), tenants.len());
+}
+
+#[tokio::test]
 async fn every_method_that_wants_something_is_charged_and_a_conversation_is_not() {
     let (gateway, _upstream) = start(json!({ "global": { "requests_per_hour": 1 } })).await;
     let resource = json!({ "uri": "file:///x" });

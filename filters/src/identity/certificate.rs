@@ -164,12 +164,12 @@ mod tests {
         let client = |names: &Names| rules().identify(names).unwrap().principal;
         let first = client(&names);
         assert_eq!(&*first.client, "spiffe://acme/agent");
-        assert_eq!(first.proven_tenant(), Some("acme"));
+        assert_eq!(first.tenant.as_deref(), Some("acme"));
         names.uris.clear();
         assert_eq!(&*client(&names).client, "agent.acme.example");
         names.hosts.clear();
         names.organizations.clear();
         let last = client(&names);
-        assert_eq!((&*last.client, last.proven_tenant()), ("agent", None));
+        assert_eq!((&*last.client, last.tenant.as_deref()), ("agent", None));
     }
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use filters::identity;
 use parking_lot::Mutex;
 
 /// Most requests that are kept, whatever became of them.
@@ -164,8 +165,9 @@ impl Approvals {
                 .map(|one| one.id.clone())?;
             all.remove(&oldest);
         }
+        let payer = identity::payer(&petition.subject);
         let n_own = all.values().filter(|one| {
-            one.status == Status::Pending && one.petition.subject == petition.subject
+            one.status == Status::Pending && identity::payer(&one.petition.subject) == payer
         });
         if n_own.count() >= PENDING_MAX {
             return None;
@@ -261,6 +263,7 @@ impl Approvals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use filters::identity::Identity;
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -390,5 +393,8 @@ mod tests {
         assert!((0..PENDING_MAX).all(|n| ask("alice", n).is_some()));
         assert!(ask("alice", PENDING_MAX).is_none());
         assert!(ask("bob", 0).is_some());
+        let said = |n: usize| Identity::of_tenant(&n.to_string()).subject;
+        assert!((0..PENDING_MAX).all(|n| ask(&said(n), n).is_some()));
+        assert!(ask(&said(PENDING_MAX), PENDING_MAX).is_none());
     }
 }
