@@ -101,31 +101,32 @@ fn is_token(id: &str) -> bool {
 }
 
 fn push_hex<const N: usize>(text: &mut String, bytes: [u8; N]) {
-    let pairs = bytes.map(|byte| [hex(byte >> 4), hex(byte & 0xf)]);
+    let pairs = bytes.map(hex);
     // Digits are text.
     text.push_str(str::from_utf8(pairs.as_flattened()).unwrap_or_default());
 }
 
-/// The hexadecimal digit of a number below 16.
-fn hex(nibble: u8) -> u8 {
-    if nibble < 10 {
-        b'0' + nibble
-    } else {
-        b'a' + (nibble - 10)
-    }
+/// A byte's two hexadecimal digits.
+fn hex(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 0xf].map(|nibble| {
+        if nibble < 10 {
+            b'0' + nibble
+        } else {
+            b'a' + nibble - 10
+        }
+    })
 }
 
 fn uuid(trace: [u8; 16]) -> String {
-    let [a, b, c, d, e, f, g, h, i, j, rest @ ..] = trace;
-    let mut id = String::with_capacity(36);
-    push_hex(&mut id, [a, b, c, d]);
-    for pair in [[e, f], [g, h], [i, j]] {
-        id.push('-');
-        push_hex(&mut id, pair);
+    let mut id = [b'-'; 36];
+    let places = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    for (byte, at) in trace.into_iter().zip(places) {
+        if let Some(pair) = id.get_mut(at..at + 2) {
+            pair.copy_from_slice(&hex(byte));
+        }
     }
-    id.push('-');
-    push_hex(&mut id, rest);
-    id
+    // Digits and dashes are text.
+    str::from_utf8(&id).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

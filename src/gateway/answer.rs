@@ -15,6 +15,7 @@ use pingora::proxy::Session;
 use crate::gateway::admit;
 use crate::gateway::body;
 use crate::gateway::exchange::Exchange;
+use crate::gateway::fields;
 use crate::telemetry::outcome::Status;
 
 // Names that are checked once, not on each answer.
@@ -145,7 +146,7 @@ pub(super) fn stamp(header: &mut ResponseHeader, exchange: &Exchange) -> pingora
         header.insert_header(&SERVER_ID, &**server)?;
     }
     if let Some(session) = &exchange.opened {
-        header.insert_header("mcp-session-id", &**session)?;
+        header.insert_header(&fields::SESSION_ID, &**session)?;
     }
     if let Some(challenge) = &exchange.challenge {
         header.insert_header(WWW_AUTHENTICATE, challenge)?;
@@ -155,7 +156,7 @@ pub(super) fn stamp(header: &mut ResponseHeader, exchange: &Exchange) -> pingora
         header.insert_header(&CONDUIT_CACHE_STATUS, label)?;
     }
     if let Some(status) = &exchange.cache_status {
-        header.insert_header(&CACHE_STATUS, status.as_str())?;
+        header.insert_header(&CACHE_STATUS, status)?;
     }
     Ok(())
 }

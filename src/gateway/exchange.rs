@@ -43,7 +43,7 @@ pub struct Exchange {
     /// The credential that its server wants from the client.
     pub challenge: Option<HeaderValue>,
     /// `Cache-Status` (RFC 9211)
-    pub cache_status: Option<String>,
+    pub cache_status: Option<HeaderValue>,
     /// Whether its message was charged: each is once.
     pub has_paid: bool,
     /// How long its messages waited for their turn.
@@ -89,12 +89,13 @@ impl Exchange {
     /// Counts and logs what became of it.
     pub fn finish(&mut self, response_bytes: usize) {
         self.outcome.trace_id = std::mem::take(&mut self.trace.id);
-        self.outcome.duration = self.started.elapsed();
+        let now = Instant::now();
+        self.outcome.duration = now.saturating_duration_since(self.started);
         self.outcome.response_bytes = response_bytes;
         if self.is_counted {
             self.live.metrics.count(&self.outcome);
         }
-        self.live.access.log(&self.outcome);
+        self.live.access.log(&self.outcome, now);
     }
 
     /// Goes on with another message of the same request.

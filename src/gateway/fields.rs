@@ -22,6 +22,7 @@ use crate::upstream::fields::{ACCEPT, Caller, push};
 
 // Names that are checked once, not on each request.
 pub(super) static SESSION_ID: HeaderName = HeaderName::from_static(header::SESSION_ID);
+pub(super) static PROTOCOL_VERSION: HeaderName = HeaderName::from_static(header::PROTOCOL_VERSION);
 static GROUP_FIELD: HeaderName = HeaderName::from_static(GROUP);
 
 /// The header by which clients share what is stored with others of their group only.
@@ -182,7 +183,7 @@ pub(super) fn caller(headers: &HeaderMap, exchange: &Exchange) -> Caller {
 pub(super) fn bare(headers: &HeaderMap) -> Bare {
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     Bare {
-        version: headers.get(header::PROTOCOL_VERSION).and_then(text),
+        version: headers.get(&PROTOCOL_VERSION).and_then(text),
         accept: accept(headers).and_then(text),
     }
 }

@@ -19,12 +19,15 @@ use crate::upstream::era;
 use crate::upstream::era::Standing;
 use crate::upstream::session::Session as Upstream;
 
+/// Whether it is not known yet if a server speaks the modern era.
+pub(super) fn is_unsettled(server: &Server) -> bool {
+    server.remote.eras.serves(Era::Modern) == Standing::Unknown
+}
+
 /// Has a server of unknown era asked for it.
 pub(super) async fn settle(exchange: &Exchange, headers: &HeaderMap, server: &Server) {
-    if server.remote.eras.serves(Era::Modern) == Standing::Unknown {
-        let caller = fields::caller(headers, exchange);
-        era::decide(&server.remote, &caller, Era::Modern).await;
-    }
+    let caller = fields::caller(headers, exchange);
+    era::decide(&server.remote, &caller, Era::Modern).await;
 }
 
 /// Refuses what was begun at a server that turned out to be reached otherwise: it did nothing, and is

@@ -8,7 +8,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use filters::rpc::write::push_string;
 use parking_lot::{Condvar, Mutex};
@@ -26,18 +26,42 @@ pub struct AccessLog {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     wake: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     text: String,
+    clock: Clock,
     dropped: u64,
     closed: bool,
     is_broken: bool,
+}
+
+/// What time it was at an instant: a line is told the instant of its end, and no request reads the
+/// clock a second time.
+struct Clock {
+    at: Instant,
+    since_epoch: Duration,
+}
+
+impl Clock {
+    fn read() -> Self {
+        Self {
+            at: Instant::now(),
+            // A clock that is set to before 1970 tells of 1970.
+            since_epoch: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Milliseconds since 1970 at an instant.
+    fn millis(&self, at: Instant) -> u64 {
+        let since = self.since_epoch + at.saturating_duration_since(self.at);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// The thread that writes the lines. Dropping it writes what is left and ends the thread.
@@ -52,7 +76,16 @@ impl AccessLog {
     /// # Errors
     /// Where the thread cannot be started.
     pub fn start(mut out: impl Write + Send + 'static) -> io::Result<(Self, Writer)> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                text: String::new(),
+                clock: Clock::read(),
+                dropped: 0,
+                closed: false,
+                is_broken: false,
+            }),
+            wake: Condvar::new(),
+        });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("access-log".to_owned())
@@ -74,14 +107,15 @@ impl AccessLog {
         !self.shared.state.lock().is_broken
     }
 
-    /// Logs a finished request.
-    pub fn log(&self, outcome: &Outcome) {
+    /// Logs a request that ended at `now`.
+    pub fn log(&self, outcome: &Outcome, now: Instant) {
         let mut state = self.shared.state.lock();
         if state.text.len() >= BUFFER_BYTES_MAX {
             state.dropped += 1;
             return;
         }
-        write_line(&mut state.text, outcome);
+        let millis = state.clock.millis(now);
+        write_line(&mut state.text, outcome, millis);
     }
 }
 
@@ -107,6 +141,8 @@ fn write_all(shared: &Shared, out: &mut impl Write) {
             }
             text.clear();
             std::mem::swap(&mut text, &mut state.text);
+            // Whoever sets the time is followed within a flush.
+            state.clock = Clock::read();
             (state.closed, std::mem::take(&mut state.dropped))
         };
         if dropped > 0 {
@@ -126,51 +162,46 @@ fn write_all(shared: &Shared, out: &mut impl Write) {
 }
 
 /// Appends one JSON line.
-fn write_line(line: &mut String, outcome: &Outcome) {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+fn write_line(line: &mut String, outcome: &Outcome, millis: u64) {
     let mut number = itoa::Buffer::new();
     line.push_str(r#"{"timestamp_ms":"#);
-    line.push_str(number.format(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)));
-    line.push_str(r#","trace_id":"#);
-    push_string(line, &outcome.trace_id);
-    for (name, value) in [
-        (r#","client_id":"#, Some(&*outcome.client)),
-        (r#","tenant_id":"#, outcome.tenant.as_deref()),
-        (r#","server_id":"#, outcome.server.as_deref()),
-        (r#","era":"#, outcome.era.map(|era| era.label())),
-        (r#","tool_name":"#, outcome.target.as_deref().map(cut)),
-        (r#","reason":"#, outcome.reason),
-        (
-            r#","guardrail_rule":"#,
-            outcome.guardrail.as_ref().map(|(rule, _)| &**rule),
-        ),
-        (
-            r#","guardrail_action":"#,
-            outcome.guardrail.as_ref().map(|(_, action)| *action),
-        ),
-        (r#","error_message":"#, outcome.error.as_deref().map(cut)),
-        (
-            r#","cache_status":"#,
-            outcome.cache_status.map(|status| status.label()),
-        ),
-    ] {
+    line.push_str(number.format(millis));
+    let mut text = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
             line.push_str(name);
             push_string(line, value);
         }
-    }
+    };
+    text(r#","trace_id":"#, Some(&outcome.trace_id));
+    text(r#","client_id":"#, Some(&outcome.client));
+    text(r#","tenant_id":"#, outcome.tenant.as_deref());
+    text(r#","server_id":"#, outcome.server.as_deref());
+    text(r#","tool_name":"#, outcome.target.as_deref().map(cut));
+    text(r#","error_message":"#, outcome.error.as_deref().map(cut));
+    let guardrail = outcome.guardrail.as_ref();
+    text(r#","guardrail_rule":"#, guardrail.map(|(rule, _)| &**rule));
     // What follows needs no escapes.
-    for (name, value) in [
-        (r#","http_method":""#, outcome.verb),
-        (r#"","method":""#, outcome.method_label()),
-        (r#"","status":""#, outcome.status.label()),
-    ] {
-        line.push_str(name);
-        line.push_str(value);
-    }
-    line.push_str(r#"","http_status":"#);
+    let mut label = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            for part in [name, value, "\""] {
+                line.push_str(part);
+            }
+        }
+    };
+    label(
+        r#","guardrail_action":""#,
+        guardrail.map(|(_, action)| *action),
+    );
+    label(r#","era":""#, outcome.era.map(|era| era.label()));
+    label(r#","reason":""#, outcome.reason);
+    label(
+        r#","cache_status":""#,
+        outcome.cache_status.map(|status| status.label()),
+    );
+    label(r#","http_method":""#, Some(outcome.verb));
+    label(r#","method":""#, Some(outcome.method_label()));
+    label(r#","status":""#, Some(outcome.status.label()));
+    line.push_str(r#","http_status":"#);
     line.push_str(number.format(outcome.http_status));
     line.push_str(r#","duration_us":"#);
     let duration = u64::try_from(outcome.duration.as_micros()).unwrap_or(u64::MAX);
@@ -224,7 +255,7 @@ mod tests {
         outcome.cache_status = Some(filters::cache::status::Status::Skip);
         outcome.replica = Some(1);
         for _ in 0..100 {
-            log.log(&outcome);
+            log.log(&outcome, Instant::now());
         }
         drop(writer);
         let text = String::from_utf8(sink.0.lock().clone()).unwrap();

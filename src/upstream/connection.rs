@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use filters::http1::chunked::Step;
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
@@ -88,7 +88,7 @@ impl Connection {
             if !self.buffer.is_empty()
                 && let Some((parsed, length)) = head::parse(&self.buffer)?
             {
-                drop(self.buffer.split_to(length));
+                self.buffer.advance(length);
                 match parsed {
                     Parsed::Final(head) => return Ok(head),
                     Parsed::Informational if self.informational == INFORMATIONAL_MAX => {
@@ -124,10 +124,10 @@ impl Connection {
                         .unwrap_or(usize::MAX)
                         .min(self.buffer.len());
                     *left = left.saturating_sub(here as u64);
-                    return Ok(Some(self.buffer.split_to(here).freeze()));
+                    return Ok(Some(self.take(here)));
                 }
                 Framing::Close if !self.buffer.is_empty() => {
-                    return Ok(Some(self.buffer.split().freeze()));
+                    return Ok(Some(self.take(self.buffer.len())));
                 }
                 Framing::Chunked(decoder) => {
                     let step = decoder
@@ -135,14 +135,14 @@ impl Connection {
                         .map_err(|_| Error::NotHttp("malformed chunked coding"))?;
                     match step {
                         Step::Data(length) => {
-                            return Ok(Some(self.buffer.split_to(length).freeze()));
+                            return Ok(Some(self.take(length)));
                         }
                         Step::Skip(length) => {
-                            drop(self.buffer.split_to(length));
+                            self.buffer.advance(length);
                             continue;
                         }
                         Step::End(length) => {
-                            drop(self.buffer.split_to(length));
+                            self.buffer.advance(length);
                             *framing = Framing::Length(0);
                             return Ok(None);
                         }
@@ -166,6 +166,14 @@ impl Connection {
                 };
             }
         }
+    }
+
+    /// The first `length` bytes of the buffer. All of it goes as it is, without a second owner.
+    fn take(&mut self, length: usize) -> Bytes {
+        if length == self.buffer.len() {
+            return std::mem::take(&mut self.buffer).freeze();
+        }
+        self.buffer.split_to(length).freeze()
     }
 
     /// Reads what has come, at most `room` bytes.

@@ -2,7 +2,6 @@
 //! `X-Conduit-Cache-Status`, and in `Cache-Status` (RFC 9211).
 
 use core::time::Duration;
-use std::fmt;
 
 /// The value of `X-Conduit-Cache-Status`, and the label in metrics and logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +38,7 @@ impl Status {
     }
 }
 
-/// The value of `Cache-Status`, written by [`fmt::Display`].
+/// The value of `Cache-Status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheStatus<'a> {
     /// Where the answer came from.
@@ -88,50 +87,59 @@ impl CacheStatus<'_> {
     }
 }
 
-impl fmt::Display for CacheStatus<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.source {
+impl CacheStatus<'_> {
+    /// The field's value.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::with_capacity(BYTES_USUAL);
+        text.push_str(match self.source {
             Source::Hit => "Conduit; hit",
             Source::Forward(Reason::Bypass) => "Conduit; fwd=bypass",
             Source::Forward(Reason::UriMiss) => "Conduit; fwd=uri-miss",
             Source::Forward(Reason::Stale) => "Conduit; fwd=stale",
-        })?;
+        });
         if let Some(ttl) = self.ttl {
-            write!(f, "; ttl={}", ttl.clamp(-INTEGER_MAX, INTEGER_MAX))?;
+            text.push_str("; ttl=");
+            let ttl = ttl.clamp(-INTEGER_MAX, INTEGER_MAX);
+            text.push_str(itoa::Buffer::new().format(ttl));
         }
         if self.is_stored {
-            f.write_str("; stored")?;
+            text.push_str("; stored");
         }
         if self.is_collapsed {
-            f.write_str("; collapsed")?;
+            text.push_str("; collapsed");
         }
-        match self.detail {
-            Some(detail) => write_detail(f, detail),
-            None => Ok(()),
+        if let Some(detail) = self.detail {
+            push_detail(&mut text, detail);
         }
+        text
     }
 }
+
+/// Room for a value of usual length.
+const BYTES_USUAL: usize = 48;
 
 /// Largest integer that a structured field may have (RFC 9651, 3.3.1).
 const INTEGER_MAX: i64 = 999_999_999_999_999;
 
-/// Writes the detail: a token where it is one, else a string. What a header cannot have is `?`.
-fn write_detail(f: &mut fmt::Formatter<'_>, detail: &str) -> fmt::Result {
-    f.write_str("; detail=")?;
+/// Appends the detail: a token where it is one, else a string. What a header cannot have is `?`.
+fn push_detail(text: &mut String, detail: &str) {
+    text.push_str("; detail=");
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if detail.bytes().all(is_plain) && detail.starts_with(|first: char| first.is_ascii_alphabetic())
     {
-        return f.write_str(detail);
+        text.push_str(detail);
+        return;
     }
-    f.write_str("\"")?;
+    text.push('"');
     for character in detail.chars() {
         match character {
-            '"' | '\\' => write!(f, "\\{character}")?,
-            ' '..='~' => write!(f, "{character}")?,
-            _ => f.write_str("?")?,
+            '"' | '\\' => text.extend(['\\', character]),
+            ' '..='~' => text.push(character),
+            _ => text.push('?'),
         }
     }
-    f.write_str("\"")
+    text.push('"');
 }
 
 /// How many seconds an answer is fresh yet, rounded down, so that one that has been stale for however
@@ -216,7 +224,7 @@ mod tests {
                 "Conduit; fwd=bypass; detail=\"a\\\"\\\\b???, c\"",
             ),
         ] {
-            assert_eq!(status.to_string(), expected);
+            assert_eq!(status.to_text(), expected);
         }
     }
 

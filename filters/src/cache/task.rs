@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use memchr::memmem;
+use memchr::memchr2_iter;
 
 use crate::json::object::Object;
 use crate::rpc::parse::{self, Answer, Body};
@@ -51,7 +51,11 @@ impl<'t> Said<'t> {
 /// need not be read for it.
 #[must_use]
 pub fn may_begin(answer: &[u8]) -> bool {
-    memmem::find(answer, b"task").is_some() || memmem::find(answer, b"\\u").is_some()
+    // One pass for a letter of each.
+    memchr2_iter(b'k', b'\\', answer).any(|at| {
+        let (before, from) = answer.split_at_checked(at).unwrap_or((answer, &[]));
+        (before.ends_with(b"tas") && from.starts_with(b"k")) || from.starts_with(b"\\u")
+    })
 }
 
 /// The task that `result`, the answer to a call, says was begun.

@@ -135,10 +135,25 @@ pub fn is_found(detectors: Detectors, text: &str) -> bool {
     false
 }
 
+/// How often a text is looked at anew.
+const ROUNDS_MAX: usize = 8;
+
 /// The text with marks such as `[REDACTED:card]` in the place of what these find; nothing where they
-/// find nothing.
+/// find nothing. What stood beside a mark may be read otherwise without what the mark is for, so that
+/// the text is looked at again; one that never comes clean is all mark.
 #[must_use]
 pub fn redact(detectors: Detectors, text: &str) -> Option<String> {
+    let mut shown = marked(detectors, text)?;
+    for _ in 1..ROUNDS_MAX {
+        match marked(detectors, &shown) {
+            Some(again) => shown = again,
+            None => return Some(shown),
+        }
+    }
+    Some("[REDACTED]".to_owned())
+}
+
+fn marked(detectors: Detectors, text: &str) -> Option<String> {
     let mut found: Vec<(Range<usize>, Detector)> = Vec::new();
     for detector in Detector::ALL {
         if detectors.has(detector) {

@@ -2,7 +2,6 @@
 //! spelling, and with no more time to live than is left.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 use std::time::Instant;
 
 use filters::cache::admit;
@@ -12,6 +11,7 @@ use filters::mcp::revision::Era;
 use filters::mcp::rewrite::{self, Namespace};
 use filters::mcp::translate::down;
 use filters::rpc::parse::Id;
+use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
 use pingora::http::ResponseHeader;
 
@@ -25,9 +25,6 @@ use crate::gateway::exchange::Exchange;
 use crate::gateway::pass::end;
 use crate::gateway::reply::Reply;
 use crate::state::snapshot::Server;
-
-/// Room for a `Cache-Status` of usual length.
-const CACHE_STATUS_BYTES_USUAL: usize = 48;
 
 /// How a caller comes by its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,8 +224,6 @@ pub(in crate::gateway) fn note(exchange: &mut Exchange, entry: &Entry, given: Gi
     };
     exchange.live.cache.count(found);
     exchange.outcome.cache_status = Some(status);
-    let mut text = String::with_capacity(CACHE_STATUS_BYTES_USUAL);
-    // Writing to a string never fails.
-    write!(text, "{header}").ok();
-    exchange.cache_status = Some(text);
+    // All that it is made of may stand in a header.
+    exchange.cache_status = HeaderValue::try_from(header.to_text()).ok();
 }

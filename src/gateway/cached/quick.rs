@@ -8,7 +8,8 @@ use filters::cache::freshness::Freshness;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::Era;
-use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
@@ -62,7 +63,7 @@ pub(in crate::gateway) fn look(
         (Era::Legacy, Some(client)) => &client.opening.capabilities,
         (Era::Legacy, None) => "{}",
     };
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let tenancy = exchange.tenancy();
     let group = fields::group(headers);
     let now = Instant::now();
@@ -72,7 +73,7 @@ pub(in crate::gateway) fn look(
         params: call.message.params_text,
         agreed: match client {
             Some(client) => Some(client.opening.revision),
-            None => cached::agreed(None, text("mcp-protocol-version")),
+            None => cached::agreed(None, text(&fields::PROTOCOL_VERSION)),
         },
         // Of calls nobody asks: what is promised of them is the operator's word.
         is_promised: call.method != Mcp::ToolsCall && role::is_promised(server, call.era, client),
@@ -80,7 +81,7 @@ pub(in crate::gateway) fn look(
         group: group.as_deref(),
         credential: server
             .forwards_authorization
-            .then(|| text("authorization"))
+            .then(|| text(&AUTHORIZATION))
             .flatten(),
         principal: &exchange.subject,
         tenant: tenancy.shared(),

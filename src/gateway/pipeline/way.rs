@@ -63,7 +63,9 @@ pub(super) async fn one(
         told = Write::of_task(&exchange.live, server, call);
     }
     if call.era == Era::Modern {
-        Box::pin(passage::settle(exchange, headers, server)).await;
+        if passage::is_unsettled(server) {
+            Box::pin(passage::settle(exchange, headers, server)).await;
+        }
         passage::stay(server)?;
     }
     let passage = passage::find(&exchange.live, call, server, client.as_ref());

@@ -285,6 +285,20 @@ fn what_is_found_is_redacted_and_nothing_else() {
 }
 
 #[test]
+fn what_a_mark_lays_bare_is_redacted_too() {
+    let all: Detectors = Detector::ALL.into_iter().collect();
+    // Too many digits for a number to call, until the card among them is gone.
+    let text = "+4 534 320-044 53 4111 1111 1111 1111";
+    let shown = redact(all, text).unwrap_or_default();
+    assert!(shown.contains("[REDACTED:card]"), "{shown}");
+    assert!(!is_found(all, &shown), "{shown}");
+    for detector in Detector::ALL {
+        let mark = format!("[REDACTED:{}]", detector.label());
+        assert_eq!(redact(all, &mark), None);
+    }
+}
+
+#[test]
 fn every_detector_has_a_spelling_of_its_own() {
     for detector in Detector::ALL {
         assert_eq!(Detector::parse(detector.label()), Some(detector));
