@@ -12,8 +12,8 @@ use filters::sse::decode::Decoder;
 use filters::sse::write;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use crate::gateway::access::EVENT_BYTES_MAX;
 use crate::gateway::guard::{self, Asked, Told, Watch};
+use crate::gateway::screen::EVENT_BYTES_MAX;
 use crate::state::Shared;
 use crate::upstream::relay::{Flight, Request};
 
