@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::acl::names::Names;
 use crate::acl::spec::{self, Who};
+use crate::acl::template;
+use crate::acl::uri::{self, Readings};
 use crate::acl::view::Item;
-use crate::acl::{template, uri};
 use crate::glob::Glob;
 use crate::identity::Principal;
 use crate::mcp::list::Kind;
@@ -96,19 +97,19 @@ impl Uris {
     }
 }
 
-/// An item with its other spelling.
+/// An item with what else it may be taken for.
 pub(super) struct Subject<'a> {
     item: Item<'a>,
-    canonical: Option<String>,
+    readings: Readings,
 }
 
 impl<'a> Subject<'a> {
     pub(super) fn of(item: Item<'a>) -> Self {
-        let canonical = match item {
-            Item::Resource(uri) => uri::canonical(uri),
-            Item::Tool(_) | Item::Prompt(_) | Item::Template(_) => None,
+        let readings = match item {
+            Item::Resource(uri) => Readings::of(uri),
+            Item::Tool(_) | Item::Prompt(_) | Item::Template(_) => Readings::default(),
         };
-        Self { item, canonical }
+        Self { item, readings }
     }
 }
 
@@ -163,9 +164,10 @@ impl Rule {
             Item::Prompt(name) => self.prompts.as_ref()?.find(name),
             Item::Resource(uri) => {
                 let uris = self.resources.as_ref()?;
-                let canonical = subject.canonical.as_deref().unwrap_or(uri);
-                let found = uris.written.find(uri);
-                found.or_else(|| uris.canonical.find(canonical))
+                let Readings { whole, place } = &subject.readings;
+                let found = uris.written.find(uri).or_else(|| uris.canonical.find(uri));
+                let mut others = whole.iter().chain(place);
+                found.or_else(|| others.find_map(|other| uris.canonical.find(other)))
             }
             Item::Template(text) => {
                 let mut patterns = self.resources.as_ref()?.written.patterns();
@@ -194,11 +196,13 @@ impl Rule {
 
     /// Whether it allows an item as it may be read, too.
     pub(super) fn allows_otherwise(&self, subject: &Subject<'_>) -> bool {
-        let Some(canonical) = &subject.canonical else {
-            return true;
+        let whole = &subject.readings.whole;
+        let Some(uris) = self.resources.as_ref() else {
+            return whole.is_empty();
         };
-        let uris = self.resources.as_ref();
-        uris.is_some_and(|uris| uris.canonical.find(canonical).is_some())
+        whole
+            .iter()
+            .all(|other| uris.canonical.find(other).is_some())
     }
 
     /// The servers that it is about, as written.

@@ -8,9 +8,60 @@ use std::borrow::Cow;
 /// How often an escape may hide an escape before the rest is left as it is.
 const ROUNDS_MAX: usize = 8;
 
+/// What else a server may take a URI for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Readings {
+    /// Other spellings of the whole: each must be permitted.
+    pub(super) whole: Vec<String>,
+    /// What it may open by it, without what says only how: none may be denied.
+    pub(super) place: Option<String>,
+}
+
+impl Readings {
+    /// Reads a URI. Most have no other reading, and cost one look.
+    pub(super) fn of(uri: &str) -> Self {
+        // A parser of URLs drops these wherever they stand (WHATWG URL, 4.4).
+        let is_dropped = |character: char| character.is_ascii_control();
+        let clean = match uri.contains(is_dropped) || uri.trim() != uri {
+            true => Cow::Owned(uri.trim().replace(is_dropped, "").trim().to_owned()),
+            false => Cow::Borrowed(uri),
+        };
+        let end = clean.find(['?', '#']).unwrap_or(clean.len());
+        let (path, rest) = clean.split_at_checked(end).unwrap_or((&clean, ""));
+        let resolved = canonical(path).unwrap_or_else(|| path.to_owned());
+        let mut whole: Vec<String> = canonical(uri).into_iter().collect();
+        let parted = [&resolved, rest].concat();
+        if parted != uri && !whole.contains(&parted) {
+            whole.push(parted);
+        }
+        let place = bare(&resolved);
+        let is_other = place != uri && !whole.contains(&place);
+        Self {
+            whole,
+            place: is_other.then_some(place),
+        }
+    }
+}
+
+/// A URI without its user, an empty port, and a slash at the end.
+fn bare(uri: &str) -> String {
+    let (scheme, rest) = match uri.split_once("://") {
+        Some((scheme, rest)) => ([scheme, "://"].concat(), rest),
+        None => (String::new(), uri),
+    };
+    let (authority, path) = match rest.find('/').and_then(|at| rest.split_at_checked(at)) {
+        _ if scheme.is_empty() => ("", rest),
+        Some(parts) => parts,
+        None => (rest, ""),
+    };
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let host = host.strip_suffix(':').unwrap_or(host);
+    [&scheme, host, path.strip_suffix('/').unwrap_or(path)].concat()
+}
+
 /// A URI decoded, its scheme and authority in lower case, its dots and empty segments resolved;
 /// nothing where that is how it is written.
-pub(super) fn canonical(uri: &str) -> Option<String> {
+fn canonical(uri: &str) -> Option<String> {
     if is_plain(uri) {
         return None;
     }
@@ -193,6 +244,43 @@ mod tests {
             ("demo:a/../b", "demo:b"),
         ] {
             assert_eq!(canonical(uri).as_deref(), Some(plain), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_query_hides_no_dots_and_no_place() {
+        for hidden in ["?/../../public/y", "#/../../public/y"] {
+            let uri = format!("file:///public/../secret/x{hidden}");
+            let read = Readings::of(&uri);
+            let whole = format!("file:///secret/x{hidden}");
+            assert!(read.whole.contains(&whole), "{uri} {read:?}");
+            assert_eq!(read.place.as_deref(), Some("file:///secret/x"), "{uri}");
+        }
+        for uri in [
+            "file:///etc/passwd?",
+            "file:///etc/passwd#",
+            "file:///etc/passwd?a=b",
+            "file:///etc/passwd/",
+            "file:///etc/passwd/.",
+            "file:///etc/pass\twd",
+            " file:///etc/passwd",
+        ] {
+            let Readings { whole, place } = Readings::of(uri);
+            let mut all = whole.into_iter().chain(place);
+            assert!(all.any(|one| one == "file:///etc/passwd"), "{uri:?}");
+        }
+        for uri in ["db://u@host/users", "db://host:/users"] {
+            let place = Readings::of(uri).place;
+            assert_eq!(place.as_deref(), Some("db://host/users"), "{uri}");
+        }
+        for uri in [
+            "file:///etc/passwd",
+            "db://host:80/users",
+            "demo:thing",
+            "a",
+            "",
+        ] {
+            assert_eq!(Readings::of(uri), Readings::default(), "{uri}");
         }
     }
 
