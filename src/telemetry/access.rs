@@ -177,6 +177,7 @@ fn write_line(line: &mut String, outcome: &Outcome, millis: u64) {
     text(r#","tenant_id":"#, outcome.tenant.as_deref());
     text(r#","server_id":"#, outcome.server.as_deref());
     text(r#","tool_name":"#, outcome.target.as_deref().map(cut));
+    text(r#","reason":"#, outcome.reason);
     text(r#","error_message":"#, outcome.error.as_deref().map(cut));
     let guardrail = outcome.guardrail.as_ref();
     text(r#","guardrail_rule":"#, guardrail.map(|(rule, _)| &**rule));
@@ -193,7 +194,6 @@ fn write_line(line: &mut String, outcome: &Outcome, millis: u64) {
         guardrail.map(|(_, action)| *action),
     );
     label(r#","era":""#, outcome.era.map(|era| era.label()));
-    label(r#","reason":""#, outcome.reason);
     label(
         r#","cache_status":""#,
         outcome.cache_status.map(|status| status.label()),

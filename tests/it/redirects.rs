@@ -117,7 +117,8 @@ async fn a_call_that_is_redirected_once_the_server_is_known_is_sent_nowhere_else
         legacy_call("/mcp/s", &json!(1), "any", json!({})),
     ] {
         let given = ask(&gateway, &request).await;
-        assert!(!given.text().contains("ok"), "{given:?}");
+        let text = given.text();
+        assert!(!text.contains(r#""text":"ok""#), "{given:?}");
     }
     assert!(!lure.redirecting.recorded("tools/call").is_empty());
     lure.assert_untouched();

@@ -185,7 +185,7 @@ fn reason(told: &Value) -> Option<&'static str> {
         Some(-32000) if message.contains("guardrail") => "guardrail",
         Some(-31403) => "lock",
         // Nothing is said of what the caller may not know of.
-        Some(-31404 | -32601 | -32602) => "unknown",
+        Some(-31404 | -32002 | -32601 | -32602) => "unknown",
         _ => panic!("refused for no reason: {told}"),
     })
 }
