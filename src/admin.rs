@@ -8,6 +8,7 @@
 
 mod acl;
 mod approvals;
+mod approver;
 mod cache;
 mod config;
 mod guard;
@@ -141,7 +142,10 @@ impl Control {
 
     fn router(&self) -> Router {
         let open = Router::new()
-            .route("/conduit/health", get(health::live))
+            .route(
+                "/conduit/health",
+                get(health::live).with_state(self.guard.clone()),
+            )
             .route("/conduit/readyz", get(health::ready));
         let metrics = get(metrics::show);
         let metrics = metrics.layer(from_fn_with_state(self.guard.clone(), guard::metrics));
@@ -168,11 +172,11 @@ impl Control {
             .route("/conduit/governance/approvals", get(approvals::list))
             .route(
                 "/conduit/governance/approvals/{id}/approve",
-                post(approvals::approve),
+                post(approvals::approve).with_state(self.guard.clone()),
             )
             .route(
                 "/conduit/governance/approvals/{id}/reject",
-                post(approvals::reject),
+                post(approvals::reject).with_state(self.guard.clone()),
             )
             .route(
                 "/conduit/config/reload",

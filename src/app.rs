@@ -29,6 +29,7 @@ use arc_swap::ArcSwap;
 use pingora::apps::HttpServerOptions;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora::proxy::HttpProxy;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
@@ -107,9 +108,9 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     let service = listener(config, address, front);
     server.add_service(service);
     if config.metrics.enabled {
-        server.add_service(control::metrics(config, &control)?);
+        server.add_service(control::metrics(config, &control, &live)?);
     }
-    let socket = control::admin(config, &control, &mut server)?;
+    let socket = control::admin(config, &control, &live, &mut server)?;
     let grace = config.gateway.shutdown_grace;
     let signals = Signals::new(live, grace, workshop.stop.clone(), bell);
     let work = Work {
@@ -136,7 +137,11 @@ pub fn run(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
 }
 
 /// The listener of clients.
-fn listener(config: &Config, address: SocketAddr, front: Front) -> Service<Front> {
+fn listener(
+    config: &Config,
+    address: SocketAddr,
+    front: Front<HttpProxy<Gateway>>,
+) -> Service<Front<HttpProxy<Gateway>>> {
     // Pingora gives each connection a read buffer of 64 KiB; what an idle stream holds of it is
     // most of what the stream costs. Longer reads pass the buffer by. TLS has a buffer of its own.
     let n_bytes = if config.gateway.tls.is_some() {

@@ -95,6 +95,14 @@ impl Authenticator {
         self.methods.is_none() && self.tenant_header.is_none()
     }
 
+    /// Whether what a request carries as its credential is looked at: not where nobody has to prove
+    /// anything, or the connection alone does.
+    #[must_use]
+    pub fn reads_credentials(&self) -> bool {
+        let methods = self.methods.as_ref();
+        methods.is_some_and(|methods| !methods.is_by_certificate_only())
+    }
+
     /// Finds out who is calling. Waits only where a token was signed with a key that is not known yet.
     ///
     /// # Errors
@@ -238,7 +246,9 @@ impl Methods {
         match jwt.judge(text, attempt.now, is_own) {
             Judged::Granted(identity) => Ok(identity),
             Judged::Denied(denial) => denied(denial),
-            Judged::Unknown => Box::pin(jwt.judge_later(text, attempt.now, is_own)).await,
+            Judged::Unknown | Judged::Outdated => {
+                Box::pin(jwt.judge_later(text, attempt.now, is_own)).await
+            }
         }
     }
 }

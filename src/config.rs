@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use filters::problem::{Problem, Problems};
 use serde_json::Value as Json;
 
+use crate::config::model::Secret;
 use crate::config::raw::Raw;
 use crate::config::source::{Source, Variables};
 
@@ -144,6 +145,12 @@ fn load_into(source: &Source, problems: &mut Problems) -> Option<Config> {
     pack::include(&mut raw.guardrails, source, &variables, &mut meaning);
     let mut config = compile::compile(raw, &places, &mut meaning);
     config.tool_lock.place(&source.path);
+    let secrets = variables.secrets(source.text.as_deref().unwrap_or_default());
+    for server in &mut config.servers {
+        let told = secrets.iter().filter(|secret| server.mentions(secret));
+        server.secrets = told.map(|&secret| Secret::new(secret.to_owned())).collect();
+    }
+    meaning.hide(&secrets);
     meaning.locate(|path| places.nearest(path));
     problems.absorb(meaning);
     Some(config)

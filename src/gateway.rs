@@ -17,6 +17,7 @@ mod body;
 mod bridge;
 mod cached;
 mod control;
+mod cors;
 mod deliver;
 mod dispatch;
 mod document;

@@ -24,7 +24,8 @@ use crate::state::snapshot::Snapshot;
 use crate::state::users::User;
 
 /// The control plane, as the data plane sees it: requests under `/conduit` go there. Neither knows
-/// the other; `app` brings them together. Where a request comes from is a [`Peer`] among its extensions.
+/// the other; `app` brings them together. Where a request comes from is a [`Peer`] among its extensions,
+/// and whose certificate its connection was opened with an `auth::certificate::Peer`.
 pub type ControlPlane =
     Arc<dyn Fn(http::Request<Bytes>) -> BoxFuture<'static, http::Response<Bytes>> + Send + Sync>;
 

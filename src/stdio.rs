@@ -43,8 +43,10 @@ mod tend;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use filters::mask::Mask;
 use remote::Remote;
 
 /// Longest message in either direction by default, in bytes.
@@ -91,6 +93,8 @@ pub struct Program {
     pub env: BTreeMap<String, String>,
     /// Where it runs; the gateway's own directory if absent.
     pub cwd: Option<PathBuf>,
+    /// Covers what is secret of the above in what it writes.
+    pub mask: Option<Arc<Mask>>,
 }
 
 impl Reach {
@@ -99,6 +103,14 @@ impl Reach {
         match self {
             Self::Program(_) => "processes",
             Self::Remote(_) => "connections",
+        }
+    }
+
+    /// What covers secrets in what the peer says here; a remote one's are covered where it is heard.
+    fn mask(&self) -> Option<&Mask> {
+        match self {
+            Self::Program(program) => program.mask.as_deref(),
+            Self::Remote(_) => None,
         }
     }
 }
@@ -112,6 +124,7 @@ impl Program {
             args: Vec::new(),
             env: BTreeMap::new(),
             cwd: None,
+            mask: None,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
-use filters::cache::key::{Audience, Material, Prepared};
+use filters::cache::key::{Audience, Material, Place, Prepared};
 use filters::cache::render;
 use filters::json::canonical::ignored::Ignored;
 use filters::json::object::Object;
@@ -121,13 +121,14 @@ pub(crate) fn repeat(work: Work, times: u32) -> Result<()> {
     let object = Object::read(message.text).unwrap_or_default();
     let params = object.get("params");
     let mut scratch = Vec::new();
-    let again = prepare(params, &mut scratch)?;
+    let place = Place::new("cached", &[7; 32]);
+    let again = prepare(&place, params, &mut scratch)?;
     for _ in 0..times {
         match work {
             Work::Parse => drop(black_box(one(black_box(&body))?)),
             Work::Classify => drop(black_box(classify(black_box(&body))?)),
             Work::Key => {
-                black_box(prepare(black_box(params), &mut scratch)?.key(AUDIENCE));
+                black_box(prepare(&place, black_box(params), &mut scratch)?.key(AUDIENCE));
             }
             Work::KeyAgain => {
                 black_box(black_box(&again).key(AUDIENCE));
@@ -179,10 +180,9 @@ fn classify(body: &[u8]) -> Result<Call<'_>> {
     Call::classify(one(body)?, &headers).map_err(|refusal| anyhow::anyhow!("{refusal:?}"))
 }
 
-fn prepare(params: Option<&str>, scratch: &mut Vec<u8>) -> Result<Prepared> {
+fn prepare(place: &Place, params: Option<&str>, scratch: &mut Vec<u8>) -> Result<Prepared> {
     let material = Material {
-        edition: &[7; 32],
-        server: "cached",
+        place,
         method: Method::ToolsCall,
         target: Some("bench_hit_1k"),
         params,

@@ -17,7 +17,6 @@ mod policy;
 pub mod screen;
 pub mod spec;
 mod template;
-mod uri;
 pub mod view;
 
 use crate::acl::denial::Denial;

@@ -101,15 +101,19 @@ pub fn redaction(data: &[u8]) {
 
 fn is_clean(value: &Value) -> bool {
     match value {
-        Value::Object(members) => members.values().all(is_clean),
+        Value::Object(members) => members
+            .iter()
+            .all(|(name, value)| is_clean_text(name) && is_clean(value)),
         Value::Array(elements) => elements.iter().all(is_clean),
-        Value::String(text) => {
-            let detectors = Detector::ALL.into_iter();
-            let detectors = detectors.filter(|one| *one != Detector::PromptInjection);
-            detect::redact(detectors.collect(), text).is_none()
-        }
+        Value::String(text) => is_clean_text(text),
         Value::Null | Value::Bool(_) | Value::Number(_) => true,
     }
+}
+
+fn is_clean_text(text: &str) -> bool {
+    let detectors = Detector::ALL.into_iter();
+    let detectors = detectors.filter(|one| *one != Detector::PromptInjection);
+    detect::redact(detectors.collect(), text).is_none()
 }
 
 /// Two texts have the same canonical form if and only if they mean the same, and what has no clear

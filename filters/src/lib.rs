@@ -26,5 +26,7 @@ pub mod refusal;
 pub mod route;
 pub mod rpc;
 pub mod seal;
+pub mod secret;
 pub mod sse;
 pub mod trace;
+pub mod uri;

@@ -1,7 +1,13 @@
 //! `Origin` and `Host` checks: what keeps a web page from reaching the gateway through a browser
 //! (DNS rebinding; 2026-07-28, "Security"; E13).
 //!
-//! **Invariant:** an `Origin` that is present is allowed by name or refused; there is no third way.
+//! A page that came from the gateway's own address may call it. Which that is only the gateway knows: a
+//! `Host` in the allow-list stands for pages of that very host and port, over `https`; over plain `http`, which
+//! anybody on the way can write a page into, only where the gateway itself listens on that port without TLS.
+//! What a proxy says of the scheme (`X-Forwarded-Proto`) is a header like any other, and not believed.
+//!
+//! **Invariant:** an `Origin` that is present is allowed by name or refused; there is no third way. Of several
+//! all are refused.
 
 use std::collections::HashSet;
 
@@ -15,6 +21,18 @@ pub struct Rules {
     hosts: HashSet<String>,
     any_host: bool,
     loopback: bool,
+    own: Option<Own>,
+}
+
+/// How the gateway is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// Whether it speaks TLS itself.
+    pub is_tls: bool,
+    /// The port that it listens on.
+    pub port: u16,
+    /// The URL that clients reach it by, where that is configured.
+    pub public: Option<String>,
 }
 
 impl Rules {
@@ -35,20 +53,36 @@ impl Rules {
             origins,
             hosts,
             loopback,
+            own: None,
         }
     }
 
-    /// Checks one request's `Host` (or `:authority`) and `Origin`.
+    /// Has a `Host` in the allow-list stand for the pages that come from there, too.
+    #[must_use]
+    pub fn serving(mut self, own: Own) -> Self {
+        self.own = Some(own);
+        self
+    }
+
+    /// Checks one request's `Host` (or `:authority`) and every `Origin`.
     ///
     /// # Errors
     /// [`Refusal::HostForbidden`] or [`Refusal::OriginForbidden`].
-    pub fn check(&self, host: Option<&str>, origin: Option<&str>) -> Result<(), Refusal> {
+    pub fn check<'o>(
+        &self,
+        host: Option<&str>,
+        origins: impl IntoIterator<Item = &'o str>,
+    ) -> Result<(), Refusal> {
         if !self.host_is_allowed(host) {
             return Err(Refusal::HostForbidden);
         }
-        match origin {
-            Some(origin) if !self.origin_is_allowed(origin) => Err(Refusal::OriginForbidden),
-            Some(_) | None => Ok(()),
+        let mut origins = origins.into_iter();
+        let Some(origin) = origins.next() else {
+            return Ok(());
+        };
+        match origins.next().is_none() && self.origin_is_allowed(host, origin) {
+            true => Ok(()),
+            false => Err(Refusal::OriginForbidden),
         }
     }
 
@@ -63,15 +97,70 @@ impl Rules {
             || contains(&self.hosts, name)
     }
 
-    fn origin_is_allowed(&self, origin: &str) -> bool {
+    fn origin_is_allowed(&self, host: Option<&str>, origin: &str) -> bool {
         if self.any_origin || contains(&self.origins, origin) {
             return true;
         }
-        let Some((_, authority)) = origin.split_once("://") else {
+        let Some(page) = Page::parse(origin) else {
             return false;
         };
-        let name = host_name(authority);
-        (self.loopback && is_loopback(name)) || (!self.any_host && contains(&self.hosts, name))
+        (self.loopback && is_loopback(page.name))
+            || host.is_some_and(|host| self.is_own(host, &page))
+    }
+
+    /// Whether a page came from where its request goes to, under a name that the operator gave.
+    fn is_own(&self, host: &str, page: &Page<'_>) -> bool {
+        let name = host_name(host);
+        let is_listed = !self.any_host && contains(&self.hosts, name);
+        let Some(own) = self.own.as_ref().filter(|_| is_listed) else {
+            return false;
+        };
+        let public = own.public.as_deref().and_then(Page::parse);
+        if public.is_some_and(|public| public.is(page)) {
+            return true;
+        }
+        let is_there = page.name.eq_ignore_ascii_case(name)
+            && port(host, page.is_tls).is_some_and(|port| port == page.port);
+        // A plain page on another port may be anybody's who can write to the wire.
+        is_there && (page.is_tls || (!own.is_tls && page.port == own.port))
+    }
+}
+
+/// Where a web page comes from.
+struct Page<'a> {
+    is_tls: bool,
+    name: &'a str,
+    port: u16,
+}
+
+impl<'a> Page<'a> {
+    /// Reads an origin, or a URL as far as its port.
+    fn parse(origin: &'a str) -> Option<Self> {
+        let (scheme, rest) = origin.split_once("://")?;
+        let is_tls = scheme.eq_ignore_ascii_case("https");
+        if !is_tls && !scheme.eq_ignore_ascii_case("http") {
+            return None;
+        }
+        let authority = rest.split('/').next()?;
+        Some(Self {
+            is_tls,
+            name: host_name(authority),
+            port: port(authority, is_tls)?,
+        })
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.is_tls == other.is_tls
+            && self.port == other.port
+            && self.name.eq_ignore_ascii_case(other.name)
+    }
+}
+
+/// The port of an authority: its scheme's where it names none.
+fn port(authority: &str, is_tls: bool) -> Option<u16> {
+    match authority.strip_prefix(host_name(authority))? {
+        "" => Some(if is_tls { 443 } else { 80 }),
+        rest => rest.strip_prefix(':')?.parse().ok(),
     }
 }
 
@@ -190,5 +279,88 @@ mod tests {
             Err(Refusal::OriginForbidden)
         );
         assert_eq!(rules(&["*"], &[], false).check(Some("x"), page), Ok(()));
+    }
+
+    fn own(is_tls: bool, port: u16) -> Rules {
+        rules(&[], &["gw.example.com"], false).serving(Own {
+            is_tls,
+            port,
+            public: None,
+        })
+    }
+
+    fn allows(rules: &Rules, host: &str, origin: &str) -> bool {
+        rules.check(Some(host), [origin]).is_ok()
+    }
+
+    #[test]
+    fn one_origin_that_is_allowed_does_not_carry_another() {
+        let rules = rules(&["https://app.example.com"], &[], true);
+        let app = "https://app.example.com";
+        for origins in [[app, "http://evil"], ["http://evil", app], [app, app]] {
+            let told = rules.check(Some("localhost"), origins);
+            assert_eq!(told, Err(Refusal::OriginForbidden), "{origins:?}");
+        }
+        for other in ["ftp://localhost", "app://localhost", "localhost"] {
+            assert!(!allows(&rules, "localhost", other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_listed_host_stands_for_pages_of_that_host_and_port_over_tls() {
+        // Its own TLS, and a proxy's before a plain port.
+        for rules in [own(true, 443), own(false, 8080)] {
+            assert!(allows(&rules, "gw.example.com", "https://gw.example.com"));
+            assert!(allows(
+                &rules,
+                "GW.example.com:443",
+                "https://gw.Example.com"
+            ));
+            assert!(allows(
+                &rules,
+                "gw.example.com:8443",
+                "https://gw.example.com:8443"
+            ));
+            for origin in [
+                "http://gw.example.com",
+                "http://gw.example.com:6666",
+                "https://gw.example.com:6666",
+                "https://other.example.com",
+                "https://gw.example.com.evil",
+                "https://gw.example.com:443:1",
+                "ftp://gw.example.com",
+                "null",
+            ] {
+                assert!(!allows(&rules, "gw.example.com", origin), "{origin}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_plain_page_is_the_gateways_own_only_on_the_port_that_it_listens_on_without_tls() {
+        let page = "http://gw.example.com:8080";
+        assert!(allows(&own(false, 8080), "gw.example.com:8080", page));
+        assert!(!allows(&own(true, 8080), "gw.example.com:8080", page));
+        assert!(!allows(&own(false, 9090), "gw.example.com:8080", page));
+        assert!(allows(
+            &own(false, 80),
+            "gw.example.com",
+            "http://gw.example.com"
+        ));
+        // Nobody said how it is reached.
+        let unknown = rules(&[], &["gw.example.com"], false);
+        assert!(!allows(&unknown, "gw.example.com:8080", page));
+    }
+
+    #[test]
+    fn the_url_that_clients_are_told_is_the_gateways_own() {
+        let rules = rules(&[], &["gw.example.com", "inner"], false).serving(Own {
+            is_tls: false,
+            port: 8080,
+            public: Some("http://gw.example.com:81/base".to_owned()),
+        });
+        assert!(allows(&rules, "inner:8080", "http://gw.example.com:81"));
+        assert!(!allows(&rules, "inner:8080", "http://gw.example.com"));
+        assert!(!allows(&rules, "inner:8080", "https://gw.example.com:81"));
     }
 }

@@ -3,20 +3,24 @@
 //! Requests are decided stage by stage on their way (`gateway`); this asks the same functions one after
 //! the other, for somebody who wants to know beforehand. Nothing is counted, charged, told or held.
 //!
-//! **Invariant:** nothing is decided here: every stage's answer is that of the function that enforces it.
+//! **Invariant:** nothing is decided here: every stage's answer is that of the function that enforces it,
+//! and they are asked in the order in which requests meet them: scopes of the endpoint, access rules,
+//! scopes, tool lock, guardrails, limits, and guardrails again for the answer.
+
+mod inspect;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::acl;
 use crate::acl::explain::{Step, steps};
 use crate::acl::need::Need;
 use crate::guard;
-use crate::guard::rules::Subject;
-use crate::guard::scope::Kind;
 use crate::guard::verdict::{Considered, Decision, Verdict};
 use crate::identity::Principal;
 use crate::identity::scope;
 use crate::json::object::Object;
+use crate::lock::refused::{Cause, Locked};
 use crate::mcp::call::Call;
 use crate::mcp::header::Headers;
 use crate::mcp::method::Method;
@@ -39,8 +43,29 @@ pub struct Policies<'p> {
     pub limits: Option<&'p rate::rules::Rules>,
     /// What may be said.
     pub guard: &'p guard::rules::Rules,
+    /// Which tools are as they were approved, where anybody knows.
+    pub lock: Option<&'p dyn Lock>,
     /// The servers there are, and how their names are told apart.
     pub naming: &'p Naming,
+}
+
+/// What is known of tools and their approvals.
+pub trait Lock: fmt::Debug {
+    /// What the tool lock says of a call; nothing where it does not look at the server's tools.
+    fn standing(&self, server: &str, tool: &str) -> Option<Standing>;
+}
+
+/// What the tool lock says of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The tool is as it was approved.
+    Approved,
+    /// It is not, and the call is refused.
+    Refused(Cause),
+    /// It is not, and the call passes.
+    Warned(Cause),
+    /// The server's tools were not listed yet: a call waits for that.
+    Unlisted,
 }
 
 /// Who would send what.
@@ -90,6 +115,8 @@ pub enum Outcome {
     UnknownServer,
     /// Its sender's credential lacks scopes.
     InsufficientScope,
+    /// The tool lock refuses it.
+    Locked,
     /// It is not what it should be.
     Invalid,
 }
@@ -113,6 +140,8 @@ pub enum Stage<'p> {
         /// Whether the credential carries them.
         is_passed: bool,
     },
+    /// The tool lock.
+    Lock(Standing),
     /// What it would pay.
     Limits(Vec<Fare>),
     /// What guardrails say of the message.
@@ -143,7 +172,7 @@ pub struct Inspection<'p> {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Allow,
         Self::Alert,
         Self::Transform,
@@ -152,6 +181,7 @@ impl Outcome {
         Self::Deny,
         Self::UnknownServer,
         Self::InsufficientScope,
+        Self::Locked,
         Self::Invalid,
     ];
 
@@ -167,6 +197,7 @@ impl Outcome {
             Self::Deny => "deny",
             Self::UnknownServer => "unknown_server",
             Self::InsufficientScope => "insufficient_scope",
+            Self::Locked => "locked",
             Self::Invalid => "invalid",
         }
     }
@@ -198,6 +229,7 @@ impl Outcome {
             | Self::Deny
             | Self::UnknownServer
             | Self::InsufficientScope
+            | Self::Locked
             | Self::Invalid => true,
         }
     }
@@ -209,6 +241,8 @@ impl Outcome {
             Self::UnknownServer
         } else if matches!(refusal, Refusal::ScopeInsufficient { .. }) {
             Self::InsufficientScope
+        } else if matches!(refusal, Refusal::ToolLocked(_)) {
+            Self::Locked
         } else {
             Self::Invalid
         }
@@ -242,21 +276,70 @@ fn walk<'p>(
     let (server, inner) = aim(policies.naming, question.server, &call)?;
     told.server = server.clone();
     let principal = question.principal;
+    enter(policies, question, told)?;
     access(policies, principal, &server, (&call, inner), told)?;
     let tool = fare::tool(&call).map(|tool| inner.unwrap_or(tool));
-    let required = policies.scopes.required(Some(&server), tool);
-    let checked = policies.scopes.check(principal, Some(&server), tool);
+    let scopes = policies.scopes;
+    let checked = scopes.check(principal, Some(&server), tool);
     told.stages.push(Stage::Scopes {
-        required,
+        required: scopes.required(Some(&server), tool),
         is_passed: checked.is_ok(),
     });
     checked?;
+    unlock(policies, &server, tool, told)?;
+    inspect::request(policies, question, (&server, &call, inner), told);
+    if told.outcome.is_end() {
+        return Ok(());
+    }
     if let Some(limits) = policies.limits.filter(|_| fare::is_charged(&call)) {
         let bill = limits.bill(principal, Some(&server), tool);
         told.stages.push(Stage::Limits(fares(&bill)));
     }
-    inspect(policies, question, (&server, &call, inner), told);
+    inspect::result(policies, question, (&server, &call, inner), told);
     Ok(())
+}
+
+/// The scopes of the endpoint, which are asked for before the message is read: not those of a server
+/// that the caller may not know of.
+fn enter(
+    policies: &Policies<'_>,
+    question: &Question<'_>,
+    told: &mut Explanation<'_>,
+) -> Result<(), Refusal> {
+    let principal = question.principal;
+    let seen = |id: &&str| policies.acl.sees(principal, id);
+    let server = question.server.filter(seen);
+    let checked = policies.scopes.check(principal, server, None);
+    if checked.is_err() {
+        told.stages.push(Stage::Scopes {
+            required: policies.scopes.required(server, None),
+            is_passed: false,
+        });
+    }
+    checked
+}
+
+/// The tool lock, where it looks at what is called.
+fn unlock(
+    policies: &Policies<'_>,
+    server: &str,
+    tool: Option<&str>,
+    told: &mut Explanation<'_>,
+) -> Result<(), Refusal> {
+    let Some((lock, tool)) = policies.lock.zip(tool) else {
+        return Ok(());
+    };
+    let Some(standing) = lock.standing(server, tool) else {
+        return Ok(());
+    };
+    told.stages.push(Stage::Lock(standing));
+    match standing {
+        Standing::Approved | Standing::Warned(_) | Standing::Unlisted => Ok(()),
+        Standing::Refused(cause) => {
+            let locked = Locked::new(server, tool, cause);
+            Err(Refusal::ToolLocked(Box::new(locked)))
+        }
+    }
 }
 
 /// A message without what names its revision: policy is the same for all, and headers are not asked
@@ -344,57 +427,6 @@ fn fares(bill: &Bill<'_>) -> Vec<Fare> {
             window_seconds: bucket.rule.limit.window.as_secs(),
         })
         .collect()
-}
-
-/// What guardrails say of a message, and of its answer where there is one.
-fn inspect<'p>(
-    policies: &Policies<'p>,
-    question: &Question<'_>,
-    (server, call, inner): (&str, &Call<'_>, Option<&str>),
-    told: &mut Explanation<'p>,
-) {
-    let guard = policies.guard;
-    if !guard.spec().is_enabled {
-        return;
-    }
-    let target = call.target.as_ref().map(|target| target.name());
-    let params = call.message.params_text.unwrap_or("{}");
-    let members = Object::read(params);
-    let arguments = members.as_ref().and_then(|params| params.get("arguments"));
-    let subject = |kind, value| Subject {
-        kind,
-        client: &question.principal.client,
-        server,
-        target: inner.or(target),
-        value,
-    };
-    if let Some(kind) = Kind::of(call.method) {
-        let value = if kind == Kind::Resources {
-            Some(params)
-        } else {
-            arguments
-        };
-        let (verdict, considered) = guard.explain(&subject(kind, value));
-        told.outcome = Outcome::of(&verdict.decision);
-        told.stages.push(Stage::Request(Inspection {
-            verdict,
-            considered,
-        }));
-    }
-    if told.outcome.is_end() {
-        return;
-    }
-    if let Some(result) = question.result {
-        let (verdict, considered) = guard.explain(&subject(Kind::Results, Some(result)));
-        let outcome = Outcome::of(&verdict.decision);
-        if outcome != Outcome::Allow {
-            told.outcome = outcome;
-        }
-        told.stages.push(Stage::Result(Inspection {
-            verdict,
-            considered,
-        }));
-    }
 }
 
 #[cfg(test)]

@@ -207,6 +207,20 @@ impl Problems {
         }
     }
 
+    /// Takes texts that must not be shown out of all that is said.
+    pub fn hide(&mut self, secrets: &[&str]) {
+        for problem in &mut self.list {
+            let texts = [Some(&mut problem.message), problem.found.as_mut()];
+            for text in texts.into_iter().flatten() {
+                for secret in secrets {
+                    if text.contains(secret) {
+                        *text = text.replace(secret, "***");
+                    }
+                }
+            }
+        }
+    }
+
     /// Fills in where each value was written, for findings that do not know it yet.
     pub fn locate(&mut self, place_of: impl Fn(&str) -> Option<Place>) {
         for problem in self

@@ -14,6 +14,7 @@ mod status;
 use std::borrow::Cow;
 
 use crate::acl;
+use crate::guard::dialog::Notice;
 use crate::identity::denial;
 use crate::lock::refused::Locked;
 use crate::rpc::parse::Invalid;
@@ -29,6 +30,11 @@ pub enum Refusal {
     ClientShape(&'static str),
     /// A batch where the revision has none.
     ClientBatch,
+    /// A method that is a request comes without an id.
+    ClientIdMissing {
+        /// The method's name.
+        method: String,
+    },
     /// The body is larger than the configured bound, in bytes.
     BodyTooLarge {
         /// The bound, in bytes.
@@ -78,6 +84,11 @@ pub enum Refusal {
     HeaderMalformed {
         /// The header.
         header: Cow<'static, str>,
+    },
+    /// A header stands more than once, and two readers could pick different ones.
+    HeaderRepeated {
+        /// The header.
+        header: &'static str,
     },
     /// The protocol version is not served.
     VersionUnsupported {
@@ -159,6 +170,9 @@ pub enum Refusal {
     },
     /// A guardrail holds it until somebody approves.
     ApprovalRequired(Box<Approval>),
+    /// So it does, and its client is asked whether to go on waiting: the one refusal that is told as a
+    /// result, `input_required`.
+    ApprovalAsked(Box<Asked>),
     /// As many requests for approval are pending as there may be.
     ApprovalsFull,
     /// A limit is used up, and the caller may try again later.
@@ -203,8 +217,8 @@ pub enum Refusal {
     UpstreamCredential {
         /// The server's id.
         server: String,
-        /// What became of the credential, in a few words of ours.
-        what: &'static str,
+        /// What is wrong with it.
+        lack: Lack,
     },
     /// The upstream took longer than it may.
     UpstreamTimeout {
@@ -226,10 +240,21 @@ pub struct Approval {
     pub message: String,
     /// The id of the request for approval.
     pub request: String,
-    /// What became of it: `pending`, `rejected`, `expired`, `used` or `mismatch`.
+    /// What became of it: `pending`, `approved`, `rejected`, `withdrawn`, `expired`, `used` or `mismatch`.
     pub status: &'static str,
+    /// Whether `request` can still be made use of, now or once somebody says yes.
+    pub is_open: bool,
     /// Until when it is good (RFC 3339).
     pub expires_at: String,
+}
+
+/// What the client of a held call is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What its user is told.
+    pub notice: Notice,
+    /// What it comes back with, sealed.
+    pub state: String,
 }
 
 /// How refusals of policy are told over HTTP: of authentication, access rules and limits.
@@ -240,6 +265,21 @@ pub enum Statuses {
     Own,
     /// With 200, as mcp-conduit does; what is wrong stands in the JSON-RPC error.
     Always200,
+}
+
+/// What is wrong with the gateway's credential at a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// The server does not accept it (401).
+    Refused,
+    /// It does not suffice for what was asked (403).
+    Insufficient,
+    /// It is configured, and cannot be had.
+    Missing,
+    /// The server wants one (401), and none is configured.
+    Wanted,
+    /// The server forbids what was asked (403) to who has none.
+    Forbidden,
 }
 
 /// Which time bound of an upstream call was reached.
@@ -253,6 +293,14 @@ pub enum Phase {
     Idle,
     /// The whole call exceeded `max_duration_ms`.
     Total,
+}
+
+impl Refusal {
+    /// Whether its sender is told in a batch although the message has no id: it cannot have meant it so.
+    #[must_use]
+    pub fn is_for_want_of_an_id(&self) -> bool {
+        matches!(self, Self::ClientIdMissing { .. })
+    }
 }
 
 impl From<Invalid> for Refusal {

@@ -38,13 +38,13 @@ macro_rules! variants {
 }
 
 variants! {
-    ClientJson ClientDepth ClientShape ClientBatch BodyTooLarge BodyTimeout HeadTooLarge OriginForbidden
+    ClientJson ClientDepth ClientShape ClientBatch ClientIdMissing BodyTooLarge BodyTimeout HeadTooLarge OriginForbidden
     HostForbidden ServerUnknown PathUnknown HttpMethod EnvelopeInvalid HeaderMissing HeaderMismatch
-    HeaderMalformed VersionUnsupported MethodNotFound SessionMalformed SessionMissing SessionUnknown
+    HeaderMalformed HeaderRepeated VersionUnsupported MethodNotFound SessionMalformed SessionMissing SessionUnknown
     SessionsFull ProfileUnknown TargetUnknown TargetAmbiguous ParamsInvalid CursorInvalid StateInvalid
     CapabilityMissing ClientSilent RoundsExceeded Unauthenticated AuthThrottled AuthUnavailable
-    ScopeInsufficient Guardrail ApprovalRequired ApprovalsFull RateLimited LimitsUnavailable ToolLocked
-    AccessDenied UpstreamMoved UpstreamUnavailable UpstreamConnect UpstreamBroken UpstreamCredential
+    ScopeInsufficient Guardrail ApprovalRequired ApprovalAsked ApprovalsFull RateLimited LimitsUnavailable
+    ToolLocked AccessDenied UpstreamMoved UpstreamUnavailable UpstreamConnect UpstreamBroken UpstreamCredential
     UpstreamTimeout Internal
 }
 
@@ -92,6 +92,11 @@ fn a_refusal_is_written_with_the_code_of_the_era_and_the_id_of_the_request() {
             let json: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert_eq!(json["jsonrpc"], "2.0");
             assert_eq!(json["id"], "7");
+            if let Refusal::ApprovalAsked(_) = row.refusal {
+                let asked = &json["result"]["inputRequests"]["conduit_approval"]["params"];
+                assert_eq!(asked["message"], row.message);
+                continue;
+            }
             assert_eq!(json["error"]["code"], code, "{}", row.label);
             assert_eq!(json["error"]["message"], row.message, "{}", row.label);
         }

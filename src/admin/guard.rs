@@ -24,6 +24,16 @@ pub(super) struct Guard {
     pub(super) shows_metrics: bool,
 }
 
+impl Guard {
+    /// Whether a request carries the key, or needs none. A wrong one counts as such, so that nobody can
+    /// try keys here.
+    pub(super) fn admits(&self, request: &Request) -> bool {
+        self.gate
+            .judge(request.headers(), peer(request), now())
+            .is_ok()
+    }
+}
+
 /// A listener of the control plane's own, whose requests no pipeline has looked at.
 #[derive(Clone)]
 pub(super) struct Listener {
@@ -40,10 +50,12 @@ pub(super) async fn origin(
     let headers = request.headers();
     let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let host = headers.get(header::HOST).map(text);
-    let origin = headers.get(header::ORIGIN).map(text);
+    // A value that is no text is an Origin all the same, and none that is allowed.
+    let origins = headers.get_all(header::ORIGIN).iter();
+    let origins = origins.map(|value| value.to_str().unwrap_or_default());
     let snapshot = listener.shared.snapshot.load_full();
     let rules = (listener.rules)(&snapshot.control_origins);
-    match rules.check(host.as_deref(), origin.as_deref()) {
+    match rules.check(host.as_deref(), origins) {
         Ok(()) => next.run(request).await,
         Err(refusal) => {
             let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
@@ -55,9 +67,7 @@ pub(super) async fn origin(
 /// Refuses a request without the admin key, where one is configured.
 pub(super) async fn key(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let peer = peer(&request);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = since.unwrap_or_default().as_secs();
-    let denial = match guard.gate.judge(request.headers(), peer, now) {
+    let denial = match guard.gate.judge(request.headers(), peer, now()) {
         Ok(()) => return next.run(request).await,
         Err(denial) => denial,
     };
@@ -121,6 +131,12 @@ fn forged(method: &Method, headers: &HeaderMap) -> Option<&'static str> {
         Some(_) => Some("Invalid X-Conduit-Admin header value (expected \"1\" or \"true\")"),
         None => Some("Missing X-Conduit-Admin header (CSRF protection)"),
     }
+}
+
+/// In seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 fn peer(request: &Request) -> Peer {

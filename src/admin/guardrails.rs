@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use filters::guard::rules::Subject;
+use filters::guard::rules::{Subject, Target};
 use filters::guard::scope::Kind;
 use filters::guard::spec;
 use filters::guard::verdict::{Cause, Considered, Decision};
@@ -84,11 +84,16 @@ pub(super) async fn check(
     // Arguments that are no JSON count as none, as mcp-conduit has it.
     let args = wanted.args.as_deref().filter(|args| is_json(args));
     let snapshot = shared.snapshot.load_full();
+    // What is asked of a result does not say what it is the result of.
+    let target = match kind == Kind::Resources || kind != Kind::Calls && tool.contains("://") {
+        true => Target::Uri(tool),
+        false => Target::Name(tool),
+    };
     let subject = Subject {
         kind,
         client,
         server,
-        target: Some(tool),
+        target: Some(target),
         value: Some(args.unwrap_or("{}")),
     };
     let (verdict, considered) = snapshot.guard.explain(&subject);

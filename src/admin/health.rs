@@ -1,20 +1,30 @@
 //! `GET /conduit/health` and `GET /conduit/readyz`
+//!
+//! **Invariant:** who lacks the admin key, where there is one, is not told which servers there are.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::admin::guard::Guard;
 use crate::limit::Store;
 use crate::state::Shared;
 use crate::state::snapshot::Snapshot;
 use crate::upstream::cluster::Cluster;
 
 /// Liveness: 200 for as long as the process serves, whatever its upstreams do; a restart would not
-/// mend those.
-pub(super) async fn live(State(shared): State<Arc<Shared>>) -> Json<Value> {
+/// mend those. It is told in full to who has the key, or where there is none.
+pub(super) async fn live(State(guard): State<Guard>, request: Request) -> Json<Value> {
+    if guard.admits(&request) {
+        return whole(&guard.shared);
+    }
+    pulse(State(guard.shared)).await
+}
+
+fn whole(shared: &Shared) -> Json<Value> {
     let snapshot = shared.snapshot.load();
     let mut backends: Vec<_> = snapshot.servers.values().collect();
     backends.sort_by(|a, b| a.id.cmp(&b.id));

@@ -117,7 +117,7 @@ fn read(headers: &HeaderMap) -> Result<Option<Credential<'_>>, Unreadable> {
 
 /// Whose failures are counted together. Nobody who may open a socket is told from others of this
 /// machine.
-fn source(peer: Peer) -> IpAddr {
+pub(super) fn source(peer: Peer) -> IpAddr {
     match peer {
         Peer::Host(address) => address,
         Peer::Socket => Ipv4Addr::LOCALHOST.into(),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
 use http::header::{CONTENT_LENGTH, EXPECT};
+use http::{HeaderMap, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::l4::socket::SocketAddr;
@@ -17,28 +17,48 @@ use crate::state::{ControlPlane, Peer};
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How long all of it may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one write of an answer may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A control plane as a Pingora application.
 pub(super) struct ControlApp {
     control: ControlPlane,
     /// Who connects, where the connection itself does not say.
     peer: Peer,
+    bounds: Bounds,
+}
+
+/// How long a head may be.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// Most header lines.
+    pub(super) headers_max: usize,
+    /// Most bytes of their names and values.
+    pub(super) header_bytes_max: usize,
 }
 
 impl ControlApp {
     /// Has a control plane serve a TCP port.
-    pub(super) fn new(control: ControlPlane) -> Self {
-        let peer = Peer::Unknown;
-        Self { control, peer }
+    pub(super) fn new(control: ControlPlane, bounds: Bounds) -> Self {
+        Self {
+            control,
+            peer: Peer::Unknown,
+            bounds,
+        }
     }
 
     /// Has it serve a unix socket: who connects has no address there.
-    pub(super) fn on_socket(control: ControlPlane) -> Self {
-        let peer = Peer::Socket;
-        Self { control, peer }
+    pub(super) fn on_socket(control: ControlPlane, bounds: Bounds) -> Self {
+        Self {
+            peer: Peer::Socket,
+            ..Self::new(control, bounds)
+        }
     }
 
     async fn answer(&self, session: &mut ServerSession) -> http::Response<Bytes> {
+        if !self.bounds.take(&session.req_header().headers) {
+            return refused(session, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        }
         let body = match timeout(BODY_TIMEOUT, body(session)).await {
             Ok(Ok(body)) => body,
             Ok(Err(status)) => return refused(session, status),
@@ -62,9 +82,22 @@ impl ControlApp {
     }
 }
 
+impl Bounds {
+    fn take(self, headers: &HeaderMap) -> bool {
+        let lengths = headers.iter();
+        let n_bytes: usize = lengths
+            .map(|(name, value)| name.as_str().len().saturating_add(value.len()))
+            .sum();
+        headers.len() <= self.headers_max && n_bytes <= self.header_bytes_max
+    }
+}
+
 #[async_trait]
 impl ServeHttp for ControlApp {
     async fn response(&self, session: &mut ServerSession) -> http::Response<Vec<u8>> {
+        // Its head is there: the wait for it is over. Only the proxy lets go of it by itself.
+        drop(session.take_connection_user_context());
+        session.set_write_timeout(Some(WRITE_TIMEOUT));
         let mut response = self.answer(session).await.map(|body| body.to_vec());
         let length = response.body().len();
         response.headers_mut().insert(CONTENT_LENGTH, length.into());

@@ -1,6 +1,7 @@
 //! Builds the running parts from the configuration: what lasts, each server's own, and the snapshot
 //! that requests are served from.
 
+mod approvals;
 pub(super) mod gatehouse;
 pub(super) mod parts;
 pub(super) mod snapshot;

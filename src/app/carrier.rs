@@ -136,6 +136,7 @@ fn describe(error: &Error) -> &'static str {
         Error::CredentialRefused(_) | Error::CredentialMissing => {
             "does not accept the gateway's credential"
         }
+        Error::CredentialWanted(_) => "wants a credential, and the gateway has none for it",
         Error::NotHttp(_) => "answered with something that is not HTTP",
         Error::TooLong => "said too much at once",
         Error::Timeout(_) => "did not answer in time",

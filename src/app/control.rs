@@ -4,18 +4,21 @@
 //! the file accepted the rest. A name is judged by the address it has, which is the one listened on.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use pingora::server::Server;
 use pingora::services::listening::Service;
 
 use crate::admin::Control;
-use crate::app::adapter::ControlApp;
+use crate::app::adapter::{Bounds, ControlApp};
+use crate::app::front::Front;
 use crate::app::listen;
 use crate::app::socket::{Bound, Socket};
 use crate::config::Config;
 use crate::config::model::gateway::Listen;
 use crate::state::ControlPlane;
+use crate::state::live::Live;
 
 /// What the gateway's own listener serves of it.
 pub(super) fn plane(config: &Config, control: &Control) -> ControlPlane {
@@ -38,6 +41,7 @@ pub(super) fn protect(config: &Config, address: SocketAddr) -> anyhow::Result<()
 pub(super) fn admin(
     config: &Config,
     control: &Control,
+    live: &Arc<Live>,
     server: &mut Server,
 ) -> anyhow::Result<Option<Socket>> {
     match &config.admin.listen {
@@ -48,7 +52,8 @@ pub(super) fn admin(
             protect_admin(config, "admin.listen", address)?;
             listen::probe(address)
                 .with_context(|| format!("admin.listen: cannot listen on {address}"))?;
-            let mut service = service("admin", ControlApp::new(control.listener()));
+            let app = ControlApp::new(control.listener(), bounds(config));
+            let mut service = service("admin", app, config, live);
             service.add_tcp(&address.to_string());
             server.add_service(service);
             Ok(None)
@@ -56,22 +61,40 @@ pub(super) fn admin(
         Some(Listen::Unix(path)) => {
             let bound = Bound::bind(path)
                 .with_context(|| format!("admin.listen: cannot listen on {}", path.display()))?;
-            let app = ControlApp::on_socket(control.listener());
-            let (service, socket) = bound.serve(service("admin", app));
+            let app = ControlApp::on_socket(control.listener(), bounds(config));
+            let (service, socket) = bound.serve(service("admin", app, config, live));
             server.add_service(service);
             Ok(Some(socket))
         }
     }
 }
 
-fn service(name: &str, app: ControlApp) -> Service<ControlApp> {
-    let mut service = Service::new(name.to_owned(), app);
+fn service(
+    name: &str,
+    app: ControlApp,
+    config: &Config,
+    live: &Arc<Live>,
+) -> Service<Front<ControlApp>> {
+    let front = Front::of_control(app, &config.gateway.connections, Arc::clone(live));
+    let mut service = Service::new(name.to_owned(), front);
     service.threads = Some(1);
     service
 }
 
+fn bounds(config: &Config) -> Bounds {
+    let connections = &config.gateway.connections;
+    Bounds {
+        headers_max: connections.headers_max,
+        header_bytes_max: connections.header_bytes_max,
+    }
+}
+
 /// The metrics listener.
-pub(super) fn metrics(config: &Config, control: &Control) -> anyhow::Result<Service<ControlApp>> {
+pub(super) fn metrics(
+    config: &Config,
+    control: &Control,
+    live: &Arc<Live>,
+) -> anyhow::Result<Service<Front<ControlApp>>> {
     let metrics = &config.metrics;
     let address = listen::address(&metrics.host, metrics.port)
         .with_context(|| format!("metrics.host {}", metrics.host))?;
@@ -83,8 +106,8 @@ pub(super) fn metrics(config: &Config, control: &Control) -> anyhow::Result<Serv
         address.ip()
     );
     listen::probe(address).with_context(|| format!("metrics.port: cannot listen on {address}"))?;
-    let app = ControlApp::new(control.metrics(metrics.require_auth));
-    let mut service = service("metrics", app);
+    let app = ControlApp::new(control.metrics(metrics.require_auth), bounds(config));
+    let mut service = service("metrics", app, config, live);
     service.add_tcp(&address.to_string());
     Ok(service)
 }

@@ -1,5 +1,5 @@
-//! The gateway's connections, from the moment they are accepted: how many there may be, TLS where it is
-//! spoken, and how long a client may take to say what it wants.
+//! Connections, from the moment they are accepted: how many there may be, TLS where it is spoken, and how
+//! long a client may take to say what it wants. Those of the control plane's own listeners, too.
 //!
 //! Pingora bounds none of that: it waits without end for the first bytes of a plain connection and for
 //! the next request of one that is kept, and has no limit of connections. Everything else of a
@@ -19,7 +19,6 @@ use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
 use pingora::protocols::l4::stream::Stream as Tcp;
-use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -27,16 +26,28 @@ use tokio::time::timeout;
 use crate::app::front::wait::{Ended, Wait};
 use crate::app::tls::Secure;
 use crate::config::model::gateway::Connections;
-use crate::gateway::Gateway;
 use crate::state::live::Live;
 
-/// Accepts connections for the gateway.
-pub(super) struct Front {
-    proxy: Arc<HttpProxy<Gateway>>,
+/// Most connections at once of one of the control plane's own listeners.
+const OPERATORS_MAX: usize = 256;
+
+/// Accepts connections for an application.
+pub(super) struct Front<A> {
+    app: Arc<A>,
+    whose: Whose,
     secure: Option<Arc<Secure>>,
     places: Semaphore,
     patience: Patience,
     live: Arc<Live>,
+}
+
+/// Who connects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Clients, whose connections are counted.
+    Clients,
+    /// Who operates the gateway, or watches it.
+    Operators,
 }
 
 /// How long clients may take.
@@ -47,16 +58,17 @@ struct Patience {
     idle: Duration,
 }
 
-impl Front {
+impl<A> Front<A> {
     /// The front of a gateway, which speaks TLS where it has what that takes.
     pub(super) fn new(
-        proxy: HttpProxy<Gateway>,
+        app: A,
         secure: Option<Arc<Secure>>,
         bounds: &Connections,
         live: Arc<Live>,
     ) -> Self {
         Self {
-            proxy: Arc::new(proxy),
+            app: Arc::new(app),
+            whose: Whose::Clients,
             secure,
             places: Semaphore::new(bounds.max.min(Semaphore::MAX_PERMITS)),
             patience: Patience {
@@ -65,6 +77,15 @@ impl Front {
                 idle: bounds.idle,
             },
             live,
+        }
+    }
+
+    /// The front of a listener of the control plane's own: as patient as the gateway's, and with fewer places.
+    pub(super) fn of_control(app: A, bounds: &Connections, live: Arc<Live>) -> Self {
+        Self {
+            whose: Whose::Operators,
+            places: Semaphore::new(bounds.max.min(OPERATORS_MAX)),
+            ..Self::new(app, None, bounds, live)
         }
     }
 
@@ -92,7 +113,7 @@ impl Front {
 }
 
 #[async_trait]
-impl ServerApp for Front {
+impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
     async fn process_new(
         self: &Arc<Self>,
         stream: Stream,
@@ -102,14 +123,15 @@ impl ServerApp for Front {
             self.refuse("full");
             return None;
         };
-        let _open = self.live.metrics.connections.open();
+        let is_counted = self.whose == Whose::Clients;
+        let _open = is_counted.then(|| self.live.metrics.connections.open());
         let stream = match &self.secure {
             Some(secure) => Box::pin(self.secured(secure, stream)).await?,
             None => stream,
         };
         let wait = Arc::new(Wait::begin(self.patience.head));
         let connection = Arc::new(Connection {
-            proxy: Arc::clone(&self.proxy),
+            app: Arc::clone(&self.app),
             wait: Arc::clone(&wait),
             idle: self.patience.idle,
         });
@@ -121,21 +143,21 @@ impl ServerApp for Front {
     }
 
     async fn cleanup(&self) {
-        self.proxy.http_cleanup().await;
+        self.app.http_cleanup().await;
     }
 }
 
 /// One connection. Pingora serves its requests, and asks for each by [`Self::process_new_http`].
-struct Connection {
-    proxy: Arc<HttpProxy<Gateway>>,
+struct Connection<A> {
+    app: Arc<A>,
     wait: Arc<Wait>,
     idle: Duration,
 }
 
 type Served<'f> = Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'f>>;
 
-impl HttpServerApp for Connection {
-    // Without `async`: the proxy's future is given as it is, not wrapped into another box.
+impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Connection<A> {
+    // Without `async`: the application's future is given as it is, not wrapped into another box.
     fn process_new_http<'s, 'w, 'f>(
         self: &'s Arc<Self>,
         mut session: ServerSession,
@@ -153,14 +175,14 @@ impl HttpServerApp for Connection {
             let awaited = Wait::next(&self.wait, self.idle);
             session.set_connection_user_context(Some(Box::new(awaited)));
         }
-        self.proxy.process_new_http(session, shutdown)
+        self.app.process_new_http(session, shutdown)
     }
 
     fn h2_options(&self) -> Option<H2Options> {
-        self.proxy.h2_options()
+        self.app.h2_options()
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
-        self.proxy.server_options()
+        self.app.server_options()
     }
 }

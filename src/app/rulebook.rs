@@ -45,6 +45,8 @@ impl Rulebook {
             scopes: &self.scopes,
             limits: self.limits.as_ref().map(|policy| &policy.rules),
             guard: &self.guard,
+            // Nobody is asked for a list of tools here.
+            lock: None,
             naming: &self.naming,
         }
     }

@@ -19,6 +19,7 @@ use pingora::server::{Fds, ListenFds, ShutdownWatch};
 use pingora::services::listening::Service;
 
 use crate::app::adapter::ControlApp;
+use crate::app::front::Front;
 
 /// Who may open the socket: its owner.
 const SOCKET_MODE: u32 = 0o600;
@@ -39,7 +40,7 @@ pub(super) struct Socket {
 
 /// The service of a socket that is bound already.
 pub(super) struct Listening {
-    service: Service<ControlApp>,
+    service: Service<Front<ControlApp>>,
     fds: ListenFds,
 }
 
@@ -65,7 +66,7 @@ impl Bound {
     }
 
     /// Has a service listen on it.
-    pub(super) fn serve(self, mut service: Service<ControlApp>) -> (Listening, Socket) {
+    pub(super) fn serve(self, mut service: Service<Front<ControlApp>>) -> (Listening, Socket) {
         let path = self.socket.path.to_string_lossy();
         service.add_uds(&path, Some(Permissions::from_mode(SOCKET_MODE)));
         let mut fds = Fds::new();

@@ -11,7 +11,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::AttributeTypeAndValue;
 
 /// The client at the other end of a connection, by its certificate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     names: Names,
     /// When the certificate ends, in seconds since 1970.

@@ -24,10 +24,8 @@ use crate::auth::signature::PublicKey;
 
 /// Most bytes of a set of keys.
 pub const SET_BYTES_MAX: usize = 1024 * 1024;
-/// Most keys of a set that are looked at.
+/// Most keys of a set that are looked at, and so most that one token is tried with.
 const KEYS_MAX: usize = 256;
-/// Most keys that one token without a key id is tried with.
-const TRIES_MAX: usize = 4;
 /// How long a request waits for keys.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// How soon after a failed fetch the next one is tried, at first; then twice as long each time.
@@ -79,7 +77,7 @@ pub struct Set {
 pub enum Verdict {
     /// The signature is that of a key of the set.
     Verified,
-    /// It is not.
+    /// It is not, as far as the set says: its provider may have put another key under the same id.
     Forged,
     /// The set has no such key.
     Unknown,
@@ -99,7 +97,7 @@ impl Set {
         })
     }
 
-    /// Verifies a token with the key that it names, or where it names none with any that fits.
+    /// Verifies a token with the keys of the id that it names, or where it names none with all that fit.
     #[must_use]
     pub fn verify(&self, token: &Token<'_>) -> Verdict {
         let Token {
@@ -126,7 +124,6 @@ impl Set {
         let is_named = move |key: &&PublicKey| id.is_none_or(|id| key.id.as_deref() == Some(id));
         let keys = self.keys.iter().filter(is_named);
         keys.filter(move |key| key.serves(algorithm))
-            .take(TRIES_MAX)
     }
 }
 
@@ -149,15 +146,25 @@ impl Jwks {
         self.set.load_full()
     }
 
+    /// Whether keys may be fetched again by now: what is not in the set may be at the provider.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.is_due_after(&self.progress.lock())
+    }
+
+    fn is_due_after(&self, progress: &Progress) -> bool {
+        let cooldown = self.pace.cooldown;
+        progress
+            .began
+            .is_none_or(|began| began.elapsed() >= cooldown)
+    }
+
     /// Has the keys fetched again, unless that was just done, and waits for it within bounds.
     pub async fn renew(&self) {
         let mut over = self.over.subscribe();
         {
             let progress = self.progress.lock();
-            let is_due = progress
-                .began
-                .is_none_or(|began| began.elapsed() >= self.pace.cooldown);
-            match (progress.is_running, is_due) {
+            match (progress.is_running, self.is_due_after(&progress)) {
                 (true, _) => {}
                 (false, true) => self.wanted.notify_one(),
                 (false, false) => return,

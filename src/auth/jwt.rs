@@ -57,6 +57,8 @@ pub enum Judged {
     Denied(Denial),
     /// Its key is not known: it may be, when keys were fetched again.
     Unknown,
+    /// No key that is known has signed it, and there may be newer ones: as with [`Self::Unknown`].
+    Outdated,
 }
 
 impl Verifier {
@@ -94,6 +96,8 @@ impl Verifier {
                     known
                 }
                 Ok(None) => return Judged::Unknown,
+                // Keys are renewed under the id of the one before, or have none.
+                Err(Denial::Signature) if self.jwks.is_due() => return Judged::Outdated,
                 Err(denial) => return Judged::Denied(denial),
             },
         };
@@ -124,6 +128,7 @@ impl Verifier {
         match self.judge(text, now, is_own) {
             Judged::Granted(identity) => Ok(identity),
             Judged::Denied(denial) => Err(Refusal::Unauthenticated(denial)),
+            Judged::Outdated => Err(Refusal::Unauthenticated(Denial::Signature)),
             Judged::Unknown if self.jwks.set().is_none() => Err(Refusal::AuthUnavailable),
             Judged::Unknown => Err(Refusal::Unauthenticated(Denial::KeyIdUnknown)),
         }

@@ -332,6 +332,21 @@ pub enum Role {
     Viewer,
 }
 
+impl Role {
+    /// As credentials and the configuration spell it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Approver => "approver",
+            Self::Operator => "operator",
+            Self::Developer => "developer",
+            Self::Viewer => "viewer",
+        }
+    }
+}
+
 /// What a governance tool policy decides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -72,6 +72,7 @@ pub fn compile(raw: Raw, places: &Places, problems: &mut Problems) -> Config {
     admin::check(&config, places, problems);
     check_certificates(&config, problems);
     warn_about_idle_scopes(&config, problems);
+    acl::warn_about_unproven(&config.acl, &config.auth, problems);
     warn_about_forgotten_switches(&config, places, problems);
     config
 }

@@ -65,9 +65,7 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     plan.router(&running.router, &router);
     plan.connect(&running.connect, &connect);
     plan.gateway(&running.gateway, gateway);
-    let approvals = &governance.approvals;
-    let is_other = running.governance.approvals != *approvals;
-    plan.change("governance.approvals", is_other);
+    plan.governance(&running.governance, &governance);
     plan.change("guardrails", running.guardrails != guardrails);
     plan.rate_limits(&running.rate_limits, rate_limits);
     plan.tool_lock(&running.tool_lock, tool_lock);
@@ -88,14 +86,9 @@ pub fn plan(running: &Config, wanted: Config) -> Plan {
     if plan.keep("admin", running.admin != admin) {
         plan.config.admin = running.admin.clone();
     }
-    let without_approvals = Governance {
-        approvals: governance.approvals.clone(),
-        ..running.governance.clone()
-    };
     for (path, is_other) in [
         ("observability", running.observability != observability),
         ("identity", running.identity != identity),
-        ("governance", without_approvals != governance),
         ("plugins", running.plugins != plugins),
         ("discovery", running.discovery != discovery),
     ] {
@@ -177,6 +170,19 @@ impl Plan {
         self.leave("connect.registry", is_other, INACTIVE);
         let is_other = running.managed_runtime != *managed_runtime;
         self.leave("connect.managed_runtime", is_other, INACTIVE);
+    }
+
+    fn governance(&mut self, running: &Governance, wanted: &Governance) {
+        let is_other = running.approvals != wanted.approvals;
+        self.change("governance.approvals", is_other);
+        let is_other = running.role_bindings != wanted.role_bindings;
+        self.change("governance.role_bindings", is_other);
+        let as_wanted = Governance {
+            approvals: wanted.approvals.clone(),
+            role_bindings: wanted.role_bindings.clone(),
+            ..running.clone()
+        };
+        self.leave("governance", as_wanted != *wanted, INACTIVE);
     }
 
     fn rate_limits(&mut self, running: &RateLimits, wanted: RateLimits) {

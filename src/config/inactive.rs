@@ -7,13 +7,16 @@
 
 use std::collections::BTreeSet;
 
+use filters::guard::spec;
+
 use crate::config::Config;
 use crate::config::choice::IdentityMode;
 use crate::config::model::server::Transport;
 use crate::config::walk::Places;
 
 /// Values that have an effect by default, so that only writing them is a wish.
-const WATCHED: [&str; 8] = [
+const WATCHED: [&str; 9] = [
+    "admin.allow_private_networks",
     "observability.log_args",
     "observability.log_responses",
     "observability.redact_fields",
@@ -49,7 +52,23 @@ fn protection(config: &Config, say: &mut impl FnMut(&str, &str)) {
     if config.governance.enabled {
         say(
             "governance",
-            "NOT enforced: this build has no roles or quotas; only `approvals` of guardrails are kept",
+            "NOT enforced: this build has no policies or quotas; only `approvals` of guardrails are \
+             kept, and `role_bindings` count for them",
+        );
+    }
+    let approvals = &config.governance.approvals;
+    let needs_role = approvals
+        .required_roles
+        .as_ref()
+        .is_some_and(|roles| !roles.is_empty());
+    let mut rules = config.guardrails.rules.iter();
+    let may_hold = config.guardrails.enabled
+        && rules.any(|rule| rule.spec.action == spec::Action::RequireApproval);
+    if approvals.enabled && needs_role && may_hold && config.auth.is_off() {
+        say(
+            "governance.approvals.required_roles",
+            "nobody can approve: without `auth` no approver can prove a role; configure it, or remove \
+             required_roles",
         );
     }
     if config.identity.enabled {
@@ -92,6 +111,12 @@ fn features(config: &Config, say: &mut impl FnMut(&str, &str)) {
     }
     if !config.plugins.is_empty() {
         say("plugins", "not active in this build: no plugin is loaded");
+    }
+    if is_written("admin.allow_private_networks") {
+        say(
+            "admin.allow_private_networks",
+            "not active in this build: no server can be added through the admin API",
+        );
     }
     if config.discovery.enabled {
         say(

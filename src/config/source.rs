@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use filters::mask::SECRET_BYTES_MIN;
 use filters::problem::Problems;
+use filters::secret;
 
 use crate::config::yaml::TEXT_BYTES_MAX;
 
@@ -195,6 +197,23 @@ impl Variables {
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// The values of variables that a text refers to and whose names speak of a secret; none that is too
+    /// short to be one.
+    #[must_use]
+    pub fn secrets(&self, text: &str) -> Vec<&str> {
+        let is_used = |name: &str| {
+            let mut after = text
+                .split("${")
+                .skip(1)
+                .filter_map(|it| it.strip_prefix(name));
+            after.any(|rest| rest.starts_with(['}', ':']))
+        };
+        let told = self.0.iter().filter(|(name, value)| {
+            value.len() >= SECRET_BYTES_MIN && secret::is_named(name) && is_used(name)
+        });
+        told.map(|(_, value)| value.as_str()).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use filters::acl::denial::{Act, Denial};
 use filters::acl::need::Need;
 use filters::acl::view::{Item, View};
 use filters::acl::{self, Permit};
+use filters::json::redact;
 use filters::mcp::call::Call;
 use filters::mcp::list::Kind;
 use filters::mcp::method::Method;
@@ -39,18 +40,29 @@ pub(super) fn permit(
         (Some(call), None) => Need::of(call),
         (None, _) => Need::Server,
     };
+    let tool = call.and_then(|call| Some(inner.unwrap_or(tool_of(call)?)));
+    admit(exchange, server, tool, need)
+}
+
+/// Decides whether the caller may do at `server` what `need` says, and carries the scopes for it, and
+/// for `tool` where that is what it calls.
+///
+/// # Errors
+/// The refusal of what is denied.
+pub(super) fn admit<'n>(
+    exchange: &Exchange,
+    server: &Server,
+    tool: Option<&str>,
+    need: impl FnOnce() -> Need<'n>,
+) -> Result<Permit, Ended> {
     let permit = grant(exchange, server, need)?;
     // After the rules: a server that they hide has no scopes to ask for.
-    let tool = call.and_then(|call| Some(inner.unwrap_or(tool_of(call)?)));
     admit::check(exchange, &server.id, tool)?;
     Ok(permit)
 }
 
-/// Decides whether the caller may do at `server` what `need` says.
-///
-/// # Errors
-/// The refusal of what is denied.
-pub(super) fn grant<'n>(
+/// Decides whether the rules let the caller do at `server` what `need` says.
+fn grant<'n>(
     exchange: &Exchange,
     server: &Server,
     need: impl FnOnce() -> Need<'n>,
@@ -62,7 +74,7 @@ pub(super) fn grant<'n>(
                 tracing::info!(
                     client.id = %denial.client,
                     server.id = %denial.server,
-                    target.name = %denial.name,
+                    target.name = %redact::text(&denial.name),
                     rule = %denial.rule(),
                     "Access would be denied"
                 );

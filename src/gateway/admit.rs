@@ -10,13 +10,13 @@ use filters::refusal::{Refusal, Statuses};
 use filters::route::{Endpoint, Scope};
 use filters::rpc::parse::{self, Payload};
 use http::{HeaderValue, Method};
-use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
+use crate::auth::Attempt;
 use crate::auth::certificate::Peer;
-use crate::auth::{Attempt, Authenticator};
 use crate::gateway::exchange::Exchange;
 use crate::gateway::{Ended, answer, body};
+use crate::state::snapshot::Snapshot;
 use crate::telemetry::outcome::Status;
 
 /// Finds out who is calling, and whether their credential is for this endpoint.
@@ -30,11 +30,8 @@ pub(super) async fn identify(
     };
     let auth = Arc::clone(&exchange.snapshot.auth);
     let source = source(session);
-    let digest = session
-        .digest()
-        .and_then(|digest| digest.ssl_digest.as_ref());
     let attempt = Attempt {
-        peer: digest.and_then(|digest| digest.extension.get::<Peer>()),
+        peer: certificate(session),
         headers: &session.req_header().headers,
         source,
         path: &path,
@@ -44,7 +41,7 @@ pub(super) async fn identify(
     let admitted = identified.and_then(|identity| {
         exchange.identify(identity);
         let scopes = &auth.scopes;
-        scopes.check(&exchange.principal, server(endpoint), None)
+        scopes.check(&exchange.principal, known(exchange, endpoint), None)
     });
     let Err(refusal) = admitted else {
         return Ok(());
@@ -75,12 +72,15 @@ pub(super) fn check(exchange: &Exchange, server: &str, tool: Option<&str>) -> Re
 /// What a client that is refused is told to bring (RFC 6750 §3); nothing for other refusals.
 pub(super) fn challenge(
     session: &Session,
-    auth: &Authenticator,
+    snapshot: &Snapshot,
     refusal: &Refusal,
 ) -> Option<HeaderValue> {
+    let auth = &snapshot.auth;
     let endpoint = Endpoint::resolve(session.req_header().uri.path());
     let (error, scopes) = if let Refusal::Unauthenticated(denial) = refusal {
-        let scopes = auth.scopes.required(server(endpoint), None);
+        // What a server needs tells that there is one: nobody in particular may be told of it.
+        let server = server(endpoint).filter(|_| !snapshot.acl.rules.is_enforced());
+        let scopes = auth.scopes.required(server, None);
         (denial.bearer_error(), scopes)
     } else if let Refusal::ScopeInsufficient { required } = refusal {
         (Some(BearerError::InsufficientScope), required.clone())
@@ -109,9 +109,8 @@ pub(super) async fn describe(
     let path = resource::path(endpoint).ok_or(Refusal::PathUnknown)?;
     body::drain(session.as_downstream_mut()).await;
     exchange.outcome.status = Status::Success;
-    let header = ResponseHeader::build_no_case(200, Some(4)).map_err(|_| Ended::ClientGone)?;
     let text = resource.document(&path);
-    answer::json(session, exchange, header, text.into())
+    answer::json(session, exchange, 200, text.into())
         .await
         .map_err(|_| Ended::ClientGone)
 }
@@ -143,6 +142,19 @@ fn server(endpoint: Endpoint<'_>) -> Option<&str> {
         | Endpoint::Metadata(_)
         | Endpoint::Unknown => None,
     }
+}
+
+/// The server that an endpoint is, if the caller may know of it: to others it needs what one needs that
+/// there is not.
+fn known<'e>(exchange: &Exchange, endpoint: Endpoint<'e>) -> Option<&'e str> {
+    let rules = &exchange.snapshot.acl.rules;
+    server(endpoint).filter(|id| rules.sees(&exchange.principal, id))
+}
+
+/// Whose certificate the connection was opened with.
+pub(super) fn certificate(session: &Session) -> Option<&Peer> {
+    let digest = session.digest()?;
+    digest.ssl_digest.as_ref()?.extension.get::<Peer>()
 }
 
 /// Where a request comes from. What headers say of it is the client's own word.

@@ -3,17 +3,19 @@
 use bytes::Bytes;
 use filters::refusal::{Refusal, Statuses};
 use filters::rpc::parse::Id;
-use http::StatusCode;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, VARY,
     WWW_AUTHENTICATE,
 };
-use http::{HeaderName, HeaderValue};
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
+use pingora::{ErrorType, OrErr};
 
 use crate::gateway::admit;
 use crate::gateway::body;
+use crate::gateway::cors;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields;
 use crate::telemetry::outcome::Status;
@@ -29,6 +31,9 @@ static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 static RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 static RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
+/// Headers that there is room for from the start: a hit's, and those that Pingora adds.
+const HEADERS_USUAL: usize = 12;
+
 /// Refuses a request: status, JSON-RPC error, the caller's id.
 pub(super) async fn refuse(
     session: &mut Session,
@@ -36,6 +41,7 @@ pub(super) async fn refuse(
     refusal: &Refusal,
     id: Option<&str>,
 ) -> pingora::Result<()> {
+    exchange.forgo(refusal);
     exchange.outcome.status = Status::Error;
     exchange.outcome.reason = Some(refusal.label());
     // No cache has a say in a refusal.
@@ -44,26 +50,28 @@ pub(super) async fn refuse(
     let text = refusal.to_json_in(exchange.outcome.era, id.and_then(Id::from_json));
     let status = status_of(refusal, id, exchange.snapshot.statuses);
     if status != 200
-        && let Some(challenge) = admit::challenge(session, &exchange.snapshot.auth, refusal)
+        && let Some(challenge) = admit::challenge(session, &exchange.snapshot, refusal)
     {
         exchange.challenge = Some(challenge);
     }
-    let mut header = ResponseHeader::build_no_case(status, Some(8))?;
+    let mut head = Head::new(status)?;
     if let Some(seconds) = refusal.retry_after_seconds() {
-        header.insert_header(RETRY_AFTER, seconds)?;
+        head.insert(&RETRY_AFTER, seconds.into());
     }
     if let Refusal::RateLimited {
         limit, retry_after, ..
     } = refusal
     {
-        header.insert_header(&RATE_LIMIT, *limit)?;
-        header.insert_header(&RATE_LIMIT_REMAINING, 0_u32)?;
-        header.insert_header(&RATE_LIMIT_RESET, *retry_after)?;
+        head.insert(&RATE_LIMIT, (*limit).into());
+        head.insert(&RATE_LIMIT_REMAINING, HeaderValue::from_static("0"));
+        head.insert(&RATE_LIMIT_RESET, (*retry_after).into());
     }
     if let Refusal::HttpMethod { allow } = refusal {
-        header.insert_header(ALLOW, *allow)?;
+        head.insert(&ALLOW, HeaderValue::from_static(allow));
     }
-    json(session, exchange, header, text.into()).await
+    let text = text.into();
+    let header = head.json(exchange, &text)?;
+    send(session, header, text).await
 }
 
 /// The status that a refusal goes out with.
@@ -95,24 +103,45 @@ pub(super) fn stream_header(
 pub(super) async fn json(
     session: &mut Session,
     exchange: &Exchange,
-    header: ResponseHeader,
+    status: u16,
     text: Bytes,
 ) -> pingora::Result<()> {
-    let header = json_head(exchange, header, &text)?;
+    let header = Head::new(status)?.json(exchange, &text)?;
     send(session, header, text).await
 }
 
-/// The head of an answer with a JSON body.
-pub(super) fn json_head(
-    exchange: &Exchange,
-    header: ResponseHeader,
-    text: &Bytes,
-) -> pingora::Result<Box<ResponseHeader>> {
-    let mut header = Box::new(header);
-    header.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
-    stamp(&mut header, exchange)?;
-    header.insert_header(CONTENT_LENGTH, text.len())?;
-    Ok(header)
+/// The head of an answer that the gateway writes itself. Pingora's own type reads and copies a name
+/// whenever a header is inserted; there are too many on each hit for that.
+pub(super) struct Head(Parts);
+
+impl Head {
+    /// A head without headers.
+    pub(super) fn new(status: u16) -> pingora::Result<Self> {
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        parts.status = StatusCode::from_u16(status)
+            .or_err(ErrorType::InvalidHTTPHeader, "status of an answer")?;
+        parts.headers = HeaderMap::with_capacity(HEADERS_USUAL);
+        Ok(Self(parts))
+    }
+
+    fn insert(&mut self, name: &HeaderName, value: HeaderValue) {
+        self.0.headers.insert(name, value);
+    }
+
+    /// The head of an answer with a JSON body.
+    pub(super) fn json(
+        mut self,
+        exchange: &Exchange,
+        text: &Bytes,
+    ) -> pingora::Result<Box<ResponseHeader>> {
+        self.insert(&CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        stamps(exchange, |name, value| {
+            self.insert(name, value);
+            Ok(())
+        })?;
+        self.insert(&CONTENT_LENGTH, text.len().into());
+        Ok(Box::new(ResponseHeader::from(self.0)))
+    }
 }
 
 /// Writes a whole answer.
@@ -141,22 +170,46 @@ pub(super) async fn send(
 
 /// Puts the gateway's own headers on an answer.
 pub(super) fn stamp(header: &mut ResponseHeader, exchange: &Exchange) -> pingora::Result<()> {
-    header.insert_header(&TRACE_ID, exchange.trace.id.as_str())?;
+    stamps(exchange, |name, value| {
+        if *name == VARY {
+            // The server's answer may depend on something, too.
+            return header.append_header(name, value).map(|_| ());
+        }
+        header.insert_header(name, value)
+    })
+}
+
+/// The gateway's own headers on an answer.
+fn stamps(
+    exchange: &Exchange,
+    mut put: impl FnMut(&HeaderName, HeaderValue) -> pingora::Result<()>,
+) -> pingora::Result<()> {
+    let value = |text: &str| {
+        HeaderValue::from_str(text).or_err(ErrorType::InvalidHTTPHeader, "header of an answer")
+    };
+    put(&TRACE_ID, value(&exchange.trace.id)?)?;
     if let Some(server) = &exchange.outcome.server {
-        header.insert_header(&SERVER_ID, &**server)?;
+        put(&SERVER_ID, value(server)?)?;
     }
     if let Some(session) = &exchange.opened {
-        header.insert_header(&fields::SESSION_ID, &**session)?;
+        put(&fields::SESSION_ID, value(session)?)?;
     }
     if let Some(challenge) = &exchange.challenge {
-        header.insert_header(WWW_AUTHENTICATE, challenge)?;
+        put(&WWW_AUTHENTICATE, challenge.clone())?;
     }
     if let Some(status) = exchange.outcome.cache_status {
-        let label = HeaderValue::from_static(status.label());
-        header.insert_header(&CONDUIT_CACHE_STATUS, label)?;
+        put(
+            &CONDUIT_CACHE_STATUS,
+            HeaderValue::from_static(status.label()),
+        )?;
     }
     if let Some(status) = &exchange.cache_status {
-        header.insert_header(&CACHE_STATUS, status)?;
+        put(&CACHE_STATUS, status.clone())?;
+    }
+    if let Some(origin) = &exchange.origin {
+        for (name, value) in cors::exposing(origin) {
+            put(&name, value)?;
+        }
     }
     Ok(())
 }

@@ -60,6 +60,8 @@ pub(super) enum News {
     Interim(Bytes),
     /// The answer.
     Answer(usize, Bytes),
+    /// The entry is refused, under this label; its answer follows.
+    Refused(&'static str),
     /// The client took its request back: it wants no answer any more.
     Waived,
 }
@@ -78,14 +80,8 @@ pub(super) async fn serve(
     let author = Author::of(&session.req_header().headers, exchange, way);
     let author = Arc::new(author);
     for (index, entry) in entries.iter().enumerate() {
-        let prepared = match prepare(session, exchange, way, &author, entry.get()) {
-            Ok(prepared) => match Box::pin(unlock(session, exchange, way, prepared)).await? {
-                Ok(prepared) => pay(session, exchange, prepared).await?,
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        };
-        match prepared {
+        let admitted = Box::pin(admit(session, exchange, way, &author, entry.get())).await?;
+        match admitted {
             Ok(prepared) => {
                 n_owed += usize::from(prepared.id.is_some());
                 // A legacy client that leaves cancels nothing (E22).
@@ -98,9 +94,10 @@ pub(super) async fn serve(
                     drop(user);
                 });
             }
-            Err(error) => {
+            Err(refused) => {
+                exchange.note_refused(refused.label);
                 if let Some(slot) = answers.get_mut(index) {
-                    *slot = error;
+                    *slot = refused.answer;
                 }
             }
         }
@@ -117,6 +114,7 @@ pub(super) async fn serve(
                     (None, None) => {}
                 }
             }
+            News::Refused(label) => exchange.note_refused(label),
             News::Waived => n_owed -= 1,
             News::Interim(text) => {
                 if stream.is_none() {
@@ -141,6 +139,22 @@ pub(super) async fn serve(
     }
 }
 
+/// An entry that is refused.
+struct Refused {
+    label: &'static str,
+    /// Its error, if it wants an answer.
+    answer: Option<Bytes>,
+}
+
+impl Refused {
+    fn new(refusal: &Refusal, id: Option<Id<'_>>) -> Self {
+        Self {
+            label: refusal.label(),
+            answer: Some(refusal.to_json(id).into()),
+        }
+    }
+}
+
 /// An entry that may go.
 struct Prepared {
     /// What goes to its server, and that it may.
@@ -162,23 +176,46 @@ struct Prepared {
     screen: Option<Screen>,
 }
 
-/// Classifies and permits one entry; a bad one gets its error, if it wants an answer.
+/// Decides whether one entry may go.
+async fn admit(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    way: &Way<'_>,
+    author: &Arc<Author>,
+    text: &str,
+) -> Result<Result<Prepared, Refused>, Ended> {
+    let prepared = match prepare(session, exchange, way, author, text) {
+        Ok(prepared) => prepared,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    match unlock(session, exchange, way, prepared).await? {
+        Ok(prepared) => pay(session, exchange, prepared).await,
+        Err(refused) => Ok(Err(refused)),
+    }
+}
+
+/// Classifies and permits one entry.
 fn prepare(
     session: &Session,
     exchange: &mut Exchange,
     way: &Way<'_>,
     author: &Arc<Author>,
     text: &str,
-) -> Result<Prepared, Option<Bytes>> {
+) -> Result<Prepared, Refused> {
     let Way {
         server, upstream, ..
     } = *way;
     exchange.turn();
-    let refuse = |refusal: Refusal, id| Some(Bytes::from(refusal.to_json(id)));
-    let message = parse::message(text).map_err(|invalid| refuse(invalid.into(), None))?;
+    let message =
+        parse::message(text).map_err(|invalid| Refused::new(&Refusal::from(invalid), None))?;
     let id = message.request_id();
     let wants_none = !matches!(message.body, Rpc::Request { .. });
-    let refuse = |refusal, id| refuse(refusal, id).filter(|_| !wants_none);
+    let refuse = |refusal: Refusal, id| {
+        let is_told = !wants_none || refusal.is_for_want_of_an_id();
+        let mut refused = Refused::new(&refusal, id);
+        refused.answer = refused.answer.filter(|_| is_told);
+        refused
+    };
     let headers = &session.req_header().headers;
     let client = Client::read(headers).map_err(|refusal| refuse(refusal, id))?;
     let call = Call::classify(message, &client.mcp).map_err(|refusal| refuse(refusal, id))?;
@@ -237,13 +274,13 @@ fn reread<'b>(body: &'b Bytes, client: &Client<'_>) -> Option<Call<'b>> {
     Call::classify(message, &client.mcp).ok()
 }
 
-/// Has the tool lock look at an entry; one that is refused gets its error, if it wants an answer.
+/// Has the tool lock look at an entry.
 async fn unlock(
     session: &Session,
     exchange: &Exchange,
     way: &Way<'_>,
     prepared: Prepared,
-) -> Result<Result<Prepared, Option<Bytes>>, Ended> {
+) -> Result<Result<Prepared, Refused>, Ended> {
     if !locked::is_on(exchange, way.server) {
         return Ok(Ok(prepared));
     }
@@ -260,18 +297,20 @@ async fn unlock(
         Ok(()) => Ok(Ok(prepared)),
         Err(Ended::Refused { refusal, .. }) => {
             let id = prepared.id.as_deref().and_then(Id::from_json);
-            Ok(Err(id.map(|id| refusal.to_json(Some(id)).into())))
+            let mut refused = Refused::new(&refusal, id);
+            refused.answer = refused.answer.filter(|_| prepared.id.is_some());
+            Ok(Err(refused))
         }
         Err(ended @ (Ended::ClientGone | Ended::Broken { .. })) => Err(ended),
     }
 }
 
-/// Charges an entry; one that is refused gets its error.
+/// Charges an entry.
 async fn pay(
     session: &mut Session,
     exchange: &mut Exchange,
     prepared: Prepared,
-) -> Result<Result<Prepared, Option<Bytes>>, Ended> {
+) -> Result<Result<Prepared, Refused>, Ended> {
     if !prepared.is_charged {
         return Ok(Ok(prepared));
     }
@@ -283,7 +322,9 @@ async fn pay(
         Ok(()) => Ok(Ok(prepared)),
         Err(Ended::Refused { refusal, .. }) => {
             let id = prepared.id.as_deref().and_then(Id::from_json);
-            Ok(Err(Some(refusal.to_json(id).into())))
+            let mut refused = Refused::new(&refusal, id);
+            refused.answer = refused.answer.filter(|_| prepared.id.is_some());
+            Ok(Err(refused))
         }
         Err(ended @ (Ended::ClientGone | Ended::Broken { .. })) => Err(ended),
     }
@@ -330,10 +371,7 @@ async fn conclude(
         accepted(session, exchange).await
     } else {
         let text = [b"[".as_slice(), &answers.join(&b","[..]), b"]"].concat();
-        match ResponseHeader::build_no_case(200, Some(8)) {
-            Ok(header) => answer::json(session, exchange, header, text.into()).await,
-            Err(error) => Err(error),
-        }
+        answer::json(session, exchange, 200, text.into()).await
     };
     written.map_err(|_| Ended::ClientGone)
 }

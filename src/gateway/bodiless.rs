@@ -16,12 +16,13 @@ use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
 use crate::gateway::guard::{self, Hearing, Watch};
 use crate::gateway::hear::Stage;
+use crate::gateway::limits::Want;
 use crate::gateway::link::{self, Way};
 use crate::gateway::pass::end;
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::screen::Screen;
-use crate::gateway::{Ended, access, answer, body, hear, pipeline, sessions};
+use crate::gateway::{Ended, access, answer, body, hear, limits, pipeline, sessions};
 use crate::state::session::{Link, Session as ClientSession};
 use crate::state::snapshot::Server;
 use crate::telemetry::outcome::Status;
@@ -73,6 +74,12 @@ pub(super) async fn serve(
         (None, verb) => match server {
             Some(server) => {
                 let errand = errand(session, exchange, &server, verb, None)?;
+                // Without a session nothing else bounds how often its server is asked.
+                let want = Want {
+                    server: Some(&server.id),
+                    tool: None,
+                };
+                Box::pin(limits::charge_for(session, exchange, want)).await?;
                 Box::pin(relay::carry(session, exchange, &server, errand)).await?;
                 Ok(())
             }

@@ -23,6 +23,9 @@ pub(super) async fn call(
     let mut request = fields::to_http(session.req_header(), body);
     let peer = admit::source(session).map_or(Peer::Unknown, Peer::Host);
     request.extensions_mut().insert(peer);
+    if let Some(certificate) = admit::certificate(session) {
+        request.extensions_mut().insert(certificate.clone());
+    }
     let (parts, body) = plane(request).await.into_parts();
     exchange.outcome.status = if parts.status.is_client_error() || parts.status.is_server_error() {
         Status::Error

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use filters::identity::Identity;
 use filters::mcp::call::Call;
 use filters::mcp::header::Headers;
 use filters::mcp::revision::{Era, Revision};
@@ -20,10 +19,7 @@ use crate::gateway::exchange::Exchange;
 use crate::gateway::hear::Stage;
 use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{Ended, body, fields, front, hear, pipeline, sessions};
-use crate::state::Shared;
 use crate::state::session::{Opening, Session as ClientSession};
-use crate::state::snapshot::Snapshot;
-use crate::state::users::User;
 
 /// Where the messages of a session are posted.
 fn endpoint(scope: Scope<'_>, id: &str) -> String {
@@ -124,12 +120,8 @@ pub(super) async fn post(
         return Err(Refusal::SessionsFull.into());
     };
     let detached = Detached {
-        shared: Arc::clone(&exchange.shared),
-        snapshot: Arc::clone(&exchange.snapshot),
-        user: exchange.user.clone(),
+        exchange: exchange.detach(),
         headers: session.req_header().headers.clone(),
-        trace: exchange.trace.clone(),
-        identity: exchange.identity(),
         scope: sessions::name(scope),
         client,
         text,
@@ -144,24 +136,16 @@ pub(super) async fn post(
 
 /// A message whose POST is over.
 struct Detached {
-    shared: Arc<Shared>,
-    snapshot: Arc<Snapshot>,
-    user: Option<User>,
+    exchange: Exchange,
     headers: HeaderMap,
-    trace: filters::trace::Trace,
-    identity: Identity,
     scope: String,
     client: Arc<ClientSession>,
     text: Bytes,
 }
 
 impl Detached {
-    async fn serve(self) {
-        let (shared, snapshot) = (Arc::clone(&self.shared), Arc::clone(&self.snapshot));
-        let mut exchange = Exchange::resume(shared, snapshot, self.user.clone());
-        exchange.trace = self.trace.clone();
-        exchange.identify(self.identity.clone());
-        exchange.outcome.verb = "POST";
+    async fn serve(mut self) {
+        let exchange = &mut self.exchange;
         let Ok(Payload::One(message)) = parse::payload(&self.text) else {
             return;
         };
@@ -171,7 +155,7 @@ impl Detached {
         };
         let _used = self.client.hold();
         let scope = sessions::scope(&self.scope);
-        let mut reply = Reply::new(Out::Outlet(Arc::clone(&self.client)), &mut exchange);
+        let mut reply = Reply::new(Out::Outlet(Arc::clone(&self.client)), exchange);
         let client = Some(&self.client);
         let served = front::at(
             &mut reply,
@@ -184,6 +168,7 @@ impl Detached {
         if let Err(Ended::Refused { refusal, id, error }) =
             served.await.map_err(|ended| ended.with_id(echo))
         {
+            exchange.forgo(&refusal);
             exchange.outcome.error = error;
             exchange.outcome.reason = Some(refusal.label());
             let id = id.as_deref().and_then(Id::from_json);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use filters::identity::{Identity, Principal};
+use filters::refusal::Refusal;
 use filters::trace::Trace;
 use http::HeaderValue;
 
@@ -34,6 +35,8 @@ pub struct Exchange {
     pub subject: Arc<str>,
     /// The tenant that what is theirs is kept apart by, proven or not.
     pub tenant: Option<Arc<str>>,
+    /// The origin of the web page that sent it, which may.
+    pub origin: Option<HeaderValue>,
     /// The approval that it names.
     pub approval: Option<String>,
     /// The approval that its message made use of.
@@ -98,10 +101,25 @@ impl Exchange {
         self.live.access.log(&self.outcome, now);
     }
 
+    /// Notes that one of its messages was refused, and others may be served: it is counted by itself, and
+    /// the line of the request tells of the first.
+    pub fn note_refused(&mut self, reason: &'static str) {
+        self.outcome.reason.get_or_insert(reason);
+        let server = self.outcome.server_label();
+        self.live.metrics.count_refusal(&server, reason);
+    }
+
     /// Goes on with another message of the same request.
     pub fn turn(&mut self) {
         self.has_paid = false;
         self.spent = None;
+    }
+
+    /// Gives back the approval that a message made use of which is refused, unless it may have been done.
+    pub fn forgo(&mut self, refusal: &Refusal) {
+        if !refusal.may_have_been_sent() {
+            self.unspend();
+        }
     }
 
     /// Gives back the approval that its message made use of, which does nothing after all.
@@ -155,16 +173,60 @@ impl Exchange {
     /// The same request as one of several messages in it sees it: charged, and not counted by itself.
     #[must_use]
     pub fn branch(&self) -> Self {
-        let shared = Arc::clone(&self.shared);
-        let snapshot = Arc::clone(&self.snapshot);
         Self {
-            trace: self.trace.clone(),
-            principal: Arc::clone(&self.principal),
-            subject: Arc::clone(&self.subject),
-            tenant: self.tenant.clone(),
             has_paid: true,
             is_counted: false,
-            ..Self::resume(shared, snapshot, self.user.clone())
+            ..self.detach()
+        }
+    }
+
+    /// The same request, as it goes on where its HTTP exchange is over: all that is known of it goes along.
+    #[must_use]
+    pub fn detach(&self) -> Self {
+        // In full: what is new is not to be forgotten here.
+        let Self {
+            snapshot,
+            user,
+            live,
+            shared,
+            started,
+            trace,
+            principal,
+            subject,
+            tenant,
+            origin,
+            approval,
+            spent,
+            opened,
+            challenge,
+            cache_status,
+            has_paid,
+            waited,
+            outcome,
+            is_counted,
+            _in_flight,
+        } = self;
+        Self {
+            snapshot: Arc::clone(snapshot),
+            user: user.clone(),
+            live: Arc::clone(live),
+            shared: Arc::clone(shared),
+            started: *started,
+            trace: trace.clone(),
+            principal: Arc::clone(principal),
+            subject: Arc::clone(subject),
+            tenant: tenant.clone(),
+            origin: origin.clone(),
+            approval: approval.clone(),
+            spent: spent.clone(),
+            opened: opened.clone(),
+            challenge: challenge.clone(),
+            cache_status: cache_status.clone(),
+            has_paid: *has_paid,
+            waited: *waited,
+            outcome: outcome.clone(),
+            is_counted: *is_counted,
+            _in_flight: InFlight::start(Arc::clone(live)),
         }
     }
 
@@ -194,6 +256,7 @@ impl Exchange {
             principal,
             subject,
             tenant,
+            origin: None,
             approval: None,
             spent: None,
             opened: None,

@@ -56,12 +56,18 @@ impl<'a> Client<'a> {
     /// Reads the MCP headers.
     ///
     /// # Errors
-    /// Where one stands twice, so that two readers could pick different ones, or the session id is
-    /// none.
+    /// Where any of MCP's stands twice, so that two readers could pick different ones, or the session id
+    /// is none.
     pub(super) fn read(headers: &'a HeaderMap) -> Result<Self, Refusal> {
         let mut read = Self::default();
-        // One walk: four look-ups would hash as many names.
+        let mut previous = None;
+        // One walk: four look-ups would hash as many names. The values of a name come one after another.
         for (name, value) in headers {
+            let is_again = previous.replace(name) == Some(name);
+            if is_again && name.as_str().starts_with(header::MCP_PREFIX) {
+                let header = name.as_str().to_owned().into();
+                return Err(Refusal::HeaderMalformed { header });
+            }
             let (slot, shown) = match name.as_str() {
                 header::PROTOCOL_VERSION => {
                     (&mut read.mcp.protocol_version, "MCP-Protocol-Version")
@@ -76,9 +82,7 @@ impl<'a> Client<'a> {
                 header: shown.into(),
             };
             let text = value.to_str().map_err(|_| malformed())?;
-            if slot.replace(text.trim()).is_some() {
-                return Err(malformed());
-            }
+            *slot = Some(text.trim());
         }
         if read.session.is_some_and(|id| !is_session_id(id)) {
             return Err(Refusal::SessionMalformed);
@@ -154,8 +158,10 @@ fn is_forwarded(name: &str, server: &Server, era: Era) -> bool {
         header::SESSION_ID => false,
         // Resumption ended with 2025-11-25 (E72).
         header::LAST_EVENT_ID => era == Era::Legacy,
-        // Unknown `Mcp-Param-*` must go on (E7).
-        _ => name.starts_with("mcp-"),
+        header::PROTOCOL_VERSION => true,
+        // Unknown `Mcp-Param-*` must go on (E7). Before 2026-07-28 nothing holds any of them against the
+        // body: whoever routes by them would be told by the client alone what it calls.
+        _ => era == Era::Modern && name.starts_with(header::MCP_PREFIX),
     }
 }
 
@@ -188,8 +194,11 @@ pub(super) fn bare(headers: &HeaderMap) -> Bare {
     }
 }
 
-/// The `Mcp-*` headers that nothing here is known of: they must go on (E7).
-pub(super) fn mirrored(headers: &HeaderMap) -> Vec<(String, String)> {
+/// The `Mcp-*` headers that nothing here is known of: they must go on (E7), in the era that has them.
+pub(super) fn mirrored(headers: &HeaderMap, era: Era) -> Vec<(String, String)> {
+    if era == Era::Legacy {
+        return Vec::new();
+    }
     let is_known = |name: &str| {
         matches!(
             name,
@@ -198,7 +207,9 @@ pub(super) fn mirrored(headers: &HeaderMap) -> Vec<(String, String)> {
     };
     headers
         .iter()
-        .filter(|(name, _)| name.as_str().starts_with("mcp-") && !is_known(name.as_str()))
+        .filter(|(name, _)| {
+            name.as_str().starts_with(header::MCP_PREFIX) && !is_known(name.as_str())
+        })
         .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
         .collect()
 }

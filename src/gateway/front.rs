@@ -46,7 +46,7 @@ pub(super) fn inbound(
     call: &Call<'_>,
     text: Bytes,
 ) -> Inbound {
-    let mirrored = fields::mirrored(headers);
+    let mirrored = fields::mirrored(headers, call.era);
     let caller = fields::caller(headers, exchange);
     let subject = Arc::clone(&exchange.subject);
     let mut inbound = Inbound::of(call, text, caller, mirrored, subject);
@@ -251,8 +251,11 @@ pub(super) async fn batch(
         }
         match served.map_err(|ended| ended.with_id(echo)) {
             Ok(()) => {}
-            Err(Ended::Refused { .. }) if wants_none => {}
             Err(Ended::Refused { refusal, id, .. }) => {
+                exchange.note_refused(refusal.label());
+                if wants_none && !refusal.is_for_want_of_an_id() {
+                    continue;
+                }
                 answers.push(refusal.to_json_in(
                     Some(Era::Legacy),
                     id.as_deref().and_then(parse::Id::from_json),

@@ -10,6 +10,8 @@
 
 mod hearing;
 mod hold;
+mod rounds;
+mod tell;
 mod watch;
 mod webhook;
 
@@ -75,20 +77,24 @@ pub(super) fn look(
     server: &Arc<Server>,
     call: &Call<'_>,
 ) -> Result<Option<Seen>, Refusal> {
-    if exchange.snapshot.guard.reach(&server.id).is_empty() {
+    let is_round = call.era == Era::Modern && call.is_request();
+    let params = call.message.params_text;
+    if exchange.snapshot.guard.reach(&server.id).is_empty()
+        && !(is_round && rounds::may_return(exchange, params))
+    {
         return Ok(None);
     }
     let target = call.target.as_ref().map(|target| target.name());
-    let watch = Watch::of(exchange, server, call.method, target);
+    let mut watch = Watch::of(exchange, server, call.method, target).in_rounds(is_round);
     let change = match &call.message.body {
         Body::Response { answer, .. } => watch
             .client_answer(None, &owned(answer))
             .map(Change::Answer),
         Body::Request { .. } | Body::Notification { .. } => {
-            let params = call.message.params_text;
             watch.request(exchange, params)?.map(Change::Params)
         }
     };
+    watch.note(exchange.spent.as_ref());
     let watch = Some(watch).filter(|watch| call.is_request() && watch.concerns_answer());
     let is_clear = change.is_none() && watch.is_none();
     Ok((!is_clear).then_some(Seen { change, watch }))
@@ -107,19 +113,25 @@ pub(super) async fn enter<'i>(
     inner: Option<&str>,
 ) -> Result<Cow<'i, Inbound>, Refusal> {
     let server = &way.server;
-    if reply.exchange.snapshot.guard.reach(&server.id).is_empty() {
+    let is_round = inbound.era == Era::Modern && inbound.id().is_some();
+    let params = inbound.params.as_deref();
+    if reply.exchange.snapshot.guard.reach(&server.id).is_empty()
+        && !(is_round && rounds::may_return(reply.exchange, params))
+        && reply.exchange.spent.is_none()
+    {
         return Ok(Cow::Borrowed(inbound));
     }
     let target = inner.or(inbound.target.as_deref());
     let watch = Watch::of(reply.exchange, server, inbound.method, target);
+    let mut watch = watch.in_rounds(is_round);
     let change = match &inbound.kind {
         _ if inbound.is_inspected => None,
         inbound::Kind::Response(_, answer) => watch.client_answer(None, answer).map(Change::Answer),
         inbound::Kind::Request(_) | inbound::Kind::Notification => {
-            let params = inbound.params.as_deref();
             watch.request(reply.exchange, params)?.map(Change::Params)
         }
     };
+    watch.note(reply.exchange.spent.as_ref());
     if inbound.id().is_some() && watch.concerns_answer() {
         reply.watch = Some(Box::new(watch));
     }
@@ -127,6 +139,21 @@ pub(super) async fn enter<'i>(
         None => Cow::Borrowed(inbound),
         Some(change) => Cow::Owned(changed(inbound.clone(), change, server, client).await),
     })
+}
+
+/// Whether a server may be asked to tell of one of its resources, in a message to several.
+///
+/// # Errors
+/// Where a guardrail refuses or holds it.
+pub(super) fn admits_uri(
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    uri: &str,
+) -> Result<bool, Refusal> {
+    if exchange.snapshot.guard.reach(&server.id).is_empty() {
+        return Ok(true);
+    }
+    Watch::of(exchange, server, Method::ResourcesSubscribe, Some(uri)).admits_uri(exchange, uri)
 }
 
 /// The message with what it says instead.
@@ -140,7 +167,10 @@ async fn changed(
     let mut message = Object::read(&text).unwrap_or_default();
     match change {
         Change::Params(params) => {
-            if inbound.era == Era::Modern && inbound.method == Method::ToolsCall {
+            if inbound.era == Era::Modern
+                && inbound.method == Method::ToolsCall
+                && arguments(&params) != arguments(inbound.params())
+            {
                 mirror(&mut inbound, &params, server, client).await;
             }
             message.set("params", params.clone());
@@ -178,6 +208,12 @@ pub(super) fn respelled(text: &str, change: &Change) -> String {
     message.write()
 }
 
+/// The arguments in the params of a call, JSON text.
+fn arguments(params: &str) -> Option<String> {
+    let params = Object::read(params)?;
+    params.get("arguments").map(str::to_owned)
+}
+
 /// Has the headers say what the arguments say now (E7).
 async fn mirror(
     inbound: &mut Inbound,
@@ -192,10 +228,6 @@ async fn mirror(
     let catalog = lists::catalog(server, &inbound.caller, &capabilities);
     let Some(mirrors) = catalog.mirrors(tool).await else {
         return;
-    };
-    let arguments = |params: &str| {
-        let params = Object::read(params)?;
-        params.get("arguments").map(str::to_owned)
     };
     let before = mirrors.emit(arguments(inbound.params()).as_deref());
     let is_stale = |name: &str| {
@@ -214,15 +246,6 @@ fn owned(answer: &Answer<'_>) -> Answered {
         Answer::Result(result) => Answered::Result(result.get().to_owned()),
         Answer::Error(error) => Answered::Error(error.get().to_owned()),
     }
-}
-
-/// What a client's answer is an answer to, by its shape; nothing where it is neither.
-fn answered_kind(result: &Object<'_>) -> Option<Kind> {
-    if result.get("action").is_some() {
-        return Some(Kind::Elicitation);
-    }
-    let is_sampled = result.get("role").is_some() || result.get("model").is_some();
-    is_sampled.then_some(Kind::Sampling)
 }
 
 /// What becomes of a server's message before its client gets it.

@@ -100,8 +100,13 @@ pub(super) async fn charge_for(
                     () = client_gone(session.as_downstream_mut()) => Err(Ended::ClientGone),
                 }
             });
-            let settled = settled.await?;
-            Ok(conclude(exchange, want, settled)?)
+            match settled.await {
+                Ok(settled) => Ok(conclude(exchange, want, settled)?),
+                Err(ended) => {
+                    exchange.unspend();
+                    Err(ended)
+                }
+            }
         }
     }
 }
@@ -119,7 +124,10 @@ pub(super) async fn charge_in(
         Begun::Done(paid) => Ok(paid.err()),
         Begun::Due(due) => match Box::pin(reply.wait(due.settle())).await? {
             Wake::Done(settled) => Ok(conclude(reply.exchange, want, settled).err()),
-            Wake::Gone => Err(Ended::ClientGone),
+            Wake::Gone => {
+                reply.exchange.unspend();
+                Err(Ended::ClientGone)
+            }
         },
     }
 }

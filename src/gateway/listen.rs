@@ -25,7 +25,7 @@ use crate::gateway::inbound::Inbound;
 use crate::gateway::link::Way;
 use crate::gateway::listen::follow::{follow, own_task, own_uri};
 use crate::gateway::reply::{Reply, Wake};
-use crate::gateway::{Ended, access};
+use crate::gateway::{Ended, access, guard};
 use crate::state::snapshot::Profile;
 use crate::upstream::catalog::Change;
 use crate::upstream::watch::filter::Filter;
@@ -140,7 +140,7 @@ fn wanted(inbound: &Inbound) -> Option<Filter> {
 
 /// What of a filter each server may be asked for. What only one of them can have, and may not tell of,
 /// is refused.
-fn permitted(exchange: &Exchange, ways: &[Way], wanted: &Filter) -> Result<Vec<Filter>, Ended> {
+fn permitted(exchange: &mut Exchange, ways: &[Way], wanted: &Filter) -> Result<Vec<Filter>, Ended> {
     let lists = Filter {
         uris: BTreeSet::new(),
         tasks: BTreeSet::new(),
@@ -148,39 +148,54 @@ fn permitted(exchange: &Exchange, ways: &[Way], wanted: &Filter) -> Result<Vec<F
     };
     let mut filters = vec![lists; ways.len()];
     for outer in &wanted.uris {
-        let own = |way| own_uri(way, outer).map(|own| Need::Item(Named::Resource(own.into())));
-        grant(exchange, ways, &mut filters, own, |filter| {
+        let admit = |way: &Way| {
+            let own = own_uri(way, outer)?;
+            Some(admit_uri(exchange, way, own))
+        };
+        grant(ways, &mut filters, admit, |filter| {
             filter.uris.insert(outer.clone());
         })?;
     }
     for outer in &wanted.tasks {
-        let own = |way| own_task(way, outer).map(|_| Need::Task);
-        grant(exchange, ways, &mut filters, own, |filter| {
+        let admit = |way: &Way| {
+            own_task(way, outer)?;
+            let admitted = access::admit(exchange, &way.server, None, || Need::Task);
+            Some(admitted.map(|_| true))
+        };
+        grant(ways, &mut filters, admit, |filter| {
             filter.tasks.insert(outer.clone());
         })?;
     }
     Ok(filters)
 }
 
+/// Whether a server may be asked to tell of a resource, as it spells that.
+fn admit_uri(exchange: &mut Exchange, way: &Way, own: &str) -> Result<bool, Ended> {
+    let need = || Need::Item(Named::Resource(own.into()));
+    access::admit(exchange, &way.server, None, need)?;
+    match way.naming {
+        Some(_) => Ok(guard::admits_uri(exchange, &way.server, own)?),
+        // A message for one server was looked at as a whole.
+        None => Ok(true),
+    }
+}
+
 /// Takes note of which servers may tell of something.
-fn grant<'w>(
-    exchange: &Exchange,
-    ways: &'w [Way],
+fn grant(
+    ways: &[Way],
     filters: &mut [Filter],
-    own: impl Fn(&'w Way) -> Option<Need<'w>>,
+    mut admit: impl FnMut(&Way) -> Option<Result<bool, Ended>>,
     take: impl Fn(&mut Filter),
 ) -> Result<(), Ended> {
     let (mut denied, mut is_taken) = (None, false);
     for (way, filter) in ways.iter().zip(filters) {
-        let Some(need) = own(way) else {
-            continue;
-        };
-        match access::grant(exchange, &way.server, || need) {
-            Ok(_) => {
+        match admit(way) {
+            Some(Ok(true)) => {
                 take(filter);
                 is_taken = true;
             }
-            Err(refused) => denied = Some(refused),
+            Some(Err(refused)) => denied = Some(refused),
+            Some(Ok(false)) | None => {}
         }
     }
     match denied.filter(|_| !is_taken) {

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use filters::acl::screen::Shown;
+use filters::lock::Mode;
 use filters::lock::book::{Before, Tools};
-use filters::lock::definition::{Definition, Unclear};
+use filters::lock::definition::Definition;
 use filters::lock::refused::{Cause, Locked};
 use filters::lock::screen::{Lens, Seen};
-use filters::lock::{Mode, Verdict};
 use filters::mcp::call::Call;
 use filters::mcp::list::Kind;
 use filters::mcp::method::Method;
@@ -196,23 +196,7 @@ impl Eye {
         };
         self.look(&listing);
         let tools = self.tools();
-        let is_known = || {
-            let mut approved = tools.iter().flat_map(|tools| tools.approved(tool));
-            approved.next().is_some()
-        };
-        let Some(digest) = listing.fingerprint(tool) else {
-            return Some(match is_known() {
-                true => Cause::Removed,
-                false => Cause::Added,
-            });
-        };
-        let verdict = tools.as_ref().map(|tools| tools.judge(tool, digest));
-        match (verdict, digest) {
-            (Some(Verdict::Approved), _) => None,
-            (Some(Verdict::Changed), _) => Some(Cause::Changed),
-            (Some(Verdict::Unclear), _) | (None, Err(Unclear)) => Some(Cause::Unclear),
-            (Some(Verdict::Added) | None, _) => Some(Cause::Added),
-        }
+        Cause::find(tools.as_deref(), tool, listing.fingerprint(tool))
     }
 
     /// The list as it is known; a call that passes anyway does not wait for it.

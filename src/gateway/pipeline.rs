@@ -1,14 +1,19 @@
-//! What happens to a request, in order. A security reviewer reads this file alone.
+//! What happens to a request, in order. A security reviewer begins here: what is decided at once stands in
+//! this file, and each step that takes more in one of its own.
 //!
-//! 1. Endpoint, trace, `Host` and `Origin`: from the head.
+//! 1. Endpoint, trace, `Host` and `Origin`: from the head (`head`). What a browser asks before it lets a page
+//!    call is answered here (`cors`).
 //! 2. The caller's identity: from the head, before the body.
 //! 3. The body, within its bound.
 //! 4. The message: JSON-RPC, era, headers against body.
 //! 5. The server, and whether the caller may reach it.
 //! 6. What guardrails say to it, and what it costs of the caller's limits. What guardrails may have to
 //!    say to the answer goes the way that reads it.
-//! 7. The way there.
+//! 7. The way there (`way`); who has to be asked first is in `onward`, batches are in `several`.
 
+mod head;
+mod onward;
+mod several;
 mod way;
 
 use std::sync::Arc;
@@ -18,36 +23,23 @@ use filters::acl::Permit;
 use filters::cache::status::Status as CacheStatus;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
-use filters::mcp::revision::{Era, Revision};
+use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
 use filters::route::{Endpoint, Scope};
 use filters::rpc::parse::{self, Id, Payload};
-use filters::trace::Trace;
-use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, Method};
 use pingora::proxy::Session;
 
 use crate::gateway::cached::quick::Quick;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::Client;
-use crate::gateway::relay;
-use crate::gateway::reply::{Out, Reply};
 use crate::gateway::{
-    Ended, access, admit, aggregate, batch, bodiless, body, cached, control, events, front, guard,
-    limits, link, locked, sessions,
+    Ended, access, admit, bodiless, body, cached, control, cors, events, guard, limits, locked,
+    sessions,
 };
 use crate::state::ControlPlane;
-use crate::state::session::{Link, Session as ClientSession};
-use crate::state::snapshot::{Bounds, Profile, Server};
-use crate::upstream::era::Standing;
-
-// Names that are checked once, not on each request.
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-static TRACE_ID: HeaderName = HeaderName::from_static("x-conduit-trace-id");
-static APPROVAL_ID: HeaderName = HeaderName::from_static("x-conduit-approval-id");
-
-/// How many servers may turn out to be reached otherwise in one request.
-const MOVES_MAX: usize = 4;
+use crate::state::session::Session as ClientSession;
+use crate::state::snapshot::{Profile, Server};
 
 /// Serves one request to its end.
 pub(super) async fn serve(
@@ -55,10 +47,17 @@ pub(super) async fn serve(
     exchange: &mut Exchange,
     plane: &ControlPlane,
 ) -> Result<(), Ended> {
-    begin(session, exchange)?;
+    head::begin(session, exchange)?;
     let path = session.req_header().uri.path().to_owned();
     let verb = session.req_header().method.clone();
     let endpoint = Endpoint::resolve(&path);
+    if endpoint == Endpoint::Admin {
+        // No page of another origin reads what the control plane says.
+        exchange.origin = None;
+    }
+    if let Some(methods) = cors::asked(exchange, session.req_header(), endpoint) {
+        return Box::pin(cors::answer(session, exchange, methods)).await;
+    }
     if !exchange.snapshot.auth.is_open() {
         Box::pin(admit::identify(session, exchange, endpoint)).await?;
     }
@@ -93,61 +92,6 @@ pub(super) async fn serve(
     }
 }
 
-/// Step 1: what the head alone decides.
-fn begin(session: &mut Session, exchange: &mut Exchange) -> Result<(), Ended> {
-    let downstream = session.as_downstream_mut();
-    downstream.set_pipelining_enabled(true);
-    downstream.set_write_timeout(Some(relay::WRITE_TIMEOUT));
-    if exchange.live.is_draining() {
-        downstream.set_keepalive(None);
-    }
-    let header = session.req_header();
-    let text = |name: &HeaderName| {
-        let value = header.headers.get(name);
-        value.and_then(|value| value.to_str().ok())
-    };
-    exchange.outcome.verb = verb_label(&header.method);
-    let mut random = [0; 24];
-    fastrand::fill(&mut random);
-    exchange.trace = Trace::resume(text(&TRACEPARENT), text(&TRACE_ID), random);
-    if exchange.snapshot.approvals.is_enabled {
-        exchange.approval = text(&APPROVAL_ID).map(str::to_owned);
-    }
-    let host = text(&HOST).or_else(|| header.uri.authority().map(http::uri::Authority::as_str));
-    // A value that is no text is an Origin all the same, and none that is allowed.
-    let origin = header.headers.get(ORIGIN);
-    let origin = origin.map(|value| value.to_str().unwrap_or_default());
-    exchange.snapshot.origin.check(host, origin)?;
-    measure(&header.headers, &exchange.snapshot.bounds)?;
-    Ok(())
-}
-
-/// Whether a head is no longer than is allowed. What is much longer, Pingora did not read.
-fn measure(headers: &HeaderMap, bounds: &Bounds) -> Result<(), Refusal> {
-    let (lines_max, bytes_max) = (bounds.headers_max, bounds.header_bytes_max);
-    let lengths = headers.iter();
-    let n_bytes: usize = lengths
-        .map(|(name, value)| name.as_str().len().saturating_add(value.len()))
-        .sum();
-    if headers.len() > lines_max || n_bytes > bytes_max {
-        return Err(Refusal::HeadTooLarge {
-            lines_max,
-            bytes_max,
-        });
-    }
-    Ok(())
-}
-
-fn verb_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::DELETE => "DELETE",
-        Method::PUT => "PUT",
-        _ => "other",
-    }
-}
-
 /// A POST: one message or a batch of them.
 ///
 /// A hit is decided on in here, without a wait or a box; what writes it and every other way is boxed,
@@ -164,10 +108,10 @@ async fn post(
     match take(session, exchange, scope, &body)? {
         Taken::Hit(text) => Box::pin(cached::quick::give(session, exchange, text)).await,
         Taken::Onward(stage, echo) => {
-            Box::pin(onward(session, exchange, scope, stage, &body, echo)).await
+            Box::pin(onward::onward(session, exchange, scope, stage, &body, echo)).await
         }
         Taken::Batch(entries) => {
-            Box::pin(several(session, exchange, scope, entries.as_slice())).await
+            Box::pin(several::serve(session, exchange, scope, entries.as_slice())).await
         }
     }
 }
@@ -303,20 +247,6 @@ fn decide(
     Ok(find_answer(headers, exchange, server, client, (seen, call)))
 }
 
-/// What becomes of a message once its caller's turn has come.
-async fn pay(
-    session: &mut Session,
-    exchange: &mut Exchange,
-    server: &Arc<Server>,
-    client: Option<&Arc<ClientSession>>,
-    seen: Option<Box<guard::Seen>>,
-    call: &Call<'_>,
-) -> Result<Quick, Ended> {
-    limits::charge(session, exchange, &server.id, call).await?;
-    let headers = &session.req_header().headers;
-    Ok(find_answer(headers, exchange, server, client, (seen, call)))
-}
-
 /// What becomes of a message that was paid for.
 fn find_answer(
     headers: &HeaderMap,
@@ -335,199 +265,9 @@ fn find_answer(
     cached::quick::look(headers, exchange, server, client, call)
 }
 
-/// Step 7, and once more from step 4 where its server turned out to be reached otherwise.
-async fn onward(
-    session: &mut Session,
-    exchange: &mut Exchange,
-    scope: Scope<'_>,
-    stage: Stage<'_>,
-    body: &Bytes,
-    echo: Option<&str>,
-) -> Result<(), Ended> {
-    let mut served = go_on(session, exchange, scope, stage, body).await;
-    for _ in 0..MOVES_MAX {
-        if !is_moved(&served) || session.response_written().is_some() {
-            break;
-        }
-        let Ok(Payload::One(message)) = parse::payload(body) else {
-            break;
-        };
-        exchange.repin();
-        served = match open(session, exchange, scope, message) {
-            Ok(Opened::Hit(text)) => cached::quick::give(session, exchange, text).await,
-            Ok(Opened::Onward(stage)) => {
-                Box::pin(go_on(session, exchange, scope, stage, body)).await
-            }
-            Err(ended) => Err(ended),
-        };
-    }
-    served.map_err(|ended| ended.with_id(echo.map(str::to_owned)))
-}
-
-async fn go_on(
-    session: &mut Session,
-    exchange: &mut Exchange,
-    scope: Scope<'_>,
-    stage: Stage<'_>,
-    body: &Bytes,
-) -> Result<(), Ended> {
-    match (stage, scope) {
-        (Stage::Server(arrived), _) => {
-            let Arrived {
-                call,
-                server,
-                seat,
-                permit,
-                quick,
-            } = *arrived;
-            let client = match seat {
-                Seat::None => None,
-                Seat::Taken(client) => Some(client),
-                Seat::Unsure => Some(confirm(session, exchange, scope).await?),
-            };
-            let quick = match quick {
-                Some(quick) => quick,
-                None => {
-                    let headers = &session.req_header().headers;
-                    let at = (&server, client.as_ref());
-                    Box::pin(unlock(headers, exchange, at, &call, body)).await?
-                }
-            };
-            let decided = (permit, quick);
-            way::one(session, exchange, &call, &server, client, decided, body).await
-        }
-        (Stage::Profile(message), Scope::Profile(id) | Scope::Server(id)) => {
-            Box::pin(aggregated(session, exchange, id, *message, body)).await
-        }
-    }
-}
-
-/// The session that a request's head names, once other instances were asked.
-async fn confirm(
-    session: &Session,
-    exchange: &Exchange,
-    scope: Scope<'_>,
-) -> Result<Arc<ClientSession>, Refusal> {
-    let named = Client::read(&session.req_header().headers)?.session;
-    sessions::find(exchange, named.unwrap_or_default(), scope).await
-}
-
-/// Whether a message did nothing, because its server turned out to be reached otherwise.
-fn is_moved(served: &Result<(), Ended>) -> bool {
-    matches!(
-        served,
-        Err(Ended::Refused {
-            refusal: Refusal::UpstreamMoved { .. },
-            ..
-        })
-    )
-}
-
-/// Step 5, as far as the tool lock is concerned, and step 6.
-async fn unlock(
-    headers: &HeaderMap,
-    exchange: &mut Exchange,
-    (server, client): (&Arc<Server>, Option<&Arc<ClientSession>>),
-    call: &Call<'_>,
-    body: &Bytes,
-) -> Result<Quick, Ended> {
-    if locked::is_asked(exchange, server, call) {
-        let inbound = front::inbound(headers, exchange, call, body.clone());
-        locked::admit(exchange, server, client, &inbound, tool_of(call)).await?;
-    }
-    Ok(decide(headers, exchange, server, client, call)?)
-}
-
 /// Whether a message may belong to a session: `initialize` begins one, modern ones have none (E72).
 fn is_in_session(call: &Call<'_>) -> bool {
     call.era == Era::Legacy && call.method != Mcp::Initialize
-}
-
-/// One message to several servers.
-async fn aggregated(
-    session: &mut Session,
-    exchange: &mut Exchange,
-    id: &str,
-    message: parse::Message<'_>,
-    body: &Bytes,
-) -> Result<(), Ended> {
-    let headers = &session.req_header().headers;
-    let client = Client::read(headers)?;
-    let call = Call::classify(message, &client.mcp)?;
-    note(exchange, &call);
-    let profile = profile(exchange, id)?;
-    let client = match client.session.filter(|_| is_in_session(&call)) {
-        Some(named) => Some(sessions::find(exchange, named, Scope::Profile(id)).await?),
-        None if is_in_session(&call) => return Err(Refusal::SessionMissing.into()),
-        None => None,
-    };
-    let inbound = front::inbound(headers, exchange, &call, body.clone());
-    let _used = client.as_ref().map(|client| client.hold());
-    let scope = sessions::name(Scope::Profile(id));
-    let mut reply = Reply::new(Out::Http(session), exchange);
-    aggregate::serve(
-        &mut reply,
-        &profile,
-        client.as_ref(),
-        &inbound,
-        &call,
-        &scope,
-    )
-    .await
-}
-
-/// A batch, for clients of 2025-03-26 and before.
-async fn several(
-    session: &mut Session,
-    exchange: &mut Exchange,
-    scope: Scope<'_>,
-    entries: &[&serde_json::value::RawValue],
-) -> Result<(), Ended> {
-    let client = Client::read(&session.req_header().headers)?;
-    let version = client.mcp.protocol_version;
-    if !version
-        .map_or(Some(Revision::ASSUMED), Revision::parse)
-        .is_some_and(Revision::has_batches)
-    {
-        return Err(Refusal::ClientBatch.into());
-    }
-    let named = client.session;
-    let named = named.map(str::to_owned);
-    let client = match &named {
-        Some(named) => Some(sessions::find(exchange, named, scope).await?),
-        None => None,
-    };
-    let _used = client.as_ref().map(|client| client.hold());
-    match scope {
-        Scope::Server(id) => {
-            let server = find(exchange, id)?;
-            let link = client
-                .as_ref()
-                .map(|client| link::standing(client, &server));
-            match link {
-                None if server.remote.eras.serves(Era::Legacy) != Standing::No => {
-                    let way = batch::Way {
-                        server: &server,
-                        client: None,
-                        upstream: None,
-                    };
-                    batch::serve(session, exchange, &way, entries).await
-                }
-                Some(Some(Link::Legacy(upstream))) => {
-                    let way = batch::Way {
-                        server: &server,
-                        client: client.as_ref(),
-                        upstream: upstream.id.as_deref(),
-                    };
-                    batch::serve(session, exchange, &way, entries).await
-                }
-                None | Some(None | Some(Link::Modern)) => {
-                    front::batch(session, exchange, scope, client, entries).await
-                }
-            }
-        }
-        Scope::Profile(_) => front::batch(session, exchange, scope, client, entries).await,
-    }
 }
 
 /// The profile that the path names, as far as the caller may know of it. That of everything is always

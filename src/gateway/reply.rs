@@ -158,13 +158,9 @@ impl<'r> Reply<'r> {
         self.exchange.outcome.status = status_of(message.as_bytes());
         match &mut self.out {
             Out::Http(_) if self.is_open => self.write(write::message(&message).into(), true).await,
-            Out::Http(session) => {
-                let header = ResponseHeader::build_no_case(status, Some(8))
-                    .map_err(|_| Ended::ClientGone)?;
-                answer::json(session, self.exchange, header, message.into())
-                    .await
-                    .map_err(|_| Ended::ClientGone)
-            }
+            Out::Http(session) => answer::json(session, self.exchange, status, message.into())
+                .await
+                .map_err(|_| Ended::ClientGone),
             Out::Outlet(client) => {
                 client.outlet.answer(message);
                 Ok(())
@@ -191,10 +187,8 @@ impl<'r> Reply<'r> {
         let Out::Http(session) = &mut self.out else {
             return Ok(());
         };
-        let header =
-            ResponseHeader::build_no_case(status, Some(8)).map_err(|_| Ended::ClientGone)?;
         self.exchange.outcome.status = status_of(&text);
-        answer::json(session, self.exchange, header, text)
+        answer::json(session, self.exchange, status, text)
             .await
             .map_err(|_| Ended::ClientGone)
     }
@@ -309,11 +303,18 @@ impl<'r> Reply<'r> {
                 error,
             });
         }
+        self.exchange.forgo(&refusal);
         // These are our own words.
         self.watch = None;
         let text = refusal.to_json_in(self.exchange.outcome.era, id.and_then(Id::from_json));
         self.exchange.outcome.error = error;
-        self.exchange.outcome.reason = Some(refusal.label());
+        match &mut self.out {
+            Out::Http(_) | Out::Outlet(_) => {
+                self.exchange.outcome.reason = Some(refusal.label());
+            }
+            Out::Batch(_) => self.exchange.note_refused(refusal.label()),
+            Out::Entry(voice) => voice.refuse(refusal.label()).await,
+        }
         let status = refusal.status_in(self.exchange.snapshot.statuses);
         self.answer(status, text).await
     }

@@ -2,7 +2,7 @@
 
 use filters::acl::explain::Step;
 use filters::guard::verdict::{Cause, Decision};
-use filters::policy::{Explanation, Fare, Inspection, Stage};
+use filters::policy::{Explanation, Fare, Inspection, Stage, Standing};
 use filters::refusal::Refusal;
 use serde_json::{Map, Value, json};
 
@@ -53,7 +53,7 @@ pub fn becomes(told: &Explanation<'_>) -> Option<Value> {
 fn inspection<'t, 'p>(stage: &'t Stage<'p>) -> Option<&'t Inspection<'p>> {
     match stage {
         Stage::Request(inspection) | Stage::Result(inspection) => Some(inspection),
-        Stage::Access { .. } | Stage::Scopes { .. } | Stage::Limits(_) => None,
+        Stage::Access { .. } | Stage::Scopes { .. } | Stage::Lock(_) | Stage::Limits(_) => None,
     }
 }
 
@@ -106,12 +106,26 @@ fn stage(stage: &Stage<'_>) -> Value {
             required,
             is_passed,
         } => json!({ "stage": "scopes", "passed": is_passed, "required": required }),
+        Stage::Lock(standing) => {
+            let (is_passed, state) = held(*standing);
+            json!({ "stage": "tool_lock", "passed": is_passed, "tool": state })
+        }
         Stage::Limits(fares) => json!({
             "stage": "limits",
             "charged": fares.iter().map(fare).collect::<Vec<_>>(),
         }),
         Stage::Request(inspection) => inspected("guardrails", inspection),
         Stage::Result(inspection) => inspected("guardrails_on_result", inspection),
+    }
+}
+
+/// Whether the tool lock lets a call through, as far as that is known, and what it thinks of the tool.
+fn held(standing: Standing) -> (Option<bool>, &'static str) {
+    match standing {
+        Standing::Approved => (Some(true), "approved"),
+        Standing::Refused(cause) => (Some(false), cause.label()),
+        Standing::Warned(cause) => (Some(true), cause.label()),
+        Standing::Unlisted => (None, "unlisted"),
     }
 }
 

@@ -87,7 +87,8 @@ pub struct Live {
     pub background: Background,
     in_flight: AtomicUsize,
     is_draining: AtomicBool,
-    /// What is sealed with while the shared key is not to be had.
+    /// What is sealed with while the shared key is not to be had, and what only this instance can make
+    /// use of.
     own_key: seal::Key,
 }
 
@@ -96,7 +97,11 @@ impl Live {
     #[must_use]
     pub fn new(metrics: Metrics, access: AccessLog, spec: Spec) -> Self {
         let mut random = [0; 32];
-        fastrand::fill(&mut random);
+        // A store that needs randomness and gets none keeps the gateway from starting; who configured a
+        // secret instead is sealed with that.
+        if getrandom::fill(&mut random).is_err() {
+            fastrand::fill(&mut random);
+        }
         Self {
             started: Instant::now(),
             metrics,
@@ -131,6 +136,12 @@ impl Live {
                 self.own_key.clone()
             }
         }
+    }
+
+    /// What is sealed with that no other instance can make use of: what it is about is in memory here.
+    #[must_use]
+    pub fn own_key(&self) -> &seal::Key {
+        &self.own_key
     }
 
     /// Begins to drain.

@@ -6,6 +6,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use filters::cache::key::Place;
+use filters::guard::approver;
 use filters::lock::Mode;
 use filters::mcp::list::Kind;
 use filters::refusal::Statuses;
@@ -107,14 +109,14 @@ pub struct ControlOrigins {
 }
 
 /// How what guardrails hold is approved.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Approvals {
     /// Whether it can be: otherwise what would be held is refused.
     pub is_enabled: bool,
     /// How long a request for approval, and an approval, is good.
     pub ttl: Duration,
-    /// Whether whoever asks may approve.
-    pub may_be_own: bool,
+    /// Who may decide.
+    pub approvers: approver::Rules,
 }
 
 /// How the URLs of guardrails are told.
@@ -275,8 +277,8 @@ impl Profile {
 pub struct Server {
     /// Its id.
     pub id: Arc<str>,
-    /// A digest of its configuration: the same on every instance that has the same.
-    pub edition: [u8; 32],
+    /// Where answers of it are kept: the same on every instance that has the same configuration of it.
+    pub place: Place,
     /// Where it is, as people are shown it.
     pub url: String,
     /// Where each of its replicas is, as people are shown it.

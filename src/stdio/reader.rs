@@ -2,10 +2,13 @@
 //!
 //! **Invariant:** both are always read, so that no child hangs on a full pipe, and neither can fill
 //! the log: what is past the rate is counted and left out.
+//! **Invariant:** no secret that a child was started with leaves this file.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -32,11 +35,31 @@ pub(super) async fn read_messages<R: AsyncRead + Unpin>(mut from: R, link: Arc<L
             Ok(_) => {}
         }
         while let Some(line) = lines.next() {
-            deliver(&link, &line, &mut quota);
+            deliver(&link, &covered(line, &link), &mut quota);
         }
     }
     if let Some(line) = lines.last() {
-        deliver(&link, &line, &mut quota);
+        deliver(&link, &covered(line, &link), &mut quota);
+    }
+}
+
+/// A line without what is secret of what its child was started with, in as many bytes.
+fn covered(line: Line, link: &Link) -> Line {
+    let Some(mask) = link.spec.reach.mask() else {
+        return line;
+    };
+    let cover = |text: Bytes| match mask.cover(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(covered) => covered.into(),
+    };
+    match line {
+        Line::Whole(line) => Line::Whole(cover(line)),
+        Line::TooLong { head, tail } => {
+            let mut head = cover(head);
+            // It may have been cut within a secret.
+            head.truncate(head.len().saturating_sub(mask.tail(&head)));
+            Line::TooLong { head, tail }
+        }
     }
 }
 
@@ -75,11 +98,11 @@ pub(super) async fn log_errors<R: AsyncRead + Unpin>(mut from: R, link: Arc<Link
             Ok(_) => {}
         }
         while let Some(line) = lines.next() {
-            log(&line, &mut quota);
+            log(&covered(line, &link), &mut quota);
         }
     }
     if let Some(line) = lines.last() {
-        log(&line, &mut quota);
+        log(&covered(line, &link), &mut quota);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Lines are gathered and written a few times a second by one thread, so that a request pays for
 //! formatting only, not for a system call.
 //!
+//! **Invariant:** what is secret in a URI that was asked for is not told.
 //! **Invariant:** bounded. When standard output is slower than the traffic, lines are dropped and
 //! their number is told; a request never waits for its log line.
 
@@ -10,6 +11,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use filters::json::redact;
 use filters::rpc::write::push_string;
 use parking_lot::{Condvar, Mutex};
 
@@ -176,9 +178,11 @@ fn write_line(line: &mut String, outcome: &Outcome, millis: u64) {
     text(r#","client_id":"#, Some(&outcome.client));
     text(r#","tenant_id":"#, outcome.tenant.as_deref());
     text(r#","server_id":"#, outcome.server.as_deref());
-    text(r#","tool_name":"#, outcome.target.as_deref().map(cut));
+    let target = outcome.target.as_deref().map(redact::target);
+    text(r#","tool_name":"#, target.as_deref().map(cut));
     text(r#","reason":"#, outcome.reason);
-    text(r#","error_message":"#, outcome.error.as_deref().map(cut));
+    let error = outcome.error.as_deref().map(redact::target);
+    text(r#","error_message":"#, error.as_deref().map(cut));
     let guardrail = outcome.guardrail.as_ref();
     text(r#","guardrail_rule":"#, guardrail.map(|(rule, _)| &**rule));
     // What follows needs no escapes.
@@ -267,5 +271,16 @@ mod tests {
         assert_eq!(lines[0]["trace_id"], "t\"1\n");
         assert_eq!(lines[0]["status"], "success");
         assert_eq!(lines[0]["tool_name"].as_str().unwrap().len(), 256);
+    }
+
+    #[test]
+    fn a_line_tells_no_secret_of_the_uri_that_was_asked_for() {
+        let mut outcome = Outcome::begin("c".into());
+        outcome.target = Some("db://u:hunter2@x/?access_token=hunter3".to_owned());
+        outcome.error = Some("denied: \"db://x/?password=hunter4\"".to_owned());
+        let mut line = String::new();
+        write_line(&mut line, &outcome, 0);
+        assert!(!line.contains("hunter"), "{line}");
+        assert!(line.contains("?access_token=[REDACTED]"), "{line}");
     }
 }

@@ -185,6 +185,11 @@ impl Metrics {
         self.auth_failures.with_label_values(&[reason]).inc();
     }
 
+    /// Counts a refusal that is not what became of a whole request: of an entry of a batch.
+    pub fn count_refusal(&self, server: &str, reason: &'static str) {
+        self.errors.with_label_values(&[server, reason]).inc();
+    }
+
     /// Counts a renewal of the gateway's credential at `server`.
     pub fn count_credential_renewal(&self, server: &str, outcome: &'static str) {
         let labels = [server, outcome];

@@ -50,8 +50,8 @@ pub enum Credentials {
 pub struct Own {
     /// One that is sent as `Authorization`, if there is one.
     pub credential: Option<Arc<Credential>>,
-    /// Whether one stands in the headers that every request carries.
-    pub is_static: bool,
+    /// Whether one stands in the headers that every request carries, or in the URL.
+    pub is_written: bool,
     /// Covers what else is secret of what is sent.
     pub mask: Option<Arc<Mask>>,
 }

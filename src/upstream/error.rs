@@ -1,6 +1,6 @@
 //! What can go wrong on the way to an upstream.
 
-use filters::refusal::{Phase, Refusal};
+use filters::refusal::{Lack, Phase, Refusal};
 
 /// Why an upstream did not give an answer. The text is for the operator; a client is told the
 /// [`Refusal`].
@@ -39,6 +39,9 @@ pub enum Error {
     /// The upstream does not accept the gateway's own credential.
     #[error("refused the gateway's credential (HTTP {0})")]
     CredentialRefused(u16),
+    /// The upstream wants a credential, and the gateway was given none for it.
+    #[error("wants a credential, and the gateway has none for it (HTTP {0})")]
+    CredentialWanted(u16),
     /// There is no credential to send.
     #[error("the gateway's credential is not to be had")]
     CredentialMissing,
@@ -56,6 +59,7 @@ impl Error {
             Self::Unavailable
             | Self::Connect(_)
             | Self::CredentialRefused(_)
+            | Self::CredentialWanted(_)
             | Self::CredentialMissing
             | Self::Timeout(Phase::Connect) => true,
             Self::Io(_)
@@ -77,9 +81,9 @@ impl Error {
             server: server.clone(),
             what,
         };
-        let credential = |what| Refusal::UpstreamCredential {
+        let credential = |lack| Refusal::UpstreamCredential {
             server: server.clone(),
-            what,
+            lack,
         };
         match self {
             Self::Unavailable | Self::Busy => Refusal::UpstreamUnavailable { server },
@@ -90,9 +94,11 @@ impl Error {
             Self::NotHttp(_) => broken("answered with something that is not HTTP"),
             Self::TooLong => broken("answered with a too long message"),
             Self::SessionLost => broken("lost the session"),
-            Self::CredentialRefused(403) => credential("does not suffice (HTTP 403)"),
-            Self::CredentialRefused(_) => credential("was refused (HTTP 401)"),
-            Self::CredentialMissing => credential("is not to be had"),
+            Self::CredentialRefused(403) => credential(Lack::Insufficient),
+            Self::CredentialRefused(_) => credential(Lack::Refused),
+            Self::CredentialWanted(403) => credential(Lack::Forbidden),
+            Self::CredentialWanted(_) => credential(Lack::Wanted),
+            Self::CredentialMissing => credential(Lack::Missing),
             Self::Timeout(phase) => Refusal::UpstreamTimeout {
                 server,
                 phase: *phase,

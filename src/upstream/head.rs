@@ -168,6 +168,8 @@ impl Builder {
             2 if is("te") => {}
             7 if is("trailer") || is("upgrade") => {}
             18 if is("proxy-authenticate") => {}
+            // What pages may read is the gateway's to say.
+            20.. if starts_with(field.name, "access-control-") => {}
             16 if is("proxy-connection") => {}
             _ => {
                 if is("content-type") {
@@ -272,6 +274,11 @@ impl Content {
             Self::Other
         }
     }
+}
+
+fn starts_with(name: &str, prefix: &str) -> bool {
+    let start = name.as_bytes().get(..prefix.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
 fn tokens(value: &[u8]) -> Vec<String> {

@@ -67,6 +67,9 @@ pub async fn address(url: &str, trusted: &str) -> Result<Address, Refused> {
 
 /// The first address of a host, if all of them are public: a name that leads to both is a trap.
 async fn public(host: &str, port: u16) -> Result<SocketAddr, Refused> {
+    if guard::is_metadata(host) {
+        return Err(Refused::Closed);
+    }
     let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, port)],
         Err(_) => timeout(LOOK_UP_MAX, tokio::net::lookup_host((host, port)))
@@ -125,6 +128,12 @@ mod tests {
             ("http://[64:ff9b::a00:1]/", home, Err(Refused::Closed)),
             ("http://100.64.0.1/", home, Err(Refused::Closed)),
             ("http://localhost:9/", home, Err(Refused::Closed)),
+            (
+                "http://metadata.google.internal./",
+                home,
+                Err(Refused::Closed),
+            ),
+            ("http://168.63.129.16/", home, Err(Refused::Closed)),
             ("http://8.8.8.8/", home, Ok(())),
             ("https://8.8.8.8/", home, Ok(())),
             ("http://8.8.8.8/", "https://1.1.1.1/", Err(Refused::Plain)),

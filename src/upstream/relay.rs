@@ -10,7 +10,7 @@
 //! refused (401) for a credential of the gateway's that could be renewed.
 //!
 //! **Invariant:** what a server says of the gateway's credential, or repeats of it, leaves this file as an
-//! error or covered.
+//! error or covered. Its 401 and 403 leave it only where the credential is the client's.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -215,12 +215,17 @@ impl Flight {
         }
     }
 
-    /// What an answer says of the gateway's credential, if it does not accept it.
+    /// What an answer says of the gateway's credential, if it does not accept it, or that there is none:
+    /// to a client, the same status would speak of its own (RFC 9110, 15.5.2).
     fn refusal(&self, own: &Own, head: &Head) -> Option<Error> {
-        // Without a credential, it is of the request alone.
-        let is_sent = self.ticket.is_some() || own.is_static;
         let status = head.header.status.as_u16();
-        (is_sent && matches!(status, 401 | 403)).then_some(Error::CredentialRefused(status))
+        if !matches!(status, 401 | 403) {
+            return None;
+        }
+        Some(match self.ticket.is_some() || own.is_written {
+            true => Error::CredentialRefused(status),
+            false => Error::CredentialWanted(status),
+        })
     }
 
     /// Takes another credential than the one that was refused, once, if there is one.
@@ -242,13 +247,10 @@ impl Flight {
 
     /// Takes out of a head what is for nobody but the gateway.
     fn cover(&self, own: &Own, head: &mut Head) {
-        let mask = self.mask(own);
-        if mask.is_some() || head.header.status.is_client_error() {
-            for name in [WWW_AUTHENTICATE, PROXY_AUTHENTICATE] {
-                head.header.remove_header(&name);
-            }
+        for name in [WWW_AUTHENTICATE, PROXY_AUTHENTICATE] {
+            head.header.remove_header(&name);
         }
-        if let Some(mask) = mask {
+        if let Some(mask) = self.mask(own) {
             head.cover(mask);
         }
     }

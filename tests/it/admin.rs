@@ -3,6 +3,7 @@
 //! Issue 5, item 9.
 
 mod listeners;
+mod patience;
 mod routes;
 mod throttle;
 

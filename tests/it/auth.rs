@@ -1,6 +1,7 @@
 //! Who may come in, and what is kept apart: API keys, tokens of an identity provider, OAuth metadata and
 //! challenges, tenants.
 
+mod hidden;
 mod isolation;
 mod keys;
 mod oauth;

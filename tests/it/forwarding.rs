@@ -133,7 +133,7 @@ async fn the_clients_token_goes_upstream_only_where_the_operator_says_so() {
 }
 
 #[tokio::test]
-async fn a_refused_handshake_keeps_its_status_and_the_challenge_that_is_the_clients() {
+async fn a_refused_handshake_keeps_the_status_and_the_challenge_that_are_the_clients() {
     for is_clients in [true, false] {
         let challenge = r#"Bearer resource_metadata="https://example.com/meta""#;
         let server = json!({ "forward_authorization": is_clients });
@@ -150,7 +150,8 @@ async fn a_refused_handshake_keeps_its_status_and_the_challenge_that_is_the_clie
         let refused = bed
             .ask(&legacy(PATH, &json!(7), "initialize", params))
             .await;
-        assert_eq!(refused.status, 401, "{refused:?}");
+        let status = if is_clients { 401 } else { 502 };
+        assert_eq!(refused.status, status, "{refused:?}");
         assert_eq!(refused.json()["id"], 7);
         assert!(refused.json()["error"]["code"].is_i64(), "{refused:?}");
         let told = refused.headers.get("www-authenticate");
@@ -245,31 +246,6 @@ async fn a_session_header_on_a_modern_request_means_nothing() {
     let answer = bed.ask(&call).await;
     assert_eq!((answer.status, answer.json()), (200, said(&json!(1), "ok")));
     assert_eq!(answer.headers.get("mcp-session-id"), None);
-}
-
-// A status comes back as it is, but the upstream's authorization server is not the client's: its challenge
-// must not become one to the client.
-#[tokio::test]
-async fn an_upstream_401_keeps_its_status_and_loses_its_challenge() {
-    let bed = Bed::start(json!({}), |request| {
-        if request.rpc_method() != "tools/call" {
-            return friendly(request);
-        }
-        answer(
-            "401 Unauthorized",
-            &[(
-                "www-authenticate",
-                "Bearer resource_metadata=\"https://up\"",
-            )],
-            b"",
-        )
-    })
-    .await;
-    let answer = bed
-        .ask(&legacy_call(PATH, &json!(1), "any", json!({})))
-        .await;
-    assert_eq!(answer.status, 401, "{answer:?}");
-    assert_eq!(answer.headers.get("www-authenticate"), None);
 }
 
 /// A server that gives every session the same id; GET and DELETE are what `rest` says.

@@ -5,6 +5,7 @@
 mod approvals;
 mod bypass;
 mod control;
+mod listen;
 mod results;
 mod streams;
 mod webhooks;
@@ -223,6 +224,30 @@ async fn what_is_rehearsed_or_told_of_passes_and_is_counted() {
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
+}
+
+#[tokio::test]
+async fn a_rule_that_is_enforced_acts_where_all_are_rehearsed() {
+    let bed = Bed::start(json!([])).await;
+    bed.gateway.rewrite(json!({
+        "servers": [{ "id": "fake", "url": bed.upstream.url() }],
+        "guardrails": {
+            "enabled": true, "mode": "shadow", "default_action": "block",
+            "rules": [
+                { "name": "rehearsed", "tools": ["echo"], "action": "block" },
+                {
+                    "name": "cards", "mode": "enforce", "action": "block",
+                    "conditions": [{ "detect": ["card"] }],
+                },
+            ],
+        },
+    }));
+    bed.gateway.reload().await;
+    let answer = bed.call("echo", json!({ "a": 1 })).await;
+    assert!(answer["result"].is_object(), "{answer}");
+    let named = json!({ "4111 1111 1111 1111": 1 });
+    let answer = bed.call("echo", named).await;
+    assert_eq!(answer["error"]["code"], -32000, "{answer}");
 }
 
 #[tokio::test]

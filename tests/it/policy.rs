@@ -101,16 +101,16 @@ async fn every_rule_that_was_considered_is_told_with_what_came_of_it() {
         .iter()
         .map(|stage| stage["stage"].as_str().unwrap())
         .collect();
-    assert_eq!(named, ["acl", "scopes", "limits", "guardrails"]);
+    assert_eq!(named, ["acl", "scopes", "guardrails", "limits"]);
     let considered = &stages[0]["considered"];
     assert_eq!(considered[0]["policy"], "interns");
     assert_eq!(considered[0]["matches"], false);
     assert_eq!(considered[1]["rules"][0]["server_matches"], false);
-    assert_eq!(stages[2]["charged"][0]["requests"], 1000);
-    let outcomes = &stages[3]["considered"];
+    assert_eq!(stages[3]["charged"][0]["requests"], 1000);
+    let outcomes = &stages[2]["considered"];
     assert_eq!(outcomes[0]["outcome"], "conditions[0] does not hold");
     assert_eq!(outcomes[1]["outcome"], "matches");
-    assert_ne!(stages[3]["becomes"]["mail"], "a@b.example");
+    assert_ne!(stages[2]["becomes"]["mail"], "a@b.example");
 
     let asked = json!({ "client": "intern-7", "server": "two", "tool": "get" });
     let told = explain(&gateway, asked).await.json();
@@ -260,4 +260,48 @@ fn what_cannot_be_tested_exits_2_and_a_bad_configuration_78() {
     let (code, _, err) = run(folder.path(), "missing.yaml");
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("missing.yaml"), "{err}");
+}
+
+#[tokio::test]
+async fn the_tool_lock_is_explained_as_it_decides() {
+    let upstream = Upstream::start(friendly).await;
+    let mut config = policies(&upstream.url());
+    let folder = tempfile::tempdir().unwrap();
+    config["tool_lock"] = json!("block");
+    config["tool_lock_file"] = json!(folder.path().join("approved.lock"));
+    let gateway = Gateway::with(config).await;
+    let asked = json!({ "server": "two", "tool": "invented", "arguments": { "secret": 1 } });
+    // Whoever calls first has the list read; then its verdict is known beforehand.
+    let call = modern_call("/mcp/two", &json!(1), "invented", json!({ "secret": 1 }));
+    let refused = wire::ask(gateway.address, &call).await.last_json();
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("the tool lock refuses"), "{refused}");
+    let told = explain(&gateway, asked).await.json();
+    assert_eq!(told["decision"], "locked", "{told}");
+    assert_eq!(told["reason"], message, "{told}");
+    assert_eq!(told["error"]["label"], "tool_locked", "{told}");
+}
+
+#[tokio::test]
+async fn guardrails_are_explained_for_the_message_as_it_is_and_before_limits() {
+    let upstream = Upstream::start(friendly).await;
+    let mut config = policies(&upstream.url());
+    config["guardrails"]["rules"] = json!([{ "name": "meta", "on": ["resources"], "action": "block",
+        "conditions": [{ "field": "_meta.evil", "operator": "exists", "value": true }] }]);
+    let gateway = Gateway::with(config).await;
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "resources/read",
+        "params": { "uri": "file:///a", "_meta": { "evil": 1 } } });
+    let asked = json!({ "server": "one", "message": message });
+    let told = explain(&gateway, asked).await.json();
+    assert_eq!(told["decision"], "block", "{told}");
+    let stages = told["stages"].as_array().unwrap();
+    assert!(
+        stages.iter().all(|stage| stage["stage"] != "limits"),
+        "{told}"
+    );
+    let read = json!({ "uri": "file:///a", "_meta": { "evil": 1 } });
+    let read = modern("/mcp/one", &json!(1), "resources/read", read);
+    let answer = wire::ask(gateway.address, &read).await;
+    assert!(answer.last_json()["error"].is_object(), "{answer:?}");
+    assert!(upstream.recorded("resources/read").is_empty());
 }

@@ -1,6 +1,9 @@
 //! No secret is told: a gateway with every kind of secret goes through successes and failures, with servers that
 //! repeat what they are sent, and nothing that it logs, counts, shows or answers holds one, in any spelling.
 
+mod stdio;
+mod urls;
+
 use std::collections::BTreeSet;
 
 use base64::Engine;

@@ -12,6 +12,7 @@ pub(crate) mod redis;
 pub(crate) mod rust_client;
 pub(crate) mod sdk;
 pub(crate) mod signer;
+pub(crate) mod slow;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod wire;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::acl::names::Names;
 use crate::acl::spec::{self, Who};
 use crate::acl::template;
-use crate::acl::uri::{self, Readings};
 use crate::acl::view::Item;
 use crate::glob::Glob;
 use crate::identity::Principal;
 use crate::mcp::list::Kind;
+use crate::uri::{self, Readings};
 
 /// What some callers may do.
 #[derive(Clone, Debug)]

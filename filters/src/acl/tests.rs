@@ -379,8 +379,10 @@ fn a_message_needs_what_its_server_will_act_on() {
         need(&request(method, "{}"), |one| assert_eq!(one, Need::Server));
     }
     // What wants no answer is acted on all the same.
-    let notification = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"t"}}"#;
-    need(notification, |one| assert_eq!(one, tool()));
+    let told = r#"{"jsonrpc":"2.0","method":"tools/call_all","params":{"name":"t"}}"#;
+    need(told, |one| {
+        assert_eq!(one, Need::Everything("tools/call_all".into()));
+    });
     let answer = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
     need(answer, |one| assert_eq!(one, Need::Server));
 }

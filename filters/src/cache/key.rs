@@ -1,4 +1,5 @@
-//! Under what an answer is kept: everything that it may depend on, as one digest.
+//! Under what an answer is kept: everything that it may depend on, as one digest. What is the same for
+//! all calls of a server is digested once: [`Place`].
 //!
 //! **Invariant:** the digest is over fields that each have a tag and a length, so that no text of a
 //! client's can pass for another field, or for two.
@@ -23,13 +24,15 @@ use crate::mcp::revision::Revision;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key([u8; 32]);
 
+/// The server that keys are for, in one edition of its configuration: a change to it empties the cache.
+#[derive(Clone)]
+pub struct Place(Sha256);
+
 /// What an answer may depend on, apart from who asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Material<'a> {
-    /// A digest of the server's configuration: a change to it empties the cache.
-    pub edition: &'a [u8],
-    /// The server's id.
-    pub server: &'a str,
+    /// The server.
+    pub place: &'a Place,
     /// What is asked for.
     pub method: Method,
     /// The tool's name or the resource's URI, as the server spells it.
@@ -81,10 +84,10 @@ pub fn derive(
     Prepared::new(material, scratch).map(|prepared| prepared.key(audience))
 }
 
-// === impl Prepared ===
-
 /// What a digest begins with, so that it is no digest of anything else.
-const DOMAIN: &[u8] = b"conduit cache key v1\0";
+const DOMAIN: &[u8] = b"conduit cache key v2\0";
+/// Bytes that SHA-256 takes in at a time.
+const BLOCK_BYTES: usize = 64;
 
 /// The fields, in the order they are written.
 #[derive(Clone, Copy)]
@@ -104,6 +107,29 @@ enum Field {
     Credential,
 }
 
+// === impl Place ===
+
+impl Place {
+    /// The place of a server: its id, and a digest of its configuration.
+    #[must_use]
+    pub fn new(server: &str, edition: &[u8]) -> Self {
+        let mut text = DOMAIN.to_vec();
+        push(&mut text, Field::Edition, edition);
+        push(&mut text, Field::Server, server.as_bytes());
+        // Whole blocks: what follows is a call's own, and no call takes these in again.
+        text.resize(text.len().next_multiple_of(BLOCK_BYTES), 0);
+        Self(Sha256::new_with_prefix(&text))
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place(…)")
+    }
+}
+
+// === impl Prepared ===
+
 impl Prepared {
     /// Reads a call. `scratch` is where it is written; what it holds is lost.
     ///
@@ -111,9 +137,6 @@ impl Prepared {
     /// [`Ambiguous`] where `params` has no canonical form: such a call is not cached.
     pub fn new(material: &Material<'_>, scratch: &mut Vec<u8>) -> Result<Self, Ambiguous> {
         scratch.clear();
-        scratch.extend_from_slice(DOMAIN);
-        push(scratch, Field::Edition, material.edition);
-        push(scratch, Field::Server, material.server.as_bytes());
         push(scratch, Field::Method, material.method.label().as_bytes());
         push_some(scratch, Field::Target, material.target);
         push_some(
@@ -131,7 +154,7 @@ impl Prepared {
         // canonical JSON ends where its brackets do.
         scratch.push(Field::Params as u8);
         push_params(scratch, material)?;
-        let mut hash = Sha256::new();
+        let mut hash = material.place.0.clone();
         hash.update(&*scratch);
         Ok(Self(hash))
     }
@@ -139,28 +162,23 @@ impl Prepared {
     /// The key for an audience.
     #[must_use]
     pub fn key(&self, audience: Audience<'_>) -> Key {
-        let mut text = Vec::with_capacity(AUDIENCE_BYTES_USUAL);
+        let mut hash = self.0.clone();
         match audience {
-            Audience::Everyone => push(&mut text, Field::Everyone, b""),
-            Audience::Tenant(tenant) => push(&mut text, Field::Tenant, tenant.as_bytes()),
+            Audience::Everyone => push(&mut hash, Field::Everyone, b""),
+            Audience::Tenant(tenant) => push(&mut hash, Field::Tenant, tenant.as_bytes()),
             Audience::One {
                 client,
                 tenant,
                 credential,
             } => {
-                push(&mut text, Field::Client, client.as_bytes());
-                push_some(&mut text, Field::ClientTenant, tenant);
-                push_some(&mut text, Field::Credential, credential);
+                push(&mut hash, Field::Client, client.as_bytes());
+                push_some(&mut hash, Field::ClientTenant, tenant);
+                push_some(&mut hash, Field::Credential, credential);
             }
         }
-        let mut hash = self.0.clone();
-        hash.update(&text);
         Key(hash.finalize().into())
     }
 }
-
-/// Room for an audience whose names are of usual length.
-const AUDIENCE_BYTES_USUAL: usize = 128;
 
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -168,14 +186,48 @@ impl fmt::Debug for Prepared {
     }
 }
 
-fn push(text: &mut Vec<u8>, field: Field, value: &[u8]) {
-    text.push(field as u8);
-    text.extend_from_slice(&(value.len() as u64).to_be_bytes());
-    text.extend_from_slice(value);
+/// Where fields are written to.
+trait Text {
+    fn add(&mut self, bytes: &[u8]);
 }
 
+impl Text for Vec<u8> {
+    fn add(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+impl Text for Sha256 {
+    fn add(&mut self, bytes: &[u8]) {
+        self.update(bytes);
+    }
+}
+
+/// Writes a field: its tag; its length, seven bits to a byte and all but the last with the eighth set
+/// (LEB128), as most are short; and its value.
+fn push(text: &mut impl Text, field: Field, value: &[u8]) {
+    let mut head = [field as u8; 1 + LENGTH_BYTES_MAX];
+    let mut n_bytes = 1;
+    let mut left = value.len();
+    for byte in head.iter_mut().skip(1) {
+        n_bytes += 1;
+        let [low, ..] = left.to_le_bytes();
+        *byte = low & 0x7f;
+        left >>= 7;
+        if left == 0 {
+            break;
+        }
+        *byte |= 0x80;
+    }
+    text.add(head.get(..n_bytes).unwrap_or(&head));
+    text.add(value);
+}
+
+/// Bytes that a length takes at most.
+const LENGTH_BYTES_MAX: usize = (usize::BITS as usize).div_ceil(7);
+
 /// An absent field is left out: tags rise, so that no other can be taken for it.
-fn push_some(text: &mut Vec<u8>, field: Field, value: Option<&str>) {
+fn push_some(text: &mut impl Text, field: Field, value: Option<&str>) {
     if let Some(value) = value {
         push(text, field, value.as_bytes());
     }

@@ -1,16 +1,17 @@
 //! The body of the fuzz target of guardrails: against a slow view of the same paths, over serde's tree.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::fuzz::SEPARATOR;
 use crate::fuzz::oracle;
 use crate::guard::detect::{self, Detector, Detectors};
 use crate::guard::path::{Path, Segment};
-use crate::guard::rules::{Rules, Subject};
+use crate::guard::rules::{Rules, Subject, Target};
 use crate::guard::scope::Kind;
 use crate::guard::spec::{Action, Change, Check, Condition, Edit, Operator, Rule, Spec};
 use crate::guard::verdict::{Cause, Decision};
 use crate::problem::Problems;
+use crate::uri::Readings;
 
 pub(super) fn run(data: &[u8]) {
     let Ok(input) = std::str::from_utf8(data) else {
@@ -22,6 +23,7 @@ pub(super) fn run(data: &[u8]) {
         parts.next().unwrap_or_default(),
     );
     detectors(parts.next().unwrap_or(value));
+    uris(field, value);
     let Ok(path) = Path::parse(field) else {
         return;
     };
@@ -84,17 +86,21 @@ fn rule() -> Rule {
     }
 }
 
-fn decide(rule: &Rule, value: &str) -> Told {
+fn compile(rule: &Rule) -> Rules {
     let spec = Spec {
         rules: vec![rule.clone()],
         ..Spec::default()
     };
-    let rules = Rules::compile(&spec, &mut Problems::default()).of_servers(["s"]);
+    Rules::compile(&spec, &mut Problems::default()).of_servers(["s"])
+}
+
+fn decide(rule: &Rule, value: &str) -> Told {
+    let rules = compile(rule);
     let subject = Subject {
         kind: Kind::Calls,
         client: "c",
         server: "s",
-        target: Some("t"),
+        target: Some(Target::Name("t")),
         value: Some(value),
     };
     match rules.inspect(&subject).decision {
@@ -127,6 +133,81 @@ fn finds(value: &Value, path: &[Segment]) -> bool {
     }
 }
 
+/// However a URI is spelled, a rule about it, or about a text in it, refuses it.
+fn uris(pattern: &str, uri: &str) {
+    let params = |uri: &str| {
+        Value::from(
+            [("uri".to_owned(), uri.into())]
+                .into_iter()
+                .collect::<Map<_, _>>(),
+        )
+    };
+    let is_refused = |rule: &Rule, uri: &str| {
+        let (rules, params) = (compile(rule), params(uri).to_string());
+        let subject = Subject {
+            kind: Kind::Resources,
+            client: "c",
+            server: "s",
+            target: Some(Target::Uri(uri)),
+            value: Some(&params),
+        };
+        matches!(rules.inspect(&subject).decision, Decision::Block(_))
+    };
+    let named = Rule {
+        on: vec![Kind::Resources],
+        tools: Some(vec![pattern.to_owned()]),
+        ..rule()
+    };
+    let contained = Rule {
+        on: vec![Kind::Resources],
+        conditions: vec![Condition {
+            field: "uri".to_owned(),
+            check: Check::Compare(Operator::Contains, Value::from(pattern)),
+        }],
+        ..rule()
+    };
+    let (is_named, is_contained) = (oracle::matches(pattern, uri), uri.contains(pattern));
+    assert!(!is_named || is_refused(&named, uri), "{pattern} {uri}");
+    assert!(
+        !is_contained || is_refused(&contained, uri),
+        "{pattern} {uri}"
+    );
+    // What is spelled as it is meant has other spellings that mean the same.
+    if Readings::of(uri) != Readings::default() {
+        return;
+    }
+    for spelled in spellings(uri) {
+        assert!(
+            !is_named || is_refused(&named, &spelled),
+            "{pattern} {spelled}"
+        );
+        assert!(
+            !is_contained || is_refused(&contained, &spelled),
+            "{pattern} {spelled}"
+        );
+    }
+}
+
+/// A plain URI with its path escaped once and twice, with a folder that is left again, with dots, and
+/// with a fragment.
+fn spellings(uri: &str) -> Vec<String> {
+    let escape = |path: &str| -> String {
+        let bytes = path.bytes().map(|byte| format!("%{byte:02x}"));
+        bytes.collect()
+    };
+    let Some((scheme, path)) = uri.split_once(":///") else {
+        return Vec::new();
+    };
+    let of = |path: &str| format!("{scheme}:///{path}");
+    vec![
+        of(&escape(path)),
+        of(&escape(path).replace('%', "%25")),
+        of(&format!("public/../{path}")),
+        of(&format!("./{path}#/../x")),
+        of(path).replacen(scheme, &scheme.to_ascii_uppercase(), 1),
+    ]
+}
+
 /// Detectors agree with what they redact.
 fn detectors(text: &str) {
     for detector in Detector::ALL {
@@ -135,10 +216,15 @@ fn detectors(text: &str) {
         assert_eq!(
             redacted.is_some(),
             detect::is_found(one, text),
-            "{detector:?} in {text}"
+            "{detector:?} in {text:?}"
         );
         if let Some(redacted) = redacted {
-            assert!(redacted.contains(detector.label()), "{redacted}");
+            let label = detector.label();
+            assert!(redacted.contains(label), "{text:?} became {redacted:?}");
+            assert!(
+                !detect::is_found(one, &redacted),
+                "{text:?} became {redacted:?}"
+            );
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::cache::admit::Scope;
 use crate::cache::key::Audience;
 use crate::cache::key::Key;
 use crate::cache::key::Material;
+use crate::cache::key::Place;
 use crate::cache::key::Prepared;
 use crate::cache::policy::Policy;
 use crate::cache::policy::Share;
@@ -128,7 +129,9 @@ pub(super) fn run(data: &[u8]) -> Served {
         let operator = choices.of(&[Share::Private, Share::Tenant, Share::Public]);
         let operator = operator.unwrap_or_default();
         let (scope, result) = result(&mut choices);
-        let Ok(prepared) = Prepared::new(&material(&question, &params), &mut scratch) else {
+        let place = Place::new(question.server, b"");
+        let material = material(&question, &place, &params);
+        let Ok(prepared) = Prepared::new(&material, &mut scratch) else {
             continue;
         };
         last = Some((question, rest));
@@ -255,10 +258,9 @@ fn question(choices: &mut Choices<'_>) -> Question {
     }
 }
 
-fn material<'a>(question: &Question, params: &'a str) -> Material<'a> {
+fn material<'a>(question: &Question, place: &'a Place, params: &'a str) -> Material<'a> {
     Material {
-        edition: b"",
-        server: question.server,
+        place,
         method: question.method,
         target: question.target,
         params: Some(params),

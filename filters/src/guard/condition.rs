@@ -193,6 +193,21 @@ impl Test {
         }
     }
 
+    /// Whether names of members are tested, too, where everything is.
+    pub(super) fn is_of_names(&self) -> bool {
+        match self {
+            Self::Matches(_) | Self::Detects(_) => true,
+            Self::Equals(_)
+            | Self::Differs(_)
+            | Self::Ranks(..)
+            | Self::Contains(_)
+            | Self::Lacks(_)
+            | Self::Exists
+            | Self::Missing
+            | Self::LongerThan(_) => false,
+        }
+    }
+
     /// What an element of a list is to be equal to, where that counts.
     pub(super) fn element(&self) -> Option<&Expected> {
         match self {

@@ -183,6 +183,16 @@ fn marked(detectors: Detectors, text: &str) -> Option<String> {
     Some(out)
 }
 
+/// Whether a text is what stands in the place of something that was found.
+fn is_mark(text: &[u8]) -> bool {
+    let label = text.strip_prefix(b"[REDACTED:");
+    let label = label.and_then(|label| label.strip_suffix(b"]"));
+    label.is_some_and(|label| {
+        let mut known = Detector::ALL.into_iter().map(Detector::label);
+        known.any(|known| known.as_bytes() == label)
+    })
+}
+
 /// Whether the byte before `at` and the one at `end` belong to no word.
 fn stands_alone(bytes: &[u8], span: &Range<usize>) -> bool {
     let is_word = |byte: Option<&u8>| {

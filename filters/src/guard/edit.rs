@@ -4,14 +4,16 @@
 //! **Invariant:** what is not understood is not changed by guess: [`Opaque`].
 //! **Invariant:** what comes out is at most [`BYTES_MAX`] long.
 
+mod names;
+mod texts;
+
 use std::borrow::Cow;
 
 use regex::Regex;
 
 use crate::bounds::DEPTH_MAX;
-use crate::guard::condition::is_number;
-use crate::guard::detect;
 use crate::guard::detect::Detectors;
+use crate::guard::edit::names::Written;
 use crate::guard::path::{Path, Segment};
 use crate::guard::pattern;
 use crate::guard::reader::{Reader, unescaped};
@@ -65,10 +67,7 @@ impl Change {
             spec::Edit::Truncate(max) => Edit::Truncate(*max),
             spec::Edit::Replace { pattern, with } => replace(pattern, with, at, problems)?,
         };
-        let is_of_texts = matches!(
-            edit,
-            Edit::RedactFound(_) | Edit::Truncate(_) | Edit::Replace(..)
-        );
+        let is_of_texts = edit.is_of_texts();
         if is_of_texts && path.segments().is_empty() {
             path = Path::parse("**").unwrap_or(path);
         }
@@ -153,19 +152,14 @@ impl Editor<'_, '_> {
         let first = self.reader.peek().ok_or(Opaque::Syntax)?;
         self.copy(before)?;
         match (path, first) {
-            ([] | [Segment::Deep], b'{') if self.is_of_texts() && path.is_empty() => self.whole(),
+            ([] | [Segment::Deep], b'{') if self.edit.is_of_texts() && path.is_empty() => {
+                self.whole()
+            }
             ([Segment::Deep] | [_, ..], b'{') => self.object(path, depth),
             ([_, ..], b'[') => self.array(path, depth),
-            ([], b'[') if self.is_of_texts() => self.array(path, depth),
+            ([], b'[') if self.edit.is_of_texts() => self.array(path, depth),
             ([] | [Segment::Deep], _) => self.end(),
             ([_, ..], _) => self.whole(),
-        }
-    }
-
-    fn is_of_texts(&self) -> bool {
-        match self.edit {
-            Edit::RedactFound(_) | Edit::Truncate(_) | Edit::Replace(..) => true,
-            Edit::Set(_) | Edit::Delete | Edit::Redact => false,
         }
     }
 
@@ -201,7 +195,7 @@ impl Editor<'_, '_> {
             Edit::Set(value) => Some(Cow::Borrowed(value.as_str())),
             Edit::Redact => Some(Cow::Borrowed(REDACTED)),
             Edit::RedactFound(_) | Edit::Truncate(_) | Edit::Replace(..) => {
-                self.text(raw)?.map(Cow::Owned)
+                self.edit.text(raw)?.map(Cow::Owned)
             }
         };
         match becomes {
@@ -214,35 +208,13 @@ impl Editor<'_, '_> {
         Ok(Fate::Kept)
     }
 
-    /// What becomes of a text, or of a number that says as much; nothing where it stays.
-    fn text(&self, raw: &str) -> Result<Option<String>, Opaque> {
-        let is_text = raw.starts_with('"');
-        let text = match is_text {
-            true => unescaped(raw).ok_or(Opaque::Text)?,
-            false => Cow::Borrowed(raw),
-        };
-        let changed = match self.edit {
-            Edit::RedactFound(detectors) if is_text || is_number(raw) => {
-                detect::redact(*detectors, &text)
-            }
-            Edit::Truncate(max) if is_text => cut(&text, *max).map(str::to_owned),
-            Edit::Replace(regex, with) if is_text => replaced(regex, with, &text)?,
-            Edit::RedactFound(_)
-            | Edit::Truncate(_)
-            | Edit::Replace(..)
-            | Edit::Set(_)
-            | Edit::Delete
-            | Edit::Redact => None,
-        };
-        Ok(changed.map(|text| quoted(&text)))
-    }
-
     fn object(&mut self, path: &[Segment], depth: usize) -> Result<Fate, Opaque> {
         let start = self.reader.at();
         self.reader.eat(b'{');
         self.copy(start)?;
         let mut is_first = true;
         let mut is_seen = false;
+        let mut written = Written::default();
         let is_empty = self.reader.clone().peek() == Some(b'}');
         loop {
             if is_empty {
@@ -252,11 +224,10 @@ impl Editor<'_, '_> {
             if !is_first {
                 self.push(",")?;
             }
-            let raw = self.reader.string().ok_or(Opaque::Syntax)?;
-            if !self.reader.eat(b':') {
-                return Err(Opaque::Syntax);
-            }
+            self.reader.peek();
             self.copy(from)?;
+            let raw = self.reader.string().ok_or(Opaque::Syntax)?;
+            self.name(raw, path, &mut written)?;
             let name = unescaped(raw);
             let fate = match inside(path, name.as_deref()) {
                 Some(rest) => {
@@ -277,6 +248,7 @@ impl Editor<'_, '_> {
                 false => break,
             }
         }
+        written.check(&self.out)?;
         if !is_seen
             && let ([Segment::Name(name) | Segment::Index(_, name)], Edit::Set(value)) =
                 (path, self.edit)
@@ -286,6 +258,26 @@ impl Editor<'_, '_> {
             self.push(&format!("{comma}{}:{value}", quoted(name)))?;
         }
         self.close(b'}')
+    }
+
+    /// Copies the name of a member, changed where everything below is, and what parts it from its value.
+    fn name(&mut self, raw: &str, path: &[Segment], written: &mut Written) -> Result<(), Opaque> {
+        let is_meant = path.first() == Some(&Segment::Deep) && self.edit.is_of_names();
+        let becomes = match is_meant {
+            true => self.edit.text(raw)?.filter(|becomes| becomes != raw),
+            false => None,
+        };
+        let start = self.out.len();
+        self.push(becomes.as_deref().unwrap_or(raw))?;
+        if is_meant {
+            written.note(start..self.out.len(), becomes.is_some());
+            self.is_changed |= becomes.is_some();
+        }
+        let end = self.reader.at();
+        if !self.reader.eat(b':') {
+            return Err(Opaque::Syntax);
+        }
+        self.copy(end)
     }
 
     fn array(&mut self, path: &[Segment], depth: usize) -> Result<Fate, Opaque> {
@@ -362,31 +354,4 @@ fn inside<'p>(path: &'p [Segment], name: Option<&str>) -> Option<&'p [Segment]> 
         Segment::Any => Some(rest),
         Segment::Name(_) | Segment::Index(..) => segment.names(name?).then_some(rest),
     }
-}
-
-/// The first characters of a text; nothing where it has no more.
-fn cut(text: &str, chars_max: usize) -> Option<&str> {
-    let (at, _) = text.char_indices().nth(chars_max)?;
-    text.get(..at)
-}
-
-fn replaced(regex: &Regex, with: &str, text: &str) -> Result<Option<String>, Opaque> {
-    let mut out = String::new();
-    let mut end = 0;
-    for captures in regex.captures_iter(text) {
-        let Some(found) = captures.get(0) else {
-            continue;
-        };
-        out.push_str(text.get(end..found.start()).unwrap_or_default());
-        captures.expand(with, &mut out);
-        end = found.end();
-        if out.len() > BYTES_MAX {
-            return Err(Opaque::Length);
-        }
-    }
-    if end == 0 && out.is_empty() {
-        return Ok(None);
-    }
-    out.push_str(text.get(end..).unwrap_or_default());
-    Ok(Some(out))
 }

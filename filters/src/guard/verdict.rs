@@ -1,12 +1,13 @@
 //! What became of something that was looked at, and why.
 
-use crate::guard::rules::Rule;
+use crate::guard::rule::Rule;
 use crate::guard::walk::Opaque;
 
 /// What becomes of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Decision<'r> {
     /// Nothing: no rule matches.
+    #[default]
     Pass,
     /// Nothing: this rule lets it through without looking any further.
     Bypass(&'r Rule),
@@ -32,11 +33,12 @@ pub enum Cause<'r> {
 }
 
 /// What became of it, and what would have if rules that are only rehearsed acted.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Verdict<'r> {
     /// What becomes of it.
     pub decision: Decision<'r>,
-    /// What would have become of it by rules that are only rehearsed, in their order.
+    /// What would have become of it, by those that are only rehearsed: the first that would have
+    /// decided, and what alerts come before it.
     pub rehearsed: Vec<Decision<'r>>,
 }
 
@@ -98,7 +100,27 @@ impl Outcome {
     }
 }
 
-impl Decision<'_> {
+impl<'r> Decision<'r> {
+    /// The stricter one of two; the first where they are alike.
+    #[must_use]
+    pub fn or_stricter(self, other: Self) -> Self {
+        if other.rank() > self.rank() {
+            other
+        } else {
+            self
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Bypass(_) => 1,
+            Self::Alert(_) => 2,
+            Self::Rewrite(..) => 3,
+            Self::Hold(_) => 4,
+            Self::Block(_) => 5,
+        }
+    }
     /// The label of what is done, as mcp-conduit has it.
     #[must_use]
     pub fn label(&self) -> &'static str {
@@ -113,7 +135,7 @@ impl Decision<'_> {
 
     /// The name of the rule that decided; nothing where none did.
     #[must_use]
-    pub fn rule(&self) -> Option<&Rule> {
+    pub fn rule(&self) -> Option<&'r Rule> {
         match self {
             Self::Pass | Self::Block(Cause::Default) => None,
             Self::Bypass(rule)

@@ -27,6 +27,8 @@ pub enum Opaque {
     Ambiguous,
     /// What it would become is too long.
     Length,
+    /// Its URI is spelled so that what is to be changed in it cannot be.
+    Spelling,
 }
 
 impl Opaque {
@@ -40,6 +42,7 @@ impl Opaque {
             Self::Text => "a text is not valid Unicode",
             Self::Ambiguous => "a value is ambiguous or too long to be compared",
             Self::Length => "it would become too long",
+            Self::Spelling => "its URI hides what is to be changed in it",
         }
     }
 }
@@ -53,6 +56,17 @@ pub(super) enum State {
     Met,
     /// It cannot be told.
     Opaque(Opaque),
+}
+
+impl State {
+    /// What is known where it is enough that it holds for one of two values.
+    pub(super) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Opaque(opaque), _) | (_, Self::Opaque(opaque)) => Self::Opaque(opaque),
+            (Self::Met, _) | (_, Self::Met) => Self::Met,
+            (Self::Unmet, Self::Unmet) => Self::Unmet,
+        }
+    }
 }
 
 /// Whether each condition holds for a value, JSON text; without one nothing is there.
@@ -175,10 +189,9 @@ impl Walk<'_, '_> {
                 return Err(Opaque::Syntax);
             }
             let below = self.open.len();
-            if let Some(name) = name.as_deref() {
-                for index in frame.clone() {
-                    self.enter(index, name);
-                }
+            for index in frame.clone() {
+                self.name(index, raw);
+                self.enter(index, name.as_deref());
             }
             let inside = below..self.open.len();
             self.child(inside, depth)?;
@@ -192,8 +205,29 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// Tests a member's name where everything below is tested.
+    fn name(&mut self, index: usize, raw: &str) {
+        let Some(open) = self.open.get(index) else {
+            return;
+        };
+        let (Some(condition), Some(known)) = (
+            self.conditions.get(open.condition),
+            self.known.get_mut(open.condition),
+        ) else {
+            return;
+        };
+        let is_deep = next(&condition.path, open.depth) == Some(&Segment::Deep);
+        if !is_deep || !condition.test.is_of_names() || known.holds {
+            return;
+        }
+        match condition.test.holds(raw, false) {
+            Ok(holds) => known.holds = holds,
+            Err(opaque) => known.opaque = known.opaque.or(Some(opaque)),
+        }
+    }
+
     /// Goes on into the member of that name, where a path does.
-    fn enter(&mut self, index: usize, name: &str) {
+    fn enter(&mut self, index: usize, name: Option<&str>) {
         let conditions = self.conditions;
         let Some(open) = self.open.get_mut(index) else {
             return;
@@ -204,7 +238,8 @@ impl Walk<'_, '_> {
         let Some(segment) = next(&condition.path, open.depth) else {
             return;
         };
-        if !segment.names(name) {
+        let is_any = matches!(segment, Segment::Any | Segment::Deep);
+        if !is_any && !name.is_some_and(|name| segment.names(name)) {
             return;
         }
         let inside = match segment {

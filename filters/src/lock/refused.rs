@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::lock::Verdict;
+use crate::lock::book::Tools;
+use crate::lock::definition::{Digest, Unclear};
 use crate::lock::visible;
 
 /// Longest name that is repeated, in characters.
@@ -34,6 +37,26 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Why a tool is not to be called; nothing where it may be. `approved` is what was approved of its
+    /// server, `listed` its definition in the server's list, where it stands in that.
+    #[must_use]
+    pub fn find(
+        approved: Option<&Tools>,
+        tool: &str,
+        listed: Option<Result<Digest, Unclear>>,
+    ) -> Option<Self> {
+        let Some(digest) = listed else {
+            let is_known = approved.is_some_and(|tools| tools.approved(tool).next().is_some());
+            return Some(if is_known { Self::Removed } else { Self::Added });
+        };
+        match (approved.map(|tools| tools.judge(tool, digest)), digest) {
+            (Some(Verdict::Approved), _) => None,
+            (Some(Verdict::Changed), _) => Some(Self::Changed),
+            (Some(Verdict::Unclear), _) | (None, Err(Unclear)) => Some(Self::Unclear),
+            (Some(Verdict::Added) | None, _) => Some(Self::Added),
+        }
+    }
+
     /// The word for it in metrics.
     #[must_use]
     pub fn label(self) -> &'static str {

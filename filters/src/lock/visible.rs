@@ -1,4 +1,4 @@
-//! Text of a server's as an operator is shown it.
+//! Text of a stranger's as an operator is shown it, in a terminal or a log.
 //!
 //! **Invariant:** everything in it can be seen: what moves a cursor, turns the direction of a line or
 //! takes no room stands there as an escape. Instructions for a model hide in such characters.
@@ -13,6 +13,12 @@ pub fn text(text: &str) -> String {
 #[must_use]
 pub fn line(text: &str) -> String {
     escaped(text, |_| false)
+}
+
+/// Whether [`line`] leaves a text as it is.
+#[must_use]
+pub fn is_line(text: &str) -> bool {
+    !text.contains(is_hidden)
 }
 
 fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {

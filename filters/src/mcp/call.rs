@@ -57,10 +57,18 @@ impl<'a> Call<'a> {
     /// Classifies and validates one message: the ladder of 2026-07-28 for the modern era, the
     /// version header for the legacy one.
     ///
+    /// What MCP asks for an answer to is no notification for want of an id: nobody could be told what
+    /// became of it, and servers that carry it out all the same would do so unheard.
+    ///
     /// # Errors
     /// The [`Refusal`] of the first rung that does not hold.
     pub fn classify(message: Message<'a>, headers: &Headers<'_>) -> Result<Self, Refusal> {
         let method = message.method().map_or(Method::Other, Method::parse);
+        if matches!(message.body, Body::Notification { .. }) && method.is_request() {
+            return Err(Refusal::ClientIdMissing {
+                method: message.method().unwrap_or_default().to_owned(),
+            });
+        }
         let envelope = message
             .params()
             .map_or_else(|| Ok(Envelope::default()), |params| params.envelope)
@@ -133,10 +141,7 @@ fn modern<'a>(
         }
     };
     let target = target(method, message.params());
-    // Header rules for notifications are not defined by this revision.
-    if matches!(message.body, Body::Request { .. }) {
-        mirrored(&message, target.as_ref(), method, headers)?;
-    }
+    mirrored(&message, target.as_ref(), method, headers)?;
     if method.is_removed_from_modern() {
         return Err(Refusal::MethodNotFound {
             method: message.method().unwrap_or_default().into(),
@@ -152,19 +157,22 @@ fn modern<'a>(
     })
 }
 
-/// `Mcp-Method` and `Mcp-Name` must say what the body says.
+/// `Mcp-Method` and `Mcp-Name` must say what the body says. This revision does not ask for them in
+/// notifications: there they may be missing.
 fn mirrored(
     message: &Message<'_>,
     target: Option<&Target<'_>>,
     method: Method,
     headers: &Headers<'_>,
 ) -> Result<(), Refusal> {
+    let is_request = matches!(message.body, Body::Request { .. });
     match headers.method {
-        None => {
+        None if is_request => {
             return Err(Refusal::HeaderMissing {
                 header: "Mcp-Method".into(),
             });
         }
+        None => {}
         Some(named) if Some(named) != message.method() => {
             return Err(Refusal::HeaderMismatch {
                 header: "Mcp-Method".into(),
@@ -174,7 +182,7 @@ fn mirrored(
     }
     match (target, headers.name) {
         // A tasks method of the extension names its task; an older one need not.
-        (Some(_), None) if method == Method::Tasks => Ok(()),
+        (Some(_), None) if method == Method::Tasks || !is_request => Ok(()),
         (Some(_), None) => Err(Refusal::HeaderMissing {
             header: "Mcp-Name".into(),
         }),
@@ -187,7 +195,10 @@ fn mirrored(
                 header: "Mcp-Name".into(),
             }),
         },
-        // Without a target in the body there is nothing to mirror; params are the server's to judge.
+        // What an extension's request names is the extension's to say.
+        (None, Some(_)) if method != Method::Other || !is_request => Err(Refusal::HeaderMismatch {
+            header: "Mcp-Name".into(),
+        }),
         (None, _) => Ok(()),
     }
 }

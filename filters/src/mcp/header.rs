@@ -16,6 +16,8 @@ pub const SESSION_ID: &str = "mcp-session-id";
 pub const METHOD: &str = "mcp-method";
 /// `Mcp-Name`
 pub const NAME: &str = "mcp-name";
+/// How the names of all of MCP's headers begin.
+pub const MCP_PREFIX: &str = "mcp-";
 /// `Mcp-Param-…`
 pub const PARAM_PREFIX: &str = "mcp-param-";
 /// `Last-Event-ID`

@@ -105,6 +105,30 @@ impl Method {
         matches!(name, "tasks/get" | "tasks/update" | "tasks/cancel")
     }
 
+    /// Whether MCP defines it as something that is asked, and answered: without an id it is no message.
+    #[must_use]
+    pub fn is_request(self) -> bool {
+        match self {
+            Self::Initialize
+            | Self::Ping
+            | Self::ServerDiscover
+            | Self::ToolsList
+            | Self::ToolsCall
+            | Self::PromptsList
+            | Self::PromptsGet
+            | Self::ResourcesList
+            | Self::ResourcesTemplatesList
+            | Self::ResourcesRead
+            | Self::ResourcesSubscribe
+            | Self::ResourcesUnsubscribe
+            | Self::CompletionComplete
+            | Self::LoggingSetLevel
+            | Self::SubscriptionsListen
+            | Self::Tasks => true,
+            Self::Cancelled | Self::Notification | Self::Other => false,
+        }
+    }
+
     /// Whether its params name what it is about, so that it matters how they are read.
     #[must_use]
     pub fn names_something(self) -> bool {
@@ -129,6 +153,15 @@ impl Method {
             | Self::Notification
             | Self::Other => false,
         }
+    }
+
+    /// Whether what it names is a resource, by its URI.
+    #[must_use]
+    pub fn names_resource(self) -> bool {
+        matches!(
+            self,
+            Self::ResourcesRead | Self::ResourcesSubscribe | Self::ResourcesUnsubscribe
+        )
     }
 
     /// Whether 2026-07-28 removed it: a modern request for it is answered 404 / -32601.

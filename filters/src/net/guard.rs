@@ -15,6 +15,26 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Names under which clouds serve metadata to their machines. What they lead to is closed as well, but a
+/// resolver may be told otherwise, or not know.
+const METADATA_NAMES: [&str; 6] = [
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "metadata.azure.internal",
+    "instance-data",
+    "instance-data.ec2.internal",
+];
+
+/// Whether a name is one of a cloud's metadata. Names are the same in any case, and with a dot at their
+/// end.
+#[must_use]
+pub fn is_metadata(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let mut names = METADATA_NAMES.iter();
+    names.any(|name| name.eq_ignore_ascii_case(host))
+}
+
 /// Networks of IANA's registry of special-purpose addresses that are not globally reachable, and
 /// multicast.
 const CLOSED_V4: [([u8; 4], u32); 16] = [
@@ -22,15 +42,15 @@ const CLOSED_V4: [([u8; 4], u32); 16] = [
     ([10, 0, 0, 0], 8),
     ([100, 64, 0, 0], 10),
     ([127, 0, 0, 0], 8),
-    // Link-local, and with it every cloud's metadata.
+    // Link-local, and with it most clouds' metadata.
     ([169, 254, 0, 0], 16),
     ([172, 16, 0, 0], 12),
     ([192, 0, 0, 0], 24),
     ([192, 0, 2, 0], 24),
     ([192, 88, 99, 0], 24),
     ([192, 168, 0, 0], 16),
-    // Metadata of Oracle's and Alibaba's clouds lie in public or shared networks.
-    ([192, 0, 0, 192], 32),
+    // What Azure's machines ask their host for, credentials among it, lies in a public network.
+    ([168, 63, 129, 16], 32),
     ([198, 18, 0, 0], 15),
     ([198, 51, 100, 0], 24),
     ([203, 0, 113, 0], 24),
@@ -69,6 +89,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_metadata_name_is_one_in_any_spelling() {
+        for name in [
+            "metadata.google.internal",
+            "METADATA.google.Internal.",
+            "instance-data",
+            "metadata",
+        ] {
+            assert!(is_metadata(name), "{name}");
+        }
+        for name in ["metadata.example.com", "google.internal", "", "."] {
+            assert!(!is_metadata(name), "{name}");
+        }
+    }
+
+    #[test]
     fn only_addresses_of_the_public_internet_are_public() {
         for (address, expected) in [
             ("8.8.8.8", true),
@@ -86,6 +121,9 @@ mod tests {
             ("172.16.0.1", false),
             ("172.31.255.255", false),
             ("192.0.0.192", false),
+            ("168.63.129.16", false),
+            ("168.63.129.17", true),
+            ("::ffff:168.63.129.16", false),
             ("192.168.1.1", false),
             ("198.19.0.1", false),
             ("224.0.0.1", false),

@@ -18,6 +18,19 @@ struct Book {
     naming: Naming,
 }
 
+/// A tool lock that refuses one tool.
+#[derive(Debug)]
+struct Locks;
+
+impl Lock for Locks {
+    fn standing(&self, _server: &str, tool: &str) -> Option<Standing> {
+        Some(match tool {
+            "read_changed" => Standing::Refused(Cause::Changed),
+            _ => Standing::Approved,
+        })
+    }
+}
+
 impl Book {
     fn new() -> Self {
         let allow = Rule {
@@ -82,6 +95,7 @@ impl Book {
             scopes: &self.scopes,
             limits: Some(&self.limits),
             guard: &self.guard,
+            lock: Some(&Locks),
             naming: &self.naming,
         };
         let principal = Principal {
@@ -101,6 +115,7 @@ impl Book {
         let stages = told.stages.iter().map(|stage| match stage {
             Stage::Access { .. } => "acl",
             Stage::Scopes { .. } => "scopes",
+            Stage::Lock(_) => "tool_lock",
             Stage::Limits(_) => "limits",
             Stage::Request(_) => "guardrails",
             Stage::Result(_) => "result",
@@ -153,14 +168,21 @@ fn what_a_stage_refuses_no_later_one_is_asked_about() {
             "s",
             call("read", r#"{"secret":1}"#),
             Outcome::Block,
-            &["acl", "scopes", "limits", "guardrails"],
+            &["acl", "scopes", "tool_lock", "guardrails"],
         ),
         (
             "alice",
             "s",
             call("read", "{}"),
             Outcome::Allow,
-            &["acl", "scopes", "limits", "guardrails"],
+            &["acl", "scopes", "tool_lock", "guardrails", "limits"],
+        ),
+        (
+            "alice",
+            "s",
+            call("read_changed", r#"{"secret":1}"#),
+            Outcome::Locked,
+            &["acl", "scopes", "tool_lock"],
         ),
         ("alice", "s", "{".to_owned(), Outcome::Invalid, &[]),
     ] {

@@ -34,7 +34,9 @@ impl Refusal {
             Self::ClientJson => -32700,
             Self::ClientDepth
             | Self::ClientShape(_)
+            | Self::HeaderRepeated { .. }
             | Self::ClientBatch
+            | Self::ClientIdMissing { .. }
             | Self::BodyTooLarge { .. }
             | Self::BodyTimeout
             | Self::HeadTooLarge { .. }
@@ -72,7 +74,7 @@ impl Refusal {
             | Self::UpstreamCredential { .. } => -31502,
             // As mcp-conduit has them: its clients know these codes.
             Self::Guardrail { .. } | Self::RateLimited { .. } => -32000,
-            Self::ApprovalRequired(_) => -32011,
+            Self::ApprovalRequired(_) | Self::ApprovalAsked(_) => -32011,
             Self::AuthUnavailable
             | Self::UpstreamUnavailable { .. }
             | Self::UpstreamMoved { .. }

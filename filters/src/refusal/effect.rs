@@ -21,7 +21,9 @@ impl Refusal {
             Self::ClientJson
             | Self::ClientDepth
             | Self::ClientShape(_)
+            | Self::HeaderRepeated { .. }
             | Self::ClientBatch
+            | Self::ClientIdMissing { .. }
             | Self::BodyTooLarge { .. }
             | Self::BodyTimeout
             | Self::HeadTooLarge { .. }
@@ -52,6 +54,7 @@ impl Refusal {
             | Self::ScopeInsufficient { .. }
             | Self::Guardrail { .. }
             | Self::ApprovalRequired(_)
+            | Self::ApprovalAsked(_)
             | Self::ApprovalsFull
             | Self::RateLimited { .. }
             | Self::LimitsUnavailable

@@ -7,15 +7,18 @@ use crate::rpc::parse::Id;
 use crate::rpc::write::{self, Failure};
 
 impl Refusal {
-    /// The JSON-RPC error answer, where nothing is known of who reads it.
+    /// The JSON-RPC answer, where nothing is known of who reads it.
     #[must_use]
     pub fn to_json(&self, id: Option<Id<'_>>) -> String {
         self.to_json_in(None, id)
     }
 
-    /// The JSON-RPC error answer to a client of `era`, if that is known.
+    /// The JSON-RPC answer to a client of `era`, if that is known: an error, but for what is a question.
     #[must_use]
     pub fn to_json_in(&self, era: Option<Era>, id: Option<Id<'_>>) -> String {
+        if let (Self::ApprovalAsked(asked), Some(id)) = (self, id) {
+            return write::result(id, &asked.notice.to_result(&asked.state));
+        }
         let data = if let Self::VersionUnsupported { requested } = self {
             let mut data = format!(
                 r#"{{"supported":{},"requested":"#,
@@ -44,6 +47,16 @@ impl Refusal {
 }
 
 impl Approval {
+    pub(super) fn text(&self) -> String {
+        let (message, status) = (&self.message, self.status);
+        let what_to_do = if self.is_open {
+            "send it again with X-Conduit-Approval-Id once it is approved"
+        } else {
+            "send it anew, without this request for approval, to ask once more"
+        };
+        format!("{message}: needs an approval ({status}); {what_to_do}")
+    }
+
     fn to_json(&self) -> String {
         let mut data = String::from(r#"{"approval_request_id":"#);
         write::push_string(&mut data, &self.request);

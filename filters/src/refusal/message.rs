@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::mcp::revision::Revision;
-use crate::refusal::{Phase, Refusal};
+use crate::refusal::{Lack, Phase, Refusal};
 
 /// What is said where it is not known what a server did.
 const MAY_BE_DONE: &str = "what was asked may be done all the same: look before you ask again";
@@ -29,6 +29,11 @@ impl Refusal {
             Self::ClientBatch => "invalid request: JSON-RPC batches exist only in revisions up to \
                  2025-03-26; send the messages one by one"
                 .into(),
+            Self::ClientIdMissing { method } => format!(
+                "invalid request: {} is a request and has no `id`; send it with one",
+                excerpt(method)
+            )
+            .into(),
             Self::BodyTooLarge { max } => format!(
                 "request body too large: at most {max} bytes are accepted \
                  (gateway.max_body_bytes); send less"
@@ -79,6 +84,9 @@ impl Refusal {
                  text or =?base64?...?="
             )
             .into(),
+            Self::HeaderRepeated { header } => {
+                format!("invalid request: {header} stands more than once; send it once").into()
+            }
             Self::VersionUnsupported { requested } => format!(
                 "unsupported protocol version: {}; use {}",
                 excerpt(requested),
@@ -149,12 +157,8 @@ impl Refusal {
             )
             .into(),
             Self::Guardrail { message } => message.clone().into(),
-            Self::ApprovalRequired(approval) => format!(
-                "{}: needs an approval ({}); send it again with X-Conduit-Approval-Id once it \
-                 is approved",
-                approval.message, approval.status
-            )
-            .into(),
+            Self::ApprovalRequired(approval) => approval.text().into(),
+            Self::ApprovalAsked(asked) => asked.notice.text().into(),
             Self::ApprovalsFull => {
                 "too many requests for approval are pending: try again later".into()
             }
@@ -172,7 +176,7 @@ impl Refusal {
                     .into()
             }
             Self::UpstreamUnavailable { server } => format!(
-                "server {server} is unavailable: no healthy replica; try again later"
+                "server {server} is unavailable: none of its replicas can take this now; try again later"
             )
             .into(),
             Self::UpstreamConnect { server } => {
@@ -181,11 +185,9 @@ impl Refusal {
             Self::UpstreamBroken { server, what } => {
                 format!("server {server} {what}; {MAY_BE_DONE}").into()
             }
-            Self::UpstreamCredential { server, what } => format!(
-                "server {server} cannot be used: the gateway's credential {what}; its operator has to \
-                 look at servers[].upstream_auth"
-            )
-            .into(),
+            Self::UpstreamCredential { server, lack } => {
+                format!("server {server} cannot be used: {}", lack.describe()).into()
+            }
             Self::UpstreamTimeout { server, phase } => {
                 let advice = match phase {
                     Phase::Connect => "try again later",
@@ -196,6 +198,35 @@ impl Refusal {
             Self::Internal => "internal error; the gateway's log has it under the trace id in \
                  X-Conduit-Trace-Id"
                 .into(),
+        }
+    }
+}
+
+impl Lack {
+    /// How a client is told, and what the gateway's operator has to do.
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Refused => {
+                "the gateway's credential was refused (HTTP 401); its operator has to look at \
+                 servers[].upstream_auth"
+            }
+            Self::Insufficient => {
+                "the gateway's credential does not suffice (HTTP 403); its operator has to look at \
+                 servers[].upstream_auth"
+            }
+            Self::Missing => {
+                "the gateway's credential is not to be had; its operator has to look at \
+                 servers[].upstream_auth"
+            }
+            Self::Wanted => {
+                "it wants a credential, and the gateway has none for it (HTTP 401); the gateway's \
+                 operator has to set servers[].upstream_auth or servers[].forward_authorization"
+            }
+            Self::Forbidden => {
+                "it forbids this to the gateway, which has no credential for it (HTTP 403); the \
+                 gateway's operator has to set servers[].upstream_auth or \
+                 servers[].forward_authorization"
+            }
         }
     }
 }

@@ -25,7 +25,9 @@ impl Refusal {
             Self::ClientJson
             | Self::ClientDepth
             | Self::ClientShape(_)
+            | Self::HeaderRepeated { .. }
             | Self::ClientBatch
+            | Self::ClientIdMissing { .. }
             | Self::EnvelopeInvalid { .. }
             | Self::HeaderMissing { .. }
             | Self::HeaderMismatch { .. }
@@ -45,7 +47,8 @@ impl Refusal {
             | Self::RoundsExceeded { .. }
             // The agent is to read why.
             | Self::Guardrail { .. }
-            | Self::ApprovalRequired(_) => 200,
+            | Self::ApprovalRequired(_)
+            | Self::ApprovalAsked(_) => 200,
             Self::Unauthenticated(_) => 401,
             Self::OriginForbidden | Self::ScopeInsufficient { .. } => 403,
             Self::ServerUnknown { .. }

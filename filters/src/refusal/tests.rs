@@ -57,6 +57,47 @@ fn a_used_up_limit_is_told_in_the_words_of_mcp_conduit() {
 }
 
 #[test]
+fn a_question_is_told_as_a_result_to_whom_it_can_be_put() {
+    let notice = Notice {
+        message: "m".into(),
+        approval: "a1".into(),
+        is_approved: false,
+        age_seconds: 0,
+        expires_at: "2026-11-24T01:00:00Z".into(),
+    };
+    let refusal = Refusal::ApprovalAsked(Box::new(Asked {
+        notice,
+        state: "sealed".into(),
+    }));
+    let told = refusal.to_json(Id::from_json("7"));
+    let start = r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required""#;
+    assert!(told.starts_with(start), "{told}");
+    assert!(told.contains(r#""requestState":"sealed""#), "{told}");
+    let error = refusal.to_json(None);
+    assert!(error.contains(r#""code":-32011"#), "{error}");
+    assert!(!error.contains("sealed"), "{error}");
+}
+
+#[test]
+fn a_settled_approval_is_not_to_be_sent_again() {
+    let told = |is_open| {
+        let approval = Approval {
+            rule: "r".into(),
+            message: "m".into(),
+            request: "a1".into(),
+            status: "rejected",
+            is_open,
+            expires_at: "2026-11-24T01:00:00Z".into(),
+        };
+        Refusal::ApprovalRequired(Box::new(approval))
+            .message()
+            .into_owned()
+    };
+    assert!(told(true).contains("X-Conduit-Approval-Id"));
+    assert!(!told(false).contains("X-Conduit-Approval-Id"));
+}
+
+#[test]
 fn a_locked_tool_is_told_with_its_server_and_what_to_do() {
     let refusal = |cause| Refusal::ToolLocked(Box::new(Locked::new("s", "t\u{1b}", cause)));
     for cause in [

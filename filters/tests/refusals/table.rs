@@ -6,9 +6,10 @@
 
 use filters::acl::denial::{self as denied, Act};
 use filters::acl::explain::List;
+use filters::guard::dialog::Notice;
 use filters::identity::denial::Denial;
 use filters::lock::refused::{Cause, Locked};
-use filters::refusal::{Approval, Phase, Refusal};
+use filters::refusal::{Approval, Asked, Lack, Phase, Refusal};
 
 /// How one refusal is told.
 pub(crate) struct Row {
@@ -196,6 +197,18 @@ fn message() -> Vec<Row> {
             ),
         ),
         row(
+            Refusal::ClientIdMissing {
+                method: "tools/call".into(),
+            },
+            (
+                400,
+                400,
+                -32600,
+                "id_missing",
+                "invalid request: tools/call is a request and has no `id`; send it with one",
+            ),
+        ),
+        row(
             Refusal::EnvelopeInvalid {
                 member: "clientCapabilities",
             },
@@ -205,6 +218,18 @@ fn message() -> Vec<Row> {
                 -32602,
                 "envelope_invalid",
                 "invalid params: _meta[\"io.modelcontextprotocol/clientCapabilities\"] is missing or invalid; 2026-07-28 needs it in each request",
+            ),
+        ),
+        row(
+            Refusal::HeaderRepeated {
+                header: "X-Conduit-Approval-Id",
+            },
+            (
+                400,
+                400,
+                -32600,
+                "header_repeated",
+                "invalid request: X-Conduit-Approval-Id stands more than once; send it once",
             ),
         ),
         row(
@@ -534,9 +559,23 @@ fn policy() -> Vec<Row> {
                 message: "guardrail \"deploys\" applies to \"deploy\"".into(),
                 request: "0f".into(),
                 status: "pending",
+                is_open: true,
                 expires_at: "2026-11-24T00:00:00Z".into(),
             })),
             (200, 200, -32011, "approval_required", "guardrail \"deploys\" applies to \"deploy\": needs an approval (pending); send it again with X-Conduit-Approval-Id once it is approved"),
+        ),
+        row(
+            Refusal::ApprovalAsked(Box::new(Asked {
+                notice: Notice {
+                    message: "guardrail \"deploys\" applies to \"deploy\"".into(),
+                    approval: "0f".into(),
+                    is_approved: false,
+                    age_seconds: 5,
+                    expires_at: "2026-11-24T00:00:00Z".into(),
+                },
+                state: "sealed".into(),
+            })),
+            (200, 200, -32011, "approval_asked", "guardrail \"deploys\" applies to \"deploy\". Request for approval 0f is pending: it was made 5 seconds ago and ends at 2026-11-24T00:00:00Z. It is somebody else's to approve. Accept to try again once that is done, or decline to withdraw the request"),
         ),
         row(
             Refusal::ApprovalsFull,
@@ -656,7 +695,7 @@ fn servers() -> Vec<Row> {
                 503,
                 -31503,
                 "upstream_unavailable",
-                "server s is unavailable: no healthy replica; try again later",
+                "server s is unavailable: none of its replicas can take this now; try again later",
             ),
         )
         .retry(1),
@@ -697,7 +736,7 @@ fn servers() -> Vec<Row> {
         row(
             Refusal::UpstreamCredential {
                 server: server(),
-                what: "was refused (HTTP 401)",
+                lack: Lack::Refused,
             },
             (
                 502,
@@ -705,6 +744,32 @@ fn servers() -> Vec<Row> {
                 -31502,
                 "upstream_credential",
                 "server s cannot be used: the gateway's credential was refused (HTTP 401); its operator has to look at servers[].upstream_auth",
+            ),
+        ),
+        row(
+            Refusal::UpstreamCredential {
+                server: server(),
+                lack: Lack::Wanted,
+            },
+            (
+                502,
+                502,
+                -31502,
+                "upstream_credential",
+                "server s cannot be used: it wants a credential, and the gateway has none for it (HTTP 401); the gateway's operator has to set servers[].upstream_auth or servers[].forward_authorization",
+            ),
+        ),
+        row(
+            Refusal::UpstreamCredential {
+                server: server(),
+                lack: Lack::Forbidden,
+            },
+            (
+                502,
+                502,
+                -31502,
+                "upstream_credential",
+                "server s cannot be used: it forbids this to the gateway, which has no credential for it (HTTP 403); the gateway's operator has to set servers[].upstream_auth or servers[].forward_authorization",
             ),
         ),
         timeout(

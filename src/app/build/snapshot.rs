@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use filters::acl;
 use filters::guard::rules::Rules;
+use filters::origin::{self, Own};
 use filters::problem::Problems;
 use filters::refusal::Statuses;
 use filters::route::names::{Naming, Strategy};
-use filters::{acl, origin};
 use tokio_util::sync::CancellationToken;
 
+use crate::app::build::approvals;
 use crate::app::limited;
 use crate::app::locked;
 use crate::auth::Authenticator;
@@ -20,8 +22,7 @@ use crate::config::model;
 use crate::config::model::gateway::Listen;
 use crate::config::model::router::Router;
 use crate::state::snapshot::{
-    Acl, Approvals, Bounds, ControlOrigins, Lists, Merging, Parts, Profile, Server, Snapshot,
-    Webhooks,
+    Acl, Bounds, ControlOrigins, Lists, Merging, Parts, Profile, Server, Snapshot, Webhooks,
 };
 use crate::state::users::Users;
 
@@ -54,16 +55,21 @@ pub(in crate::app) fn build(
             &gateway.allowed_origins,
             &gateway.allowed_hosts,
             is_loopback(&gateway.host),
-        ),
+        )
+        .serving(Own {
+            is_tls: gateway.tls.is_some(),
+            port: gateway.port,
+            public: config
+                .auth
+                .oauth
+                .as_ref()
+                .map(|oauth| oauth.resource.clone()),
+        }),
         control_origins: control_origins(config),
         auth: Arc::clone(auth),
         acl,
         guard: guardrails(config),
-        approvals: Approvals {
-            is_enabled: config.governance.approvals.enabled,
-            ttl: config.governance.approvals.ttl,
-            may_be_own: config.governance.approvals.allow_self_approval,
-        },
+        approvals: approvals::build(config),
         webhooks: webhooks(&config.guardrails.webhooks),
         limits: limited::policy(&config.rate_limits).map(Arc::new),
         tool_lock: locked::policy(config),
@@ -93,16 +99,27 @@ fn control_origins(config: &Config) -> ControlOrigins {
     );
     let any = ["*".to_owned()];
     let admin = match &config.admin.listen {
-        Some(Listen::Tcp { host, .. }) => origin::Rules::compile(origins, hosts, is_loopback(host)),
+        Some(Listen::Tcp { host, port }) => {
+            origin::Rules::compile(origins, hosts, is_loopback(host)).serving(plain(*port))
+        }
         Some(Listen::Unix(_)) => origin::Rules::compile(origins, &any, true),
         None => origin::Rules::default(),
     };
     let metrics = if is_loopback(&config.metrics.host) {
-        origin::Rules::compile(origins, hosts, true)
+        origin::Rules::compile(origins, hosts, true).serving(plain(config.metrics.port))
     } else {
         origin::Rules::compile(origins, &any, false)
     };
     ControlOrigins { admin, metrics }
+}
+
+/// A listener of the control plane's own.
+fn plain(port: u16) -> Own {
+    Own {
+        is_tls: false,
+        port,
+        public: None,
+    }
 }
 
 fn webhooks(webhooks: &model::guard::Webhooks) -> Webhooks {

@@ -76,7 +76,11 @@ impl Wait {
     /// may last, so that none of them can begin and be over between two looks at the clock.
     pub(super) async fn bound<T>(&self, served: impl Future<Output = T>, idle: Duration) -> Ended {
         let mut served = pin!(served);
-        let first = self.due().unwrap_or_else(Instant::now);
+        let soon = |due: Option<Instant>| {
+            let latest = Instant::now() + idle;
+            due.map_or(latest, |due| due.min(latest))
+        };
+        let first = soon(self.due());
         let mut look = pin!(tokio::time::sleep_until(first));
         poll_fn(|context| {
             if served.as_mut().poll(context).is_ready() {
@@ -86,8 +90,7 @@ impl Wait {
                 let now = Instant::now();
                 match self.due() {
                     Some(due) if due <= now => return Poll::Ready(Ended::ByUs),
-                    Some(due) => look.as_mut().reset(due),
-                    None => look.as_mut().reset(now + idle),
+                    due => look.as_mut().reset(soon(due)),
                 }
             }
             Poll::Pending
@@ -139,6 +142,19 @@ mod tests {
         };
         assert_eq!(wait.bound(served, IDLE).await, Ended::ByUs);
         assert_eq!(began.elapsed(), HEAD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_shorter_than_the_first_ends_in_its_own_time() {
+        let (wait, began) = (Arc::new(Wait::begin(IDLE)), Instant::now());
+        let served = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(Wait::next(&wait, HEAD));
+            let _awaited = Wait::next(&wait, HEAD);
+            pending::<()>().await;
+        };
+        assert_eq!(wait.bound(served, HEAD).await, Ended::ByUs);
+        assert_eq!(began.elapsed(), Duration::from_secs(3));
     }
 
     #[tokio::test(start_paused = true)]

@@ -76,6 +76,21 @@ fn a_key_id_is_compared_and_nothing_else() {
 }
 
 #[test]
+fn a_token_without_a_key_id_is_tried_with_all_keys_of_its_kind() {
+    let signers: Vec<Signer> = (0..9).map(|n| Signer::p256(&n.to_string())).collect();
+    let all: Vec<&Signer> = signers.iter().collect();
+    let set = Set::read(signer::set(&all).to_string().as_bytes()).unwrap();
+    for signer in &signers {
+        let token = signer.sign_with(&json!({ "alg": "ES256" }), &json!({}));
+        let verdict = set.verify(&Token::parse(&token).unwrap());
+        assert_eq!(verdict, Verdict::Verified);
+    }
+    let stranger = Signer::p256("x").sign_with(&json!({ "alg": "ES256" }), &json!({}));
+    let verdict = set.verify(&Token::parse(&stranger).unwrap());
+    assert_eq!(verdict, Verdict::Forged);
+}
+
+#[test]
 fn keys_of_no_use_do_not_spoil_the_others() {
     let signer = Signer::ed25519("a");
     let odd = [

@@ -4,6 +4,7 @@ use filters::acl::spec::{Effect, Mode, Policy, Rule, Spec, Who};
 use filters::problem::Problems;
 
 use crate::config::choice::{AccessAction, AclMode};
+use crate::config::model::access::Auth as AuthModel;
 use crate::config::model::acl::Acl;
 use crate::config::path::Path;
 use crate::config::raw::access::{ApiKey, Auth};
@@ -66,6 +67,56 @@ fn warn_about_idle(spec: &Spec, problems: &mut Problems) {
             problems
                 .warning(path_of(index).as_str(), message)
                 .because_of("acl.default_action");
+        }
+    }
+}
+
+/// Policies that nobody is ever asked by, as nothing proves what they are for.
+pub fn warn_about_unproven(acl: &Acl, auth: &AuthModel, problems: &mut Problems) {
+    if !acl.enabled {
+        return;
+    }
+    let keys = || auth.api_keys.iter().flatten();
+    let has_tokens = auth.jwt.is_some();
+    let certificates = auth.certificates.as_ref();
+    let names_tenant = certificates.is_some_and(|rules| rules.tenant.is_some());
+    let has_tenants = has_tokens || names_tenant || keys().any(|key| key.tenant_id.is_some());
+    let has_roles = has_tokens || keys().any(|key| !key.roles.is_empty());
+    let has_scopes = has_tokens || keys().any(|key| !key.scopes.is_empty());
+    for (index, policy) in acl.spec.policies.iter().enumerate() {
+        let who = &policy.who;
+        for (key, what, is_asked, is_proven, remedy) in [
+            (
+                "tenants",
+                "a tenant",
+                who.tenants.is_some(),
+                has_tenants,
+                "a tenant_id of auth.api_keys, a claim of tokens or a name in certificates",
+            ),
+            (
+                "roles",
+                "a role",
+                who.roles.is_some(),
+                has_roles,
+                "roles of auth.api_keys or a claim of tokens",
+            ),
+            (
+                "scopes",
+                "a scope",
+                who.scopes.is_some(),
+                has_scopes,
+                "scopes of auth.api_keys or of tokens",
+            ),
+        ] {
+            if is_asked && !is_proven {
+                let message = format!(
+                    "the policy is for nobody: no client can prove {what} here; it takes {remedy}, and \
+                     headers prove nothing"
+                );
+                problems
+                    .warning(path_of(index).key(key).as_str(), message)
+                    .because_of("auth");
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use filters::problem::Problems;
+use filters::secret;
 use http::{HeaderName, HeaderValue};
 
 use crate::config::choice;
@@ -19,6 +20,7 @@ use crate::config::model::url::HttpUrl;
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::config::walk::Places;
+use crate::config::walk::scalar::excerpt;
 
 pub mod cache;
 pub mod credential;
@@ -129,6 +131,7 @@ fn compile(
         tool_lock,
         cache,
         upstream_auth,
+        secrets: Vec::new(),
     })
 }
 
@@ -203,19 +206,9 @@ pub fn http_url(path: &Path, text: &str, problems: &mut Problems) -> Option<Http
         Err(error) => {
             problems
                 .error(path.as_str(), error.to_string())
-                .found(format!("{:?}", without_userinfo(text)));
+                .found(format!("{:?}", excerpt(&secret::shown_url(text))));
             None
         }
-    }
-}
-
-/// A URL as it may be shown.
-fn without_userinfo(text: &str) -> String {
-    let text = crate::config::walk::scalar::excerpt(text);
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
-        (None, Some((_, rest))) => format!("***@{rest}"),
-        (_, None) => text,
     }
 }
 

@@ -103,8 +103,8 @@ pub struct Approvals {
     pub enabled: bool,
     /// How long they are valid.
     pub ttl: Duration,
-    /// The roles that may approve.
-    pub required_roles: Vec<Role>,
+    /// The roles that may approve; `None` where the file does not say.
+    pub required_roles: Option<Vec<Role>>,
     /// Whether the one who asks may approve.
     pub allow_self_approval: bool,
 }

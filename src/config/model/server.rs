@@ -55,6 +55,30 @@ pub struct Server {
     pub cache: Cache,
     /// Credentials that it is sent.
     pub upstream_auth: Option<UpstreamAuth>,
+    /// What variables whose names speak of a secret put into the above, which is in its digest there.
+    #[serde(skip)]
+    pub secrets: Vec<Secret>,
+}
+
+impl Server {
+    /// Whether a text stands in how it is reached.
+    #[must_use]
+    pub fn mentions(&self, text: &str) -> bool {
+        match &self.transport {
+            Transport::Http(http) | Transport::Sse(http) => {
+                let mut urls = std::iter::once(&http.url).chain(&http.replicas);
+                urls.any(|url| url.to_string().contains(text))
+                    || http.headers.iter().any(|(_, value)| {
+                        memchr::memmem::find(value.as_bytes(), text.as_bytes()).is_some()
+                    })
+            }
+            Transport::Stdio(child) => {
+                let args = child.args.iter().map(String::as_str);
+                let mut all = args.chain(child.env.values().map(Secret::expose));
+                all.any(|one| one.contains(text)) || child.command.contains(text)
+            }
+        }
+    }
 }
 
 /// Which scopes callers of a server need.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use filters::secret;
 use http::Uri;
 use serde::{Serialize, Serializer};
 
@@ -73,14 +74,10 @@ impl HttpUrl {
         &self.0
     }
 
-    /// The URL as people may be shown it: a query may hold a secret.
+    /// The URL as people may be shown it: a query may hold a secret, and so may a path.
     #[must_use]
     pub fn redacted(&self) -> String {
-        let text = self.0.to_string();
-        match text.split_once('?') {
-            Some((before, _)) => format!("{before}?***"),
-            None => text,
-        }
+        secret::shown_url(&self.0.to_string())
     }
 
     /// Whether it is `https`.

@@ -24,11 +24,13 @@ pub struct Gateway {
     /// The largest request body accepted, in bytes; a larger one is answered with 413.
     #[schemars(range(min = 1024, max = 1073741824))]
     pub max_body_bytes: u64,
-    /// Origins of web pages that may call, such as `https://app.example.com`. Pages on a loopback
-    /// address are always allowed; requests without an `Origin` header always pass.
+    /// Origins of web pages that may call, such as `https://app.example.com`: browsers are told so (CORS),
+    /// and may read the gateway's headers. Pages on a loopback address are always allowed where the gateway
+    /// listens on one; requests without an `Origin` header always pass.
     pub allowed_origins: Vec<String>,
     /// Host names under which Conduit may be called, besides `gateway.host` and loopback names.
-    /// Protects a local gateway against DNS rebinding.
+    /// Protects a local gateway against DNS rebinding. Pages of such a host may call, too, where they come
+    /// over `https` from the port that they call, or from the plain port that Conduit listens on.
     pub allowed_hosts: Vec<String>,
     /// How long a server-sent event stream may be silent before Conduit sends a comment to keep
     /// it open; 0 sends none.

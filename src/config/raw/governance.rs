@@ -17,7 +17,7 @@ pub struct Governance {
     pub db_path: String,
     /// What holds for a registry import that no policy decides.
     pub registry_default_action: AccessAction,
-    /// Which clients have which role in which workspace.
+    /// Which clients have which role in which workspace. Those of `default` count for approvals.
     pub role_bindings: Vec<RoleBinding>,
     /// Who may call which tools; the first match decides.
     pub tool_policies: Vec<ToolPolicy>,
@@ -147,8 +147,10 @@ pub struct Approvals {
     /// How long a request for approval, and an approval, is valid.
     #[schemars(range(min = 1, max = 31536000))]
     pub ttl_seconds: u32,
-    /// The roles that may approve.
-    pub required_roles: Vec<Role>,
+    /// The roles that may approve, by the approver's own credential or by `governance.role_bindings`.
+    /// Absent means `owner`, `admin` and `approver` where callers have to authenticate, and anybody with
+    /// the admin key elsewhere. Empty means any role.
+    pub required_roles: Option<Vec<Role>>,
     /// Whether the one who asks may approve.
     pub allow_self_approval: bool,
 }
@@ -173,7 +175,7 @@ impl Default for Approvals {
         Self {
             enabled: true,
             ttl_seconds: 3_600,
-            required_roles: vec![Role::Owner, Role::Admin, Role::Approver],
+            required_roles: None,
             allow_self_approval: false,
         }
     }

@@ -73,6 +73,11 @@ impl Voice {
         self.say(News::Answer(self.index, message.into())).await;
     }
 
+    /// Says that the answer is a refusal, which is counted under this label.
+    pub(in crate::gateway) async fn refuse(&self, label: &'static str) {
+        self.say(News::Refused(label)).await;
+    }
+
     /// Says that there will be no answer.
     pub(in crate::gateway) async fn waive(&self) {
         self.say(News::Waived).await;
@@ -211,6 +216,7 @@ impl Entry {
         if let Some(write) = self.write.take() {
             write.give_up().await;
         }
+        self.voice.refuse(refusal.label()).await;
         if let Some(id) = self.id.clone() {
             self.answer(refusal.to_json(Id::from_json(&id)).into())
                 .await;

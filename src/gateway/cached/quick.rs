@@ -10,10 +10,10 @@ use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::Era;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
-use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use crate::cache::Found;
+use crate::gateway::answer::Head;
 use crate::gateway::cached::ear;
 use crate::gateway::cached::give::{self, Given};
 use crate::gateway::cached::role::{self, Asked, Role};
@@ -126,7 +126,7 @@ pub(in crate::gateway) fn look(
 fn is_plain(headers: &HeaderMap, server: &Server, asked: &Asked<'_>, era: Era) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_mirrored = era == Era::Legacy || role::is_mirrored(server, asked, text);
-    is_mirrored && role::is_explained(server, asked, &fields::mirrored(headers))
+    is_mirrored && role::is_explained(server, asked, &fields::mirrored(headers, era))
 }
 
 /// Answers with what was found.
@@ -136,8 +136,8 @@ pub(in crate::gateway) async fn give(
     text: Bytes,
 ) -> Result<(), Ended> {
     exchange.outcome.status = Status::Success;
-    let header = ResponseHeader::build_no_case(200, Some(8))
-        .and_then(|header| answer::json_head(exchange, header, &text))
+    let header = Head::new(200)
+        .and_then(|head| head.json(exchange, &text))
         .map_err(|_| Ended::ClientGone)?;
     let sent = answer::send(session, header, text).await;
     sent.map_err(|_| Ended::ClientGone)

@@ -257,8 +257,7 @@ fn read(
     effects: Option<Reach>,
 ) -> Option<Read> {
     let material = Material {
-        edition: &server.edition,
-        server: &server.id,
+        place: &server.place,
         method: asked.method,
         target: asked.target,
         params: asked.params,

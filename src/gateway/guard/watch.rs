@@ -1,30 +1,30 @@
 //! One call under guardrails: what is said in it, by either side.
 
+mod listened;
 mod said;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use filters::guard::rules::Subject;
-use filters::guard::scope::Kind;
-use filters::guard::spec::Severity;
+use filters::guard::answer;
+use filters::guard::rules::{Subject, Target};
+use filters::guard::scope::{Kind, Kinds};
 use filters::guard::verdict::{Cause, Decision};
 use filters::json::object::Object;
-use filters::mcp::list::Kind as ListKind;
 use filters::mcp::method::Method;
 use filters::refusal::Refusal;
 
 use crate::gateway::exchange::Exchange;
-use crate::gateway::guard::answered_kind;
 use crate::gateway::guard::hold::{self, Held};
-use crate::gateway::guard::webhook::{self, Event};
-use crate::state::guard::Deed;
+use crate::gateway::guard::rounds;
+use crate::state::guard::approvals::Spent;
 use crate::state::live::Live;
 use crate::state::session::Reply as Answered;
 use crate::state::snapshot::{Server, Snapshot};
 use crate::telemetry::outcome::Outcome;
 
 /// The rule's name where none decided.
-const DEFAULT: &str = "default_action";
+pub(super) const DEFAULT: &str = "default_action";
 
 /// One call that guardrails may be about.
 #[derive(Clone)]
@@ -37,9 +37,15 @@ pub(in crate::gateway) struct Watch {
     pub(super) subject: Arc<str>,
     pub(super) server: Arc<Server>,
     pub(super) trace_id: String,
-    method: Method,
+    pub(super) method: Method,
     /// The tool, prompt or URI; nothing where that is not known.
-    target: Option<String>,
+    pub(super) target: Option<String>,
+    /// Its client's tenant, as far as that is proved.
+    pub(super) tenant: Option<Arc<str>>,
+    /// Whether its client may be asked for input before it is answered (2026-07-28).
+    pub(super) has_rounds: bool,
+    /// The approval that it made use of.
+    pub(super) spent: Option<Spent>,
 }
 
 /// What became of something that was looked at.
@@ -72,15 +78,33 @@ impl Watch {
             trace_id: exchange.trace.id.clone(),
             method,
             target: target.map(str::to_owned),
+            tenant: exchange.principal.tenant.clone(),
+            has_rounds: false,
+            spent: None,
         }
     }
 
+    /// A call whose client may be asked for input, where that is one.
+    pub(super) fn in_rounds(mut self, is_modern_request: bool) -> Self {
+        self.has_rounds = is_modern_request && rounds::has(self.method);
+        self
+    }
+
+    /// Notes the approval that its message made use of.
+    pub(super) fn note(&mut self, spent: Option<&Spent>) {
+        self.spent = spent.filter(|_| self.has_rounds).cloned();
+    }
+
     fn subject<'a>(&'a self, kind: Kind, value: Option<&'a str>) -> Subject<'a> {
+        let is_uri = kind == Kind::Resources || self.method.names_resource();
         Subject {
             kind,
             client: &self.client,
             server: &self.server.id,
-            target: self.target.as_deref(),
+            target: self.target.as_deref().map(|target| match is_uri {
+                true => Target::Uri(target),
+                false => Target::Name(target),
+            }),
             value,
         }
     }
@@ -94,10 +118,12 @@ impl Watch {
     pub(in crate::gateway) fn concerns_answer(&self) -> bool {
         let has_result = Kind::of(self.method).is_some()
             || matches!(self.method, Method::Tasks | Method::SubscriptionsListen);
-        has_result
-            && [Kind::Results, Kind::Sampling, Kind::Elicitation]
-                .into_iter()
-                .any(|kind| self.concerns(kind))
+        // What its server asks before it answers belongs to what was approved.
+        self.spent.is_some()
+            || has_result
+                && [Kind::Results, Kind::Sampling, Kind::Elicitation]
+                    .into_iter()
+                    .any(|kind| self.concerns(kind))
     }
 
     /// Looks at a request's params: what they are instead, where anything in them is changed.
@@ -110,16 +136,24 @@ impl Watch {
         params: Option<&str>,
     ) -> Result<Option<String>, Refusal> {
         let text = params.unwrap_or("{}");
+        if self.method == Method::SubscriptionsListen {
+            return self.listened(exchange, text);
+        }
         let kind = Kind::of(self.method).filter(|kind| self.concerns(*kind));
         let may_answer = self.concerns(Kind::Sampling) || self.concerns(Kind::Elicitation);
-        if kind.is_none() && !may_answer {
+        let returned = rounds::returned(self, text)?;
+        if kind.is_none() && !may_answer && returned.is_none() {
             return Ok(None);
         }
-        let mut object = Object::read(text).unwrap_or_default();
-        let mut is_changed = false;
+        let mut is_changed = returned.is_some();
+        let (turn, text) = match returned {
+            Some((turn, text)) => (Some(turn), Cow::Owned(text)),
+            None => (None, Cow::Borrowed(text)),
+        };
+        let mut object = Object::read(&text).unwrap_or_default();
         if let Some(kind) = kind {
             let value = match kind {
-                Kind::Resources => Some(text),
+                Kind::Resources => Some(&*text),
                 Kind::Calls
                 | Kind::Prompts
                 | Kind::Sampling
@@ -140,6 +174,8 @@ impl Watch {
                         message,
                         target: self.target().to_owned(),
                         value,
+                        turn,
+                        can_ask: self.has_rounds && rounds::can_ask(&object),
                     };
                     hold::admit(exchange, self, held)?;
                 }
@@ -156,7 +192,7 @@ impl Watch {
         Ok(is_changed.then(|| object.write()))
     }
 
-    fn target(&self) -> &str {
+    pub(super) fn target(&self) -> &str {
         self.target.as_deref().unwrap_or_default()
     }
 
@@ -166,10 +202,7 @@ impl Watch {
         let mut object = read.clone();
         let mut is_changed = false;
         for (key, response) in read.members() {
-            let kind = Object::read(response).as_ref().and_then(answered_kind);
-            if let Some(kind) = kind
-                && let Judged::Becomes(becomes) = self.judge(kind, Some(response), None)?
-            {
+            if let Some(becomes) = self.answered(answer::kinds(response), response)? {
                 object.set(key.to_owned(), becomes);
                 is_changed = true;
             }
@@ -187,12 +220,28 @@ impl Watch {
         let Answered::Result(result) = answer else {
             return None;
         };
-        let kind = kind.or_else(|| answered_kind(&Object::read(result)?))?;
-        match self.judge(kind, Some(result), None) {
-            Ok(Judged::Becomes(becomes)) => Some(Answered::Result(becomes)),
-            Ok(Judged::Stays | Judged::Held(..)) => None,
+        let kinds = match kind {
+            Some(kind) => Kinds::default().with(kind),
+            None => answer::kinds(result),
+        };
+        match self.answered(kinds, result) {
+            Ok(becomes) => becomes.map(Answered::Result),
             Err(refusal) => Some(Answered::Error(error_object(&refusal))),
         }
+    }
+
+    /// Looks at a client's answer as everything that it may be meant as: what it is instead, where
+    /// anything in it is changed.
+    fn answered(&self, kinds: Kinds, result: &str) -> Result<Option<String>, Refusal> {
+        let mut changed: Option<String> = None;
+        for kind in Kind::ALL.into_iter().filter(|kind| kinds.has(*kind)) {
+            let result = changed.as_deref().unwrap_or(result);
+            match self.judge(kind, Some(result), None)? {
+                Judged::Becomes(becomes) => changed = Some(becomes),
+                Judged::Stays | Judged::Held(..) => {}
+            }
+        }
+        Ok(changed)
     }
 
     /// Looks at what a server asks of a client: its params instead, where they are changed.
@@ -260,66 +309,6 @@ impl Watch {
                 self.target()
             )),
         }
-    }
-
-    /// Counts and logs what a rule did to a value, or would have done.
-    fn tell(&self, kind: Kind, decision: &Decision<'_>, value: Option<Option<&str>>) {
-        let is_rehearsed = value.is_none();
-        let rule = decision.rule();
-        let name = rule.map_or_else(|| DEFAULT.into(), |rule| Arc::clone(&rule.name));
-        let label = match (decision.label(), is_rehearsed) {
-            (label, false) => label,
-            ("block", true) => "shadow_block",
-            ("alert", true) => "shadow_alert",
-            ("transform", true) => "shadow_transform",
-            ("require_approval", true) => "shadow_require_approval",
-            (_, true) => "shadow_allow",
-        };
-        self.live.guard.count(&name, deed(decision, is_rehearsed));
-        let tool = self.target.as_deref().filter(|tool| self.is_listed(tool));
-        self.live.metrics.guard.count(&name, label, tool);
-        let severity = rule.map_or(Severity::Medium, |rule| rule.severity);
-        tracing::warn!(
-            guardrail.rule = %name,
-            guardrail.action = label,
-            guardrail.subject = kind.label(),
-            severity = severity.label(),
-            server.id = %self.server.id,
-            tool.name = tool.unwrap_or("_other"),
-            client.id = %self.client,
-            trace.id = %self.trace_id,
-            "Guardrail matched"
-        );
-        if let (Some(rule), Some(value)) = (rule, value)
-            && let Some(url) = &rule.webhook
-        {
-            let event = Event {
-                url,
-                rule: &rule.name,
-                severity: severity.label(),
-                action: label,
-                target: self.target(),
-                message: rule.message(self.target()),
-                value,
-            };
-            webhook::tell(self, &event);
-        }
-    }
-
-    /// Whether the server lists a tool of that name: others are a client's invention.
-    fn is_listed(&self, tool: &str) -> bool {
-        let known = self.server.catalogs.plain().known(ListKind::Tools);
-        known.is_some_and(|listing| listing.annotations(tool).is_some())
-    }
-}
-
-fn deed(decision: &Decision<'_>, is_rehearsed: bool) -> Deed {
-    match decision {
-        _ if is_rehearsed => Deed::Rehearsal,
-        Decision::Pass | Decision::Bypass(_) | Decision::Alert(_) => Deed::Alert,
-        Decision::Rewrite(..) => Deed::Transform,
-        Decision::Hold(_) => Deed::Hold,
-        Decision::Block(_) => Deed::Block,
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) fn tell(watch: &Watch, event: &Event<'_>) {
     });
 }
 
-/// The event as mcp-conduit has it, with what is secret in its arguments left out.
+/// The event as mcp-conduit has it, with what is secret in its texts left out.
 fn body(watch: &Watch, event: &Event<'_>) -> Value {
     let arguments = event.value.and_then(redact::shown);
     let arguments: Value = arguments
@@ -82,9 +82,9 @@ fn body(watch: &Watch, event: &Event<'_>) -> Value {
         "severity": event.severity,
         "client_id": &*watch.client,
         "server_id": &*watch.server.id,
-        "tool_name": event.target,
+        "tool_name": redact::text(event.target),
         "tool_args": arguments,
-        "message": event.message,
+        "message": redact::text(&event.message),
         "timestamp": now.to_rfc3339_opts(SecondsFormat::Millis, true),
         "trace_id": watch.trace_id,
     })
@@ -178,6 +178,10 @@ impl Letter {
 
     /// The address that is connected to: the first, if all of them may be.
     async fn address(&self, host: &str, port: u16) -> Result<SocketAddr, Failure> {
+        let is_closed = guard::is_metadata(host) && !self.settings.allow_private;
+        if is_closed {
+            return Err(Failure::Closed);
+        }
         let found = tokio::net::lookup_host((bare(host), port)).await;
         let found: Vec<SocketAddr> = found.map_err(|_| Failure::Unresolved)?.collect();
         let may_go = |address: IpAddr| self.settings.allow_private || guard::is_public(address);

@@ -104,6 +104,8 @@ pub(in crate::gateway) async fn unlinked(
     id: Option<&str>,
     unlinked: Unlinked,
 ) -> Result<(), Ended> {
+    // Whatever its server was asked, the message itself was not sent.
+    reply.exchange.unspend();
     match unlinked {
         Unlinked::Session(error) => unopened(reply, way, id, &error).await,
         Unlinked::Ended(ended) => Err(ended),

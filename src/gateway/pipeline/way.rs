@@ -17,10 +17,10 @@ use crate::gateway::cached::quick::Quick;
 use crate::gateway::cached::write::Write;
 use crate::gateway::exchange::Exchange;
 use crate::gateway::fields::{self, Client};
-use crate::gateway::pipeline::pay;
+use crate::gateway::pipeline::find_answer;
 use crate::gateway::relay::{self, Carried, Errand, Kind};
 use crate::gateway::screen::Screen;
-use crate::gateway::{Ended, access, cached, front, guard, passage};
+use crate::gateway::{Ended, access, cached, front, guard, limits, passage};
 use crate::state::session::Session as ClientSession;
 use crate::state::snapshot::Server;
 use crate::upstream::relay::Request;
@@ -102,6 +102,20 @@ pub(super) async fn one(
         (Carried::SessionLost, None) | (Carried::WrongEra, _) => server.remote.eras.doubt(),
     }
     Box::pin(again(session, exchange, server, client, body)).await
+}
+
+/// What becomes of a message once its caller's turn has come.
+async fn pay(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    server: &Arc<Server>,
+    client: Option<&Arc<ClientSession>>,
+    seen: Option<Box<guard::Seen>>,
+    call: &Call<'_>,
+) -> Result<Quick, Ended> {
+    limits::charge(session, exchange, &server.id, call).await?;
+    let headers = &session.req_header().headers;
+    Ok(find_answer(headers, exchange, server, client, (seen, call)))
 }
 
 /// A message that guardrails change, or whose answer they look at: it goes the way that reads both.

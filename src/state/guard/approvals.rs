@@ -1,94 +1,38 @@
 //! Requests for approval: what a guardrail holds until somebody says yes or no.
 //!
 //! **Invariant:** an approval is good once, for the client that asked, for what it asked, and until it
-//! expires: [`Approvals::redeem`].
+//! expires: [`Approvals::redeem`]. Where the server asks something before it answers, the same call goes
+//! on, each round once: [`Approvals::resume`].
 //! **Invariant:** no client keeps others from asking: each has a share of the places.
 
+pub mod record;
+
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use filters::guard::approver::{Approver, Denied, Requester};
 use filters::identity;
 use parking_lot::Mutex;
 
+use crate::state::guard::approvals::record::{
+    Approval, Decider, Fingerprint, Petition, Round, Status,
+};
+
 /// Most requests that are kept, whatever became of them.
 pub const APPROVALS_MAX: usize = 10_000;
-/// Most pending ones of a client.
+/// Most of a client that are pending, or that it withdrew before their time was over: whoever takes back
+/// what they asked for makes no room by it.
 pub const PENDING_MAX: usize = 100;
 
-/// A digest of who asks, server, kind, target and canonical arguments.
-pub type Fingerprint = [u8; 32];
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// Nobody said anything yet.
-    Pending,
-    /// Somebody said yes.
-    Approved,
-    /// Somebody said no.
-    Rejected,
-    /// Its time is over.
-    Expired,
-    /// It was approved, and made use of.
-    Used,
-}
-
-impl Status {
-    /// The label.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Rejected => "rejected",
-            Self::Expired => "expired",
-            Self::Used => "used",
-        }
-    }
-}
-
-/// What is asked for.
+/// Somebody's yes or no.
 #[derive(Clone, Debug)]
-pub struct Petition {
-    /// Who asks, as people are told.
-    pub requester: Arc<str>,
-    /// What tells who asks from all others.
-    pub subject: Arc<str>,
-    /// The server.
-    pub server: Arc<str>,
-    /// The tool, prompt or URI.
-    pub target: String,
-    /// The rule that holds it.
-    pub rule: Arc<str>,
-    /// What the client was told.
-    pub reason: String,
-    /// The trace it belongs to.
-    pub trace_id: String,
-    /// What it is bound to.
-    pub fingerprint: Fingerprint,
-    /// The arguments as people are shown them, JSON text.
-    pub arguments: Option<String>,
-}
-
-/// A request for approval.
-#[derive(Clone, Debug)]
-pub struct Approval {
-    /// Its id: 32 hexadecimal digits that nobody guesses.
-    pub id: String,
-    /// What is asked for.
-    pub petition: Petition,
-    /// What became of it.
-    pub status: Status,
-    /// When it was made.
-    pub created: SystemTime,
-    /// When something became of it.
-    pub updated: SystemTime,
-    /// Until when it can be decided on and made use of.
-    pub expires: SystemTime,
-    /// Who decided.
-    pub approver: Option<String>,
-    /// What they had to say.
+pub struct Decision<'a> {
+    /// Who decides.
+    pub approver: Approver<'a>,
+    /// Whether they say yes.
+    pub is_yes: bool,
+    /// What they have to say.
     pub note: Option<String>,
 }
 
@@ -99,8 +43,8 @@ pub enum Refused {
     Unknown,
     /// It was decided on before, or its time is over.
     Settled(Status),
-    /// Whoever asked decides on nothing of their own.
-    Own,
+    /// They may not decide on it.
+    Denied(Denied),
 }
 
 /// An approval that was made use of, and for what.
@@ -110,6 +54,8 @@ pub struct Spent {
     pub id: String,
     /// What it is bound to.
     pub fingerprint: Fingerprint,
+    /// The round that the call went on with, where it was approved in an earlier one.
+    pub round: Option<Round>,
 }
 
 /// Whether something was approved.
@@ -125,16 +71,10 @@ pub enum Redeemed {
 
 /// All requests.
 #[derive(Debug, Default)]
-pub struct Approvals(Mutex<HashMap<String, Approval>>);
-
-impl Approval {
-    fn age(&mut self, now: SystemTime) {
-        let is_open = matches!(self.status, Status::Pending | Status::Approved);
-        if is_open && now >= self.expires {
-            self.status = Status::Expired;
-            self.updated = self.expires;
-        }
-    }
+pub struct Approvals {
+    all: Mutex<HashMap<String, Approval>>,
+    /// Whether any client was ever given a state of ours to come back with.
+    has_states: AtomicBool,
 }
 
 impl Approvals {
@@ -148,11 +88,10 @@ impl Approvals {
         ttl: Duration,
         now: SystemTime,
     ) -> Option<Approval> {
-        let mut all = self.0.lock();
+        let mut all = self.all.lock();
         all.values_mut().for_each(|one| one.age(now));
         let is_same = |one: &&Approval| {
-            matches!(one.status, Status::Pending | Status::Approved)
-                && one.petition.fingerprint == petition.fingerprint
+            one.status.is_open() && one.petition.fingerprint == petition.fingerprint
         };
         if let Some(same) = all.values().find(is_same) {
             return Some(same.clone());
@@ -160,28 +99,20 @@ impl Approvals {
         if all.len() >= APPROVALS_MAX {
             let oldest = all
                 .values()
-                .filter(|one| !matches!(one.status, Status::Pending | Status::Approved))
+                .filter(|one| !one.status.is_open())
                 .min_by_key(|one| one.updated)
                 .map(|one| one.id.clone())?;
             all.remove(&oldest);
         }
         let payer = identity::payer(&petition.subject);
-        let n_own = all.values().filter(|one| {
-            one.status == Status::Pending && identity::payer(&one.petition.subject) == payer
-        });
+        let n_own = all
+            .values()
+            .filter(|one| one.has_place(now) && identity::payer(&one.petition.subject) == payer);
         if n_own.count() >= PENDING_MAX {
             return None;
         }
-        let approval = Approval {
-            id: id.clone(),
-            petition,
-            status: Status::Pending,
-            created: now,
-            updated: now,
-            expires: now.checked_add(ttl).unwrap_or(now),
-            approver: None,
-            note: None,
-        };
+        let expires = now.checked_add(ttl).unwrap_or(now);
+        let approval = Approval::new(id.clone(), petition, now, expires);
         all.insert(id, approval.clone());
         Some(approval)
     }
@@ -195,206 +126,165 @@ impl Approvals {
         fingerprint: &Fingerprint,
         now: SystemTime,
     ) -> Redeemed {
-        let mut all = self.0.lock();
-        let Some(one) = all.get_mut(id) else {
-            return Redeemed::Mismatch;
-        };
-        let is_same = *one.petition.subject == *subject && one.petition.fingerprint == *fingerprint;
-        if !is_same {
-            return Redeemed::Mismatch;
+        self.take(id, subject, fingerprint, now, |one| {
+            let is_approved = one.status == Status::Approved;
+            if is_approved {
+                one.settle(Status::Used, now);
+            }
+            is_approved
+        })
+    }
+
+    /// Takes a request back, also one that was approved and not made use of.
+    #[must_use]
+    pub fn withdraw(
+        &self,
+        id: &str,
+        subject: &str,
+        fingerprint: &Fingerprint,
+        now: SystemTime,
+    ) -> Redeemed {
+        self.take(id, subject, fingerprint, now, |one| {
+            let is_open = one.status.is_open();
+            if is_open {
+                one.settle(Status::Withdrawn, now);
+            }
+            is_open
+        })
+    }
+
+    /// Goes on with a call that an approval was used for, in the round that its server began.
+    #[must_use]
+    pub fn resume(
+        &self,
+        id: &str,
+        subject: &str,
+        fingerprint: &Fingerprint,
+        round: &Round,
+        now: SystemTime,
+    ) -> Redeemed {
+        let mut is_over = false;
+        let resumed = self.take(id, subject, fingerprint, now, |one| {
+            is_over = now >= one.expires;
+            let is_next = one.status == Status::Used && one.round.as_ref() == Some(round);
+            is_next && !is_over && one.round.take().is_some()
+        });
+        match resumed {
+            Redeemed::No(_) if is_over => Redeemed::No(Status::Expired),
+            Redeemed::Yes | Redeemed::No(_) | Redeemed::Mismatch => resumed,
         }
-        one.age(now);
-        if one.status != Status::Approved {
-            return Redeemed::No(one.status);
+    }
+
+    /// Has the call that an approval was used for go on in this round only. Whether there still is one.
+    #[must_use]
+    pub fn begin_round(&self, id: &str, round: Round) -> bool {
+        let mut all = self.all.lock();
+        let one = all.get_mut(id).filter(|one| one.status == Status::Used);
+        let is_there = one.map(|one| one.round = Some(round)).is_some();
+        if is_there {
+            self.note_state();
         }
-        one.status = Status::Used;
-        one.updated = now;
-        Redeemed::Yes
+        is_there
     }
 
     /// Has an approval that was made use of be good again: what it was for was not done.
     pub fn restore(&self, spent: &Spent) {
-        if let Some(one) = self.0.lock().get_mut(&spent.id)
+        if let Some(one) = self.all.lock().get_mut(&spent.id)
             && one.status == Status::Used
         {
-            one.status = Status::Approved;
+            match spent.round {
+                Some(round) => one.round = Some(round),
+                None => one.status = Status::Approved,
+            }
         }
     }
 
-    /// Decides on a request.
+    /// The request of this id.
+    #[must_use]
+    pub fn find(&self, id: &str, now: SystemTime) -> Option<Approval> {
+        let mut all = self.all.lock();
+        let one = all.get_mut(id)?;
+        one.age(now);
+        Some(one.clone())
+    }
+
+    /// Notes that a client was given a state of ours.
+    pub fn note_state(&self) {
+        self.has_states.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any client may come back with a state of ours.
+    #[must_use]
+    pub fn has_states(&self) -> bool {
+        self.has_states.load(Ordering::Relaxed)
+    }
+
+    /// Decides on a request. Who may is said by `check`.
     ///
     /// # Errors
     /// [`Refused`] where it cannot be decided on, or not by them.
     pub fn decide(
         &self,
         id: &str,
-        verdict: Status,
-        (approver, note): (&str, Option<String>),
-        may_be_own: bool,
+        decision: Decision<'_>,
+        check: impl FnOnce(Approver<'_>, Requester<'_>) -> Result<(), Denied>,
         now: SystemTime,
     ) -> Result<Approval, Refused> {
-        let mut all = self.0.lock();
+        let mut all = self.all.lock();
         let one = all.get_mut(id).ok_or(Refused::Unknown)?;
+        check(decision.approver, one.petition.requester()).map_err(Refused::Denied)?;
         one.age(now);
         if one.status != Status::Pending {
             return Err(Refused::Settled(one.status));
         }
-        if !may_be_own && *one.petition.requester == *approver {
-            return Err(Refused::Own);
-        }
-        one.status = verdict;
-        one.updated = now;
-        one.approver = Some(approver.to_owned());
-        one.note = note;
+        let status = if decision.is_yes {
+            Status::Approved
+        } else {
+            Status::Rejected
+        };
+        one.settle(status, now);
+        one.approver = Some(Decider {
+            client: decision.approver.client().to_owned(),
+            proof: decision.approver.proof(),
+        });
+        one.note = decision.note;
         Ok(one.clone())
     }
 
     /// All requests, newest first.
     #[must_use]
     pub fn list(&self, now: SystemTime) -> Vec<Approval> {
-        let mut all = self.0.lock();
+        let mut all = self.all.lock();
         all.values_mut().for_each(|one| one.age(now));
         let mut list: Vec<Approval> = all.values().cloned().collect();
         list.sort_by(|one, other| (other.created, &other.id).cmp(&(one.created, &one.id)));
         list
     }
+
+    /// Does something to a request of this client for this; what became of it where that cannot be.
+    fn take(
+        &self,
+        id: &str,
+        subject: &str,
+        fingerprint: &Fingerprint,
+        now: SystemTime,
+        take: impl FnOnce(&mut Approval) -> bool,
+    ) -> Redeemed {
+        let mut all = self.all.lock();
+        let own = all
+            .get_mut(id)
+            .filter(|one| one.is_for(subject, fingerprint));
+        let Some(one) = own else {
+            return Redeemed::Mismatch;
+        };
+        one.age(now);
+        if take(one) {
+            Redeemed::Yes
+        } else {
+            Redeemed::No(one.status)
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use filters::identity::Identity;
-
-    fn at(seconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
-    }
-
-    fn petition(requester: &str, fingerprint: u8) -> Petition {
-        Petition {
-            requester: requester.into(),
-            subject: requester.into(),
-            server: "s".into(),
-            target: "t".to_owned(),
-            rule: "r".into(),
-            reason: String::new(),
-            trace_id: String::new(),
-            fingerprint: [fingerprint; 32],
-            arguments: None,
-        }
-    }
-
-    const TTL: Duration = Duration::from_secs(10);
-
-    fn asked(approvals: &Approvals, id: &str, fingerprint: u8) -> Approval {
-        let petition = petition("alice", fingerprint);
-        approvals.ask(id.to_owned(), petition, TTL, at(0)).unwrap()
-    }
-
-    fn approve(approvals: &Approvals, id: &str, by: &str, now: u64) -> Result<Approval, Refused> {
-        approvals.decide(id, Status::Approved, (by, None), false, at(now))
-    }
-
-    fn label(redeemed: &Redeemed) -> &'static str {
-        match redeemed {
-            Redeemed::Yes => "yes",
-            Redeemed::No(status) => status.label(),
-            Redeemed::Mismatch => "mismatch",
-        }
-    }
-
-    #[test]
-    fn an_approval_is_good_once_for_who_asked_and_what_was_asked() {
-        let approvals = Approvals::default();
-        asked(&approvals, "a", 1);
-        let redeem = |id, client, print: u8, now| {
-            label(&approvals.redeem(id, client, &[print; 32], at(now)))
-        };
-        assert_eq!(redeem("a", "alice", 1, 1), "pending");
-        approve(&approvals, "a", "bob", 1).unwrap();
-        assert_eq!(redeem("a", "bob", 1, 1), "mismatch");
-        assert_eq!(redeem("a", "alice", 2, 1), "mismatch");
-        assert_eq!(redeem("b", "alice", 1, 1), "mismatch");
-        assert_eq!(redeem("a", "alice", 1, 9), "yes");
-        assert_eq!(redeem("a", "alice", 1, 9), "used");
-    }
-
-    #[test]
-    fn what_is_given_back_is_good_once_more() {
-        let approvals = Approvals::default();
-        asked(&approvals, "a", 1);
-        approve(&approvals, "a", "bob", 1).unwrap();
-        let spent = Spent {
-            id: "a".to_owned(),
-            fingerprint: [1; 32],
-        };
-        let redeem = |now| label(&approvals.redeem("a", "alice", &[1; 32], at(now)));
-        assert_eq!(redeem(2), "yes");
-        approvals.restore(&spent);
-        assert_eq!(redeem(3), "yes");
-        assert_eq!(redeem(3), "used");
-        approvals.restore(&spent);
-        assert_eq!(redeem(10), "expired");
-    }
-
-    #[test]
-    fn what_expired_is_neither_approved_nor_used() {
-        let approvals = Approvals::default();
-        asked(&approvals, "a", 1);
-        asked(&approvals, "b", 2);
-        approve(&approvals, "a", "bob", 9).unwrap();
-        let redeemed = approvals.redeem("a", "alice", &[1; 32], at(10));
-        assert_eq!(label(&redeemed), "expired");
-        let late = approve(&approvals, "b", "bob", 10).map(|_| ());
-        assert_eq!(late, Err(Refused::Settled(Status::Expired)));
-    }
-
-    #[test]
-    fn nobody_decides_on_their_own_or_twice() {
-        let approvals = Approvals::default();
-        asked(&approvals, "a", 1);
-        let own = approve(&approvals, "a", "alice", 1).map(|_| ());
-        assert_eq!(own, Err(Refused::Own));
-        let rejected = approvals.decide("a", Status::Rejected, ("bob", None), false, at(1));
-        assert_eq!(rejected.unwrap().status, Status::Rejected);
-        let again = approve(&approvals, "a", "bob", 1).map(|_| ());
-        assert_eq!(again, Err(Refused::Settled(Status::Rejected)));
-        assert_eq!(
-            approve(&approvals, "x", "bob", 1).map(|_| ()),
-            Err(Refused::Unknown)
-        );
-    }
-
-    #[test]
-    fn the_same_is_asked_for_once() {
-        let approvals = Approvals::default();
-        asked(&approvals, "a", 1);
-        assert_eq!(asked(&approvals, "b", 1).id, "a");
-        approve(&approvals, "a", "bob", 1).unwrap();
-        assert!(matches!(
-            approvals.redeem("a", "alice", &[1; 32], at(1)),
-            Redeemed::Yes
-        ));
-        assert_eq!(
-            asked(&approvals, "c", 1).id,
-            "c",
-            "one that was used is over"
-        );
-    }
-
-    #[test]
-    fn a_client_has_its_share_of_the_places_and_no_more() {
-        let approvals = Approvals::default();
-        let ask = |who: &str, n: usize| {
-            let mut petition = petition(who, 0);
-            petition.fingerprint[..8].copy_from_slice(&n.to_le_bytes());
-            petition.fingerprint[8] = who.as_bytes()[0];
-            approvals.ask(format!("{who}{n}"), petition, TTL, at(0))
-        };
-        assert!((0..PENDING_MAX).all(|n| ask("alice", n).is_some()));
-        assert!(ask("alice", PENDING_MAX).is_none());
-        assert!(ask("bob", 0).is_some());
-        let said = |n: usize| Identity::of_tenant(&n.to_string()).subject;
-        assert!((0..PENDING_MAX).all(|n| ask(&said(n), n).is_some()));
-        assert!(ask(&said(PENDING_MAX), PENDING_MAX).is_none());
-    }
-}
+mod tests;

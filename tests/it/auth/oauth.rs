@@ -188,3 +188,23 @@ async fn an_endpoints_own_scopes_are_asked_for_before_the_message_is_read() {
     let get = bearer(Request::get("/mcp/a"), &token);
     assert_eq!(ask(&bed.gateway, &get).await.status, 403);
 }
+
+#[tokio::test]
+async fn who_lacks_a_servers_scopes_sees_its_lists_at_all_servers_and_does_not_listen_to_it() {
+    let bed = Bed::start().await;
+    let token = |scopes: &str| bed.token("https://gw.example/mcp", scopes);
+    for method in ["tools/list", "prompts/list", "resources/list"] {
+        let list = modern("/mcp", &json!(1), method, json!({}));
+        let answer = ask(&bed.gateway, &bearer(list, &token("mcp"))).await;
+        assert!(answer.json()["result"].is_object(), "{method}: {answer:?}");
+    }
+    let filter = json!({ "notifications": { "resourceSubscriptions": ["a+demo://readme"] } });
+    for path in ["/mcp", "/mcp/profile/default"] {
+        let listen = modern(path, &json!(1), "subscriptions/listen", filter.clone());
+        let refused = ask(&bed.gateway, &bearer(listen, &token("mcp"))).await;
+        assert_eq!(refused.status, 403, "{path}: {refused:?}");
+        let challenge = refused.headers.get("www-authenticate").unwrap();
+        assert!(challenge.contains(r#"scope="mcp a:read""#), "{challenge}");
+    }
+    assert!(bed.upstream.recorded("subscriptions/listen").is_empty());
+}

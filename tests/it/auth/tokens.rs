@@ -118,6 +118,24 @@ async fn keys_rotate_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_renewed_under_the_same_id_is_fetched_before_its_time() {
+    let (old, new) = (Signer::p256("same"), Signer::p256("same"));
+    let provider = Provider::start(&[&old]).await;
+    let mut auth = provider.auth();
+    // Failures up to then are the provider's, and throttle nobody here.
+    auth["throttle"] = json!({ "max_failures": 0 });
+    let (gateway, _upstream) = start(auth).await;
+    assert_eq!(status(&gateway, &old.sign(&claims("alice"))).await, 200);
+    provider.rotate(&[&new]);
+    until("the renewed key to be known", || async {
+        let status = status(&gateway, &new.sign(&claims("alice"))).await;
+        (status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(status(&gateway, &old.sign(&claims("alice"))).await, 401);
+}
+
+#[tokio::test]
 async fn a_provider_that_is_down_locks_nobody_out() {
     let signer = Signer::p256("k");
     let provider = Provider::start(&[&signer]).await;

@@ -63,9 +63,10 @@ identity: {enabled: true}
 governance: {enabled: true}
 plugins: [{name: p, path: ./plugins/p.js, hooks: []}]
 discovery: {enabled: true}
+admin: {allow_private_networks: true}
 ",
         expect![[r#"
-            governance: NOT enforced: this build has no roles or quotas; only `approvals` of guardrails are kept
+            governance: NOT enforced: this build has no policies or quotas; only `approvals` of guardrails are kept, and `role_bindings` count for them
             identity: not active in this build: no credentials are looked up for calls
             router.circuit_breaker: not active in this build: failing replicas are only health-checked
             observability.log_args: not active in this build: there is no request log
@@ -73,6 +74,7 @@ discovery: {enabled: true}
             observability.opentelemetry: not active in this build: no traces are exported
             connect.registry: not active in this build
             plugins: not active in this build: no plugin is loaded
+            admin.allow_private_networks: not active in this build: no server can be added through the admin API
             discovery: not active in this build: only the servers of the file are used
             server s, upstream_auth.connected_account: not active in this build: no accounts are looked up for calls
             server s, upstream_auth.forward_identity: not active in this build: the server is not told who calls

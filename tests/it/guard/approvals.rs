@@ -1,5 +1,9 @@
 //! Calls that wait for somebody's yes.
 
+mod approver;
+mod dialog;
+mod rounds;
+
 use serde_json::{Value, json};
 
 use super::Bed;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Bed;
+use crate::support::message::modern;
 use crate::support::until;
 use crate::support::upstream::{Upstream, accepted, answer};
 use crate::support::wire::Request;
@@ -72,4 +73,36 @@ async fn a_webhook_goes_to_no_private_address_unless_it_may() {
     assert!(bed.call("echo", json!({})).await["result"].is_object());
     told(&bed, "failed").await;
     assert_eq!(receiver.recorded_http("POST").len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_secret_in_a_uri_reaches_neither_a_webhook_nor_a_list_of_approvals() {
+    let receiver = Upstream::start(|_| accepted()).await;
+    let mut rules = guardrails(&receiver.url(), json!({ "allow_private": true }));
+    rules["rules"][0]["on"] = json!(["resources"]);
+    rules["rules"][0]["action"] = json!("require_approval");
+    let approvals = json!({ "governance": { "approvals": { "enabled": true } } });
+    let bed = Bed::with(rules, approvals).await;
+    let uri = "db://u:hunter2@x/?password=hunter3&access_token=hunter4&page=7";
+    let read = modern(
+        "/mcp/fake",
+        &json!(1),
+        "resources/read",
+        json!({ "uri": uri }),
+    );
+    assert_eq!(bed.ask(&read).await.json()["error"]["code"], -32011);
+    told(&bed, "delivered").await;
+
+    let posts = receiver.recorded_http("POST");
+    let event = posts[0].json();
+    let listed = bed
+        .ask(&Request::get("/conduit/governance/approvals"))
+        .await;
+    let shown = "db://[REDACTED]@x/?password=[REDACTED]&access_token=[REDACTED]&page=7";
+    assert_eq!(event["tool_name"], shown);
+    assert_eq!(event["tool_args"]["uri"], shown);
+    assert_eq!(listed.json()["approvals"][0]["tool_name"], shown);
+    for text in [event.to_string(), listed.text()] {
+        assert!(!text.contains("hunter"), "{text}");
+    }
 }

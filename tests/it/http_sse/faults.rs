@@ -36,7 +36,6 @@ async fn a_stream_that_is_refused_is_named_and_a_redirect_not_followed() {
     let elsewhere = OldServer::start().await;
     let url = elsewhere.url();
     for (status, headers) in [
-        ("401 Unauthorized", vec![("www-authenticate", "Bearer")]),
         ("404 Not Found", vec![]),
         ("307 Temporary Redirect", vec![("location", url.as_str())]),
         ("503 Service Unavailable", vec![]),
@@ -46,6 +45,16 @@ async fn a_stream_that_is_refused_is_named_and_a_redirect_not_followed() {
         assert_eq!(said, (502, message));
     }
     assert!(elsewhere.upstream.recorded_http("GET").is_empty());
+}
+
+#[tokio::test]
+async fn a_stream_that_wants_a_credential_is_an_error_of_the_gateways() {
+    for status in ["401 Unauthorized", "403 Forbidden"] {
+        let challenge = [("www-authenticate", "Bearer")];
+        let said = refusal_of(answer(status, &challenge, b"")).await;
+        let message = "server \"old\" wants a credential, and the gateway has none for it";
+        assert_eq!(said, (502, message.to_owned()));
+    }
 }
 
 #[tokio::test]

@@ -45,6 +45,10 @@ impl Request {
         Self::new("DELETE", target)
     }
 
+    pub(crate) fn options(target: &str) -> Self {
+        Self::new("OPTIONS", target)
+    }
+
     fn new(method: &'static str, target: &str) -> Self {
         Self {
             method,

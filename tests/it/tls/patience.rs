@@ -1,42 +1,17 @@
 //! Clients that take their time: each is waited for as long as is configured, and no longer.
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::Site;
 use crate::support::gateway::Gateway;
 use crate::support::message::modern_call;
+use crate::support::slow::dribble;
 use crate::support::tls::Client;
 use crate::support::upstream::{Upstream, friendly};
 use crate::support::wire::{self, Answer, Request};
 use crate::support::within;
-
-/// Sends bytes one by one for as long as the peer takes them; what it said before it closed.
-async fn dribble<T: AsyncRead + AsyncWrite + Unpin>(stream: T, head: &str, more: &str) -> Vec<u8> {
-    let (mut read, mut write) = tokio::io::split(stream);
-    let mut said = Vec::new();
-    let dribbling = async {
-        write.write_all(head.as_bytes()).await.ok();
-        let mut tick = tokio::time::interval(std::time::Duration::from_millis(5));
-        for byte in more.bytes().cycle() {
-            tick.tick().await;
-            if write.write_all(&[byte]).await.is_err() || write.flush().await.is_err() {
-                break;
-            }
-        }
-        std::future::pending::<()>().await;
-    };
-    within("the connection to be closed", async {
-        tokio::select! {
-            () = dribbling => {}
-            // A reset is an end, too.
-            _ = read.read_to_end(&mut said) => {}
-        }
-    })
-    .await;
-    said
-}
 
 async fn plain(connections: Value) -> (Gateway, Upstream) {
     let upstream = Upstream::start(friendly).await;

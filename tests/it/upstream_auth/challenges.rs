@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use super::{Bed, PATH, call, call_in, legacy_only, sociable};
+use super::{Bed, PATH, assert_refused, call, call_in, initialize, legacy_only, sociable};
 use crate::support::message::{legacy, legacy_call, modern, modern_call};
 use crate::support::upstream::{Recorded, Step, answer};
 use crate::support::wire::{Answer, Request};
@@ -95,7 +95,7 @@ async fn a_challenge_that_is_not_the_clients_reaches_nobody() {
         for server in servers("legacy", false) {
             let bed = Bed::start(server, refusing(method, true, legacy_only)).await;
             let refused = bed.ask(&stale(call())).await;
-            assert_eq!(refused.headers.get("www-authenticate"), None, "{refused:?}");
+            assert_refused(&refused, 401);
         }
     }
     // One server's challenge is none of the others'.
@@ -104,6 +104,71 @@ async fn a_challenge_that_is_not_the_clients_reaches_nobody() {
     let aggregated = modern_call("/mcp", &json!(1), "s.any", json!({}));
     let refused = bed.ask(&stale(aggregated)).await;
     assert_eq!(refused.headers.get("www-authenticate"), None, "{refused:?}");
+}
+
+/// What a gateway may have for a server that is not the client's: in a header of any name, or nothing.
+fn of_the_gateways(era: &str) -> [Value; 4] {
+    let cached = json!({ "era": era, "cache": { "default_ttl": 60 } });
+    let keyed = json!({ "era": era, "headers": { "X-Api-Key": "of-the-gateway" } });
+    let both = json!({ "era": era, "headers": { "Authorization": "Basic b2YtdGhlLWdhdGV3YXk=" },
+        "forward_authorization": true });
+    [json!({ "era": era }), cached, keyed, both]
+}
+
+#[tokio::test]
+async fn a_status_that_is_not_of_the_clients_credential_is_an_error_of_the_gateways() {
+    for status in [401, 403] {
+        for (era, rest) in [
+            ("legacy", legacy_only as fn(&Recorded) -> _),
+            ("modern", sociable),
+        ] {
+            for server in of_the_gateways(era) {
+                let bed = Bed::start(server, move |request| match request.rpc_method().as_str() {
+                    "tools/call" => {
+                        let headers = [("www-authenticate", CHALLENGE), ("server", "evil")];
+                        let line = format!("{status} No");
+                        answer(&line, &headers, b"go to https://evil.example/authorize")
+                    }
+                    _ => rest(request),
+                })
+                .await;
+                let session = bed.open().await;
+                for request in [call(), call_in(&session)] {
+                    let refused = bed.ask(&stale(request)).await;
+                    assert_refused(&refused, status);
+                    assert!(!refused.told().contains("evil"), "{refused:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn neither_a_handshake_nor_a_stream_of_a_session_gives_the_servers_status() {
+    for server in of_the_gateways("legacy") {
+        let bed = Bed::start(server.clone(), refusing("initialize", true, legacy_only)).await;
+        assert_refused(&bed.ask(&stale(initialize())).await, 401);
+        let bed = Bed::start(server, |request| match request.method.as_str() {
+            "POST" => legacy_only(request),
+            _ => answer(
+                "401 Unauthorized",
+                &[("www-authenticate", CHALLENGE)],
+                b"evil",
+            ),
+        })
+        .await;
+        let session = bed.open().await;
+        let hear = Request::get(PATH).header("accept", "text/event-stream");
+        let end = Request::delete(PATH);
+        for request in [hear, end] {
+            let refused = bed
+                .ask(&stale(request.header("mcp-session-id", &session)))
+                .await;
+            assert!(!matches!(refused.status, 401 | 403), "{refused:?}");
+            assert_eq!(refused.headers.get("www-authenticate"), None, "{refused:?}");
+            assert!(!refused.told().contains("evil"), "{refused:?}");
+        }
+    }
 }
 
 /// A server that forgets its sessions, and from then on opens none without another token.
@@ -136,7 +201,8 @@ async fn a_session_that_is_not_opened_anew_tells_its_client_why() {
                 legacy(PATH, &json!(1), "tools/list", json!({})).header("mcp-session-id", &session);
             for request in [call_in(&session), list, call_in(&session), hear] {
                 let refused = bed.ask(&stale(request)).await;
-                assert_eq!(refused.status, 401, "{refused:?}");
+                let status = if forwards { 401 } else { 502 };
+                assert_eq!(refused.status, status, "{refused:?}");
                 assert_eq!(refused.json()["error"]["code"], -31502, "{refused:?}");
                 let told = refused.headers.get("www-authenticate");
                 assert_eq!(told, forwards.then_some(CHALLENGE), "{refused:?}");

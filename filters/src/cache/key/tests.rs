@@ -1,3 +1,6 @@
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use super::*;
 
 const ONE: Audience<'static> = Audience::One {
@@ -6,10 +9,13 @@ const ONE: Audience<'static> = Audience::One {
     credential: None,
 };
 
+static PLACE: LazyLock<Place> = LazyLock::new(|| Place::new("s", b"e"));
+static OTHER_EDITION: LazyLock<Place> = LazyLock::new(|| Place::new("s", b"f"));
+static OTHER_SERVER: LazyLock<Place> = LazyLock::new(|| Place::new("t", b"e"));
+
 fn material(params: Option<&'static str>) -> Material<'static> {
     Material {
-        edition: b"e",
-        server: "s",
+        place: &PLACE,
         method: Method::ToolsCall,
         target: Some("read"),
         params,
@@ -55,8 +61,8 @@ fn neighbours<'a>(base: Material<'a>, ignored: &'a Ignored) -> Vec<Material<'a>>
         change(&mut changed);
         all.push(changed);
     };
-    add(&|m| m.edition = b"f");
-    add(&|m| m.server = "t");
+    add(&|m| m.place = &OTHER_EDITION);
+    add(&|m| m.place = &OTHER_SERVER);
     add(&|m| m.method = Method::ResourcesRead);
     add(&|m| m.target = Some("write"));
     add(&|m| m.target = None);
@@ -119,16 +125,50 @@ fn every_audience_has_a_key_of_its_own() {
 #[test]
 fn text_of_one_field_does_not_run_into_the_next() {
     let base = material(None);
-    let split = |server, target| {
+    let split = |target, capabilities| {
         let material = Material {
-            server,
             target: Some(target),
+            capabilities,
             ..base
         };
         key(&material).unwrap()
     };
     assert_ne!(split("ab", "c"), split("a", "bc"));
-    assert_ne!(split("a\u{4}", ""), split("a", "\u{4}"));
+    assert_ne!(split("a\u{6}", ""), split("a", "\u{6}"));
+    assert_ne!(split("a\u{6}\0", ""), split("a", ""));
+    let place = |server, edition: &[u8]| {
+        let material = Material {
+            place: &Place::new(server, edition),
+            ..base
+        };
+        key(&material).unwrap()
+    };
+    assert_ne!(place("ab", b"c"), place("b", b"ca"));
+    assert_ne!(
+        place("s", b"e"),
+        place("s\0", b"e"),
+        "it is filled up with zeros"
+    );
+}
+
+/// Lengths around those where one more byte is needed to say them.
+#[test]
+fn long_text_of_one_field_does_not_run_into_the_next() {
+    let base = material(None);
+    let mut keys = HashSet::new();
+    let lengths = [0, 1, 126, 127, 128, 129, 255, 256, 16_383, 16_384, 16_385];
+    let texts = lengths.map(|length| "x".repeat(length));
+    for target in &texts {
+        for capabilities in &texts {
+            let material = Material {
+                target: Some(target),
+                capabilities,
+                ..base
+            };
+            keys.insert(key(&material).unwrap());
+        }
+    }
+    assert_eq!(keys.len(), lengths.len() * lengths.len());
 }
 
 #[test]
@@ -304,6 +344,6 @@ fn keys_are_the_same_in_every_release() {
     let own = key(&material(Some(r#"{"arguments":{"b":1,"a":"x"}}"#))).unwrap();
     assert_eq!(
         own.hex(),
-        "120318615291f4fe0bf20c579c2bfe1c10e7dd7dc82262b1b12610a9647b5e50"
+        "273e5b93dc42e514fe9b98bad7d83021698c763be60dae062d79dc6890d4d8b9"
     );
 }

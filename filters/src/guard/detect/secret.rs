@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use crate::guard::detect::{Enough, run};
+use crate::guard::detect::{Enough, is_mark, run};
 
 /// What a token may be made of after its prefix.
 #[derive(Clone, Copy)]
@@ -204,6 +204,7 @@ fn credentials(bytes: &[u8], found: &mut dyn FnMut(Range<usize>) -> Enough) -> E
         let user = rest.get(..length).unwrap_or_default();
         let password = memchr::memchr(b':', user).map(|at| length - at - 1);
         if rest.get(length) == Some(&b'@')
+            && !is_mark(user)
             && password.is_some_and(|password| password > 0)
             && found(begin..begin + length) == Enough::Yes
         {

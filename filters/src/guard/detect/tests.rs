@@ -305,3 +305,18 @@ fn every_detector_has_a_spelling_of_its_own() {
     }
     assert_eq!(Detector::parse("passwords"), None);
 }
+
+#[test]
+fn a_password_in_a_url_is_marked_and_the_rest_of_the_text_stays() {
+    let secrets: Detectors = [Detector::Secrets].into_iter().collect();
+    for (text, expected) in [
+        ("://a:b@", "://[REDACTED:secrets]@"),
+        (
+            "see postgres://app:pw@db/x and ://:0@",
+            "see postgres://[REDACTED:secrets]@db/x and ://[REDACTED:secrets]@",
+        ),
+    ] {
+        assert_eq!(redact(secrets, text).as_deref(), Some(expected), "{text}");
+    }
+    assert!(is_found(secrets, "x://[REDACTED:other]@h"));
+}

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::guard::detect::Detector;
-use crate::guard::spec::{Check, Edit, Operator};
+use crate::guard::spec::{self, Action, Check, Edit, Operator};
 
 fn rule(name: &str) -> spec::Rule {
     spec::Rule {
@@ -53,7 +53,7 @@ fn call<'a>(tool: &'a str, value: Option<&'a str>) -> Subject<'a> {
         kind: Kind::Calls,
         client: "alice",
         server: "github",
-        target: Some(tool),
+        target: Some(Target::Name(tool)),
         value,
     }
 }
@@ -385,6 +385,162 @@ fn what_is_rehearsed_is_told_and_does_not_act() {
     );
 }
 
+/// What is decided, and what is rehearsed, with names of rules that say what they do and how.
+fn rehearsed(mode: Mode, names: &[&str], fallback: Fallback) -> String {
+    let rules = names.iter().map(|name| {
+        let (own, deed) = name.split_once('-').unwrap_or_default();
+        spec::Rule {
+            mode: match own {
+                "enforce" => Some(Mode::Enforce),
+                "shadow" => Some(Mode::Shadow),
+                _ => None,
+            },
+            bypass: deed == "bypass",
+            action: match deed {
+                "alert" => Action::Alert,
+                "hold" => Action::RequireApproval,
+                "transform" => Action::Transform,
+                _ => Action::Block,
+            },
+            changes: vec![change("a", Edit::Set(json!(2)))],
+            ..rule(name)
+        }
+    });
+    let rules = compile(Spec {
+        mode,
+        default_action: fallback,
+        rules: rules.collect(),
+        ..Spec::default()
+    });
+    let verdict = rules.inspect(&call("t", Some(r#"{"a":1}"#)));
+    let told = [told(&verdict.decision)];
+    let rehearsed = verdict.rehearsed.iter().map(self::told);
+    told.into_iter()
+        .chain(rehearsed)
+        .collect::<Vec<_>>()
+        .join(" | ")
+}
+
+#[test]
+fn a_rules_own_mode_wins_over_that_of_all() {
+    use Mode::{Enforce, Shadow};
+    for (mode, names, expected) in [
+        (Enforce, &["as-block"][..], "block as-block"),
+        (Enforce, &["enforce-block"], "block enforce-block"),
+        (Enforce, &["shadow-block"], "allow - | block shadow-block"),
+        (Shadow, &["as-block"], "allow - | block as-block"),
+        (Shadow, &["enforce-block"], "block enforce-block"),
+        (Shadow, &["shadow-block"], "allow - | block shadow-block"),
+        (Shadow, &["enforce-hold"], "require_approval enforce-hold"),
+        (Shadow, &["enforce-alert"], "alert enforce-alert"),
+        (
+            Shadow,
+            &["enforce-transform"],
+            r#"transform enforce-transform {"a":2}"#,
+        ),
+        (
+            Shadow,
+            &["as-transform", "enforce-block"],
+            r#"block enforce-block | transform as-transform {"a":2}"#,
+        ),
+        (
+            Shadow,
+            &["as-block", "as-hold", "enforce-alert"],
+            "alert enforce-alert | block as-block",
+        ),
+        (
+            Enforce,
+            &["shadow-hold", "shadow-block", "as-alert"],
+            "alert as-alert | require_approval shadow-hold",
+        ),
+        (
+            Shadow,
+            &["enforce-alert", "as-block"],
+            "alert enforce-alert",
+        ),
+        (
+            Shadow,
+            &["enforce-bypass", "as-block"],
+            "allow enforce-bypass",
+        ),
+        (
+            Shadow,
+            &["enforce-bypass", "enforce-block"],
+            "allow enforce-bypass",
+        ),
+    ] {
+        let found = rehearsed(mode, names, Fallback::Allow);
+        assert_eq!(found, expected, "{mode:?} {names:?}");
+    }
+}
+
+#[test]
+fn a_bypass_that_is_rehearsed_bypasses_nothing() {
+    use Mode::{Enforce, Shadow};
+    for (mode, names, expected) in [
+        (
+            Enforce,
+            &["shadow-bypass", "as-block"][..],
+            "block as-block | allow shadow-bypass",
+        ),
+        (
+            Shadow,
+            &["as-bypass", "enforce-block"],
+            "block enforce-block | allow as-bypass",
+        ),
+        (
+            Shadow,
+            &["as-bypass", "as-block"],
+            "allow - | allow as-bypass",
+        ),
+    ] {
+        let found = rehearsed(mode, names, Fallback::Allow);
+        assert_eq!(found, expected, "{mode:?} {names:?}");
+    }
+    let found = rehearsed(Enforce, &["shadow-bypass"], Fallback::Block);
+    assert_eq!(found, "block - | allow shadow-bypass");
+}
+
+#[test]
+fn the_default_follows_the_mode_of_all_alone() {
+    use Mode::{Enforce, Shadow};
+    for (mode, names, expected) in [
+        (
+            Enforce,
+            &["shadow-alert"][..],
+            "block - | alert shadow-alert",
+        ),
+        (Enforce, &["enforce-alert"], "alert enforce-alert"),
+        (Enforce, &[], "block -"),
+        (Shadow, &["enforce-alert"], "alert enforce-alert"),
+        (Shadow, &["as-alert"], "allow - | alert as-alert"),
+        (Shadow, &[], "allow - | block -"),
+    ] {
+        let found = rehearsed(mode, names, Fallback::Block);
+        assert_eq!(found, expected, "{mode:?} {names:?}");
+    }
+}
+
+#[test]
+fn what_only_a_rehearsal_cannot_decide_is_not_refused() {
+    let deep = format!(r#"{{"a":1,"z":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
+    let exists = |name, field| spec::Rule {
+        conditions: vec![condition(field, Operator::Exists, json!(null))],
+        ..rule(name)
+    };
+    let shadow = spec::Rule {
+        mode: Some(Mode::Shadow),
+        ..exists("shadow", "z.**")
+    };
+    for (field, expected) in [("b", "allow -"), ("a", "block enforced")] {
+        let rules = of([shadow.clone(), exists("enforced", field)]);
+        let verdict = rules.inspect(&call("t", Some(&deep)));
+        assert_eq!(told(&verdict.decision), expected, "{field}");
+        let rehearsed: Vec<String> = verdict.rehearsed.iter().map(told).collect();
+        assert_eq!(rehearsed, ["block shadow Depth"], "{field}");
+    }
+}
+
 #[test]
 fn what_is_explained_is_what_is_decided() {
     let rules = of([
@@ -639,4 +795,90 @@ fn what_is_too_long_is_found_by_its_length() {
         decided(&rules, &call("t", Some(r#"{"a":"123"}"#))),
         "block r"
     );
+}
+
+#[test]
+fn names_of_members_are_looked_at_where_everything_is() {
+    let card = "4111 1111 1111 1111";
+    let found = |conditions: Vec<spec::Condition>, arguments: &str| {
+        let rules = of([spec::Rule {
+            conditions,
+            ..rule("r")
+        }]);
+        decided(&rules, &call("t", Some(arguments)))
+    };
+    let named = format!(r#"{{"a":{{"b":[{{"{card}":1}}]}}}}"#);
+    let escaped = r#"{"4111 1111 1111 111\u0031":1}"#.replace("\\\\", "\\");
+    let half = format!(r#"{{"\ud800":"{card}"}}"#);
+    for (field, arguments, expected) in [
+        ("", named.as_str(), "block r"),
+        ("**", &named, "block r"),
+        ("a.**", &named, "block r"),
+        ("a", &named, "allow -"),
+        ("b.**", &named, "allow -"),
+        ("", &escaped, "block r"),
+        ("", &half, "block r Text"),
+        ("*", &half, "block r"),
+    ] {
+        let conditions = vec![detect(field, &[Detector::Card])];
+        assert_eq!(
+            found(conditions, arguments),
+            expected,
+            "{field} {arguments}"
+        );
+    }
+    let matches = |field| vec![condition(field, Operator::Matches, json!("^b$"))];
+    assert_eq!(found(matches("**"), &named), "block r");
+    assert_eq!(found(matches("a"), &named), "allow -");
+    let below_half = vec![condition("**", Operator::Eq, json!(card))];
+    assert_eq!(found(below_half, &half), "block r", "no name hides a value");
+}
+
+#[test]
+fn names_are_changed_where_everything_is_and_two_never_become_one() {
+    let redact = || Edit::RedactFound(vec![Detector::Email]);
+    for (path, edit, before, after) in [
+        (
+            "",
+            redact(),
+            r#"{ "a@b.org" : {"to c@d.org":"x"} ,"z":1.0}"#,
+            r#"{ "[REDACTED:email]" : {"to [REDACTED:email]":"x"} ,"z":1.0}"#,
+        ),
+        (
+            "a",
+            redact(),
+            r#"{"a":{"a@b.org":1}}"#,
+            r#"{"a":{"a@b.org":1}}"#,
+        ),
+        (
+            "a.**",
+            redact(),
+            r#"{"c@d.org":1,"a":{"a@b.org":1}}"#,
+            r#"{"c@d.org":1,"a":{"[REDACTED:email]":1}}"#,
+        ),
+        (
+            "",
+            redact(),
+            r#"{"a@b.org":1,"c@d.org":2}"#,
+            "block r Twice",
+        ),
+        (
+            "",
+            redact(),
+            r#"{"[REDACTED:email]":1,"c@d.org":2}"#,
+            "block r Twice",
+        ),
+        ("", redact(), r#"{"a":1,"a":2}"#, r#"{"a":1,"a":2}"#),
+        ("", redact(), r#"{"\ud800":1}"#, "block r Text"),
+        (
+            "",
+            redact(),
+            r#"{"\u005bREDACTED:email]":1,"c@d.org":2}"#,
+            "block r Twice",
+        ),
+        ("", Edit::Truncate(1), r#"{"bb":"bb"}"#, r#"{"bb":"b"}"#),
+    ] {
+        let found = transformed(vec![change(path, edit)], before);
+        assert_eq!(found, after, "{path} {before}");
+    }
 }

@@ -56,6 +56,56 @@ fn initialize_is_legacy_without_a_claim_and_removed_with_one() {
 }
 
 #[test]
+fn what_is_a_request_is_refused_without_an_id_in_both_eras_and_before_all_else() {
+    let all = [
+        "initialize",
+        "ping",
+        "server/discover",
+        "tools/list",
+        "tools/call",
+        "prompts/list",
+        "prompts/get",
+        "resources/list",
+        "resources/templates/list",
+        "resources/read",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "completion/complete",
+        "logging/setLevel",
+        "subscriptions/listen",
+        "tasks/get",
+        "tasks/update",
+        "tasks/cancel",
+        "tasks/result",
+        "tasks/list",
+    ];
+    for method in all {
+        for meta in ["", META, r#""_meta":7"#] {
+            let text = request(method, meta).replace(r#""id":1,"#, "");
+            let refused = Call::classify(parse::message(&text).unwrap(), &Headers::default());
+            let method = method.to_owned();
+            let told = refused.unwrap_err();
+            assert_eq!(told, Refusal::ClientIdMissing { method });
+        }
+    }
+}
+
+#[test]
+fn what_is_no_request_of_mcps_may_come_without_an_id() {
+    for method in [
+        "notifications/initialized",
+        "notifications/cancelled",
+        "notifications/x",
+        "x/y",
+        "tools/call2",
+        "Tools/Call",
+    ] {
+        let text = request(method, "").replace(r#""id":1,"#, "");
+        assert!(classify(&text, &headers("", "", "")).is_ok(), "{method}");
+    }
+}
+
+#[test]
 fn removed_methods_are_not_found_in_the_modern_era() {
     for method in [
         "ping",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use filters::cache::key;
 use filters::mcp::revision::Era;
 use http::header::AUTHORIZATION;
 use pingora::lb::health_check::HealthCheck;
@@ -98,10 +99,13 @@ impl Assembly<'_> {
             settings,
             self.workshop.live.changes.clone(),
         ));
-        let urls = urls(&server.transport);
+        let urls = urls(server);
         let built = Server {
             id: server.id.as_str().into(),
-            edition: edition::edition(server).context("edition")?,
+            place: key::Place::new(
+                server.id.as_str(),
+                &edition::edition(server).context("edition")?,
+            ),
             url: urls.first().cloned().unwrap_or_default(),
             replica_urls: urls,
             cluster,
@@ -229,6 +233,7 @@ impl Assembly<'_> {
                 .map(|(name, value)| (name.clone(), value.expose().to_owned()))
                 .collect(),
             cwd: child.cwd.clone(),
+            mask: credential::of_program(server, child),
         });
         let spec = stdio::Spec {
             shared: child.shared,
@@ -320,19 +325,23 @@ struct Place {
 fn addresses(http: &Http) -> anyhow::Result<Vec<Address>> {
     let urls = std::iter::once(&http.url).chain(&http.replicas);
     urls.map(|url| {
-        let url = url.to_string();
-        Address::parse(&url).with_context(|| format!("url {url}"))
+        Address::parse(&url.to_string()).with_context(|| format!("url {}", url.redacted()))
     })
     .collect()
 }
 
 /// Where its replicas are, as people are shown it.
-fn urls(transport: &Transport) -> Vec<String> {
-    match transport {
+fn urls(server: &ServerConfig) -> Vec<String> {
+    let urls = match &server.transport {
         Transport::Http(http) | Transport::Sse(http) => std::iter::once(&http.url)
             .chain(&http.replicas)
             .map(HttpUrl::redacted)
             .collect(),
         Transport::Stdio(child) => vec![format!("stdio://{}", child.command)],
-    }
+    };
+    let covered = |url: String| {
+        let secrets = server.secrets.iter();
+        secrets.fold(url, |url, secret| url.replace(secret.expose(), "***"))
+    };
+    urls.into_iter().map(covered).collect()
 }

@@ -10,6 +10,7 @@ use filters::json::object::Object;
 use filters::refusal::Refusal;
 use filters::rpc::parse::{self, Answer, Body, Id};
 
+use crate::gateway::guard::rounds;
 use crate::gateway::guard::watch::{Judged, Watch};
 use crate::telemetry::outcome::Outcome;
 
@@ -80,8 +81,11 @@ impl Watch {
             None => unheard.insert(Outcome::begin(Arc::clone(&self.client))),
         };
         match self.said(value, outcome) {
-            Ok(None) => text,
-            Ok(Some(becomes)) => {
+            Ok(said) => {
+                let next = rounds::next(self, name, said.as_deref().unwrap_or(value));
+                let Some(becomes) = next.or(said) else {
+                    return text;
+                };
                 let mut object = Object::read(&text).unwrap_or_default();
                 object.set(name, becomes);
                 object.write()

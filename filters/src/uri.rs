@@ -1,7 +1,7 @@
 //! The other spelling of a URI: what a server that decodes and resolves it may take it for.
 //!
 //! A server may open `file:///public/%2e%2e/secret` as `file:///secret`, or look it up as it stands.
-//! Nobody here knows which, so both readings have to be permitted.
+//! Nobody here knows which, so what is decided is decided for every reading: the ACL's rules and guardrails look at all of them.
 
 use std::borrow::Cow;
 
@@ -10,16 +10,17 @@ const ROUNDS_MAX: usize = 8;
 
 /// What else a server may take a URI for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Readings {
+pub struct Readings {
     /// Other spellings of the whole: each must be permitted.
-    pub(super) whole: Vec<String>,
+    pub whole: Vec<String>,
     /// What it may open by it, without what says only how: none may be denied.
-    pub(super) place: Option<String>,
+    pub place: Option<String>,
 }
 
 impl Readings {
     /// Reads a URI. Most have no other reading, and cost one look.
-    pub(super) fn of(uri: &str) -> Self {
+    #[must_use]
+    pub fn of(uri: &str) -> Self {
         // A parser of URLs drops these wherever they stand (WHATWG URL, 4.4).
         let is_dropped = |character: char| character.is_ascii_control();
         let clean = match uri.contains(is_dropped) || uri.trim() != uri {
@@ -71,7 +72,8 @@ fn canonical(uri: &str) -> Option<String> {
 }
 
 /// A pattern of URIs as [`canonical`] spells them. A wildcard that is escaped stays none.
-pub(super) fn canonical_pattern(pattern: &str) -> String {
+#[must_use]
+pub fn canonical_pattern(pattern: &str) -> String {
     folded(&decode(pattern, |byte| !matches!(byte, b'*' | b'?')))
 }
 
