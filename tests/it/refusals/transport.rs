@@ -14,6 +14,7 @@ pub(super) const CAUSED: &[&str] = &[
     "body_timeout",
     "body_too_large",
     "head_too_large",
+    "header_repeated",
     "host_forbidden",
     "http_method",
     "origin_forbidden",
@@ -59,6 +60,32 @@ fn heads() -> Vec<Row> {
         .echo(Echo::Nothing)
         .says(&["more than 30 headers", "send fewer"])
         .log(json!({ "method": "none" })),
+        Row::new(
+            "two credentials",
+            "header_repeated",
+            (400, 400, -32600),
+            |by| {
+                by.call("/mcp/s", "any")
+                    .header("authorization", "Bearer one")
+                    .header("authorization", "Bearer two")
+            },
+        )
+        .echo(Echo::Nothing)
+        .says(&["Authorization", "send it once"])
+        .log(json!({ "method": "none", "http_method": "POST" })),
+        Row::new(
+            "two approvals",
+            "header_repeated",
+            (400, 400, -32600),
+            |by| {
+                by.call("/mcp/s", "any")
+                    .header("x-conduit-approval-id", "one")
+                    .header("x-conduit-approval-id", "two")
+            },
+        )
+        .echo(Echo::Nothing)
+        .says(&["X-Conduit-Approval-Id", "send it once"])
+        .log(json!({ "method": "none", "http_method": "POST" })),
         Row::new(
             "an unknown path",
             "path_unknown",
