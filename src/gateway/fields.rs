@@ -159,10 +159,16 @@ fn is_forwarded(name: &str, server: &Server, era: Era) -> bool {
         // Resumption ended with 2025-11-25 (E72).
         header::LAST_EVENT_ID => era == Era::Legacy,
         header::PROTOCOL_VERSION => true,
-        // Unknown `Mcp-Param-*` must go on (E7). Before 2026-07-28 nothing holds any of them against the
-        // body: whoever routes by them would be told by the client alone what it calls.
-        _ => era == Era::Modern && name.starts_with(header::MCP_PREFIX),
+        // Unknown ones must go on (E7).
+        _ => name.starts_with(header::MCP_PREFIX) && !is_unproven(name, era),
     }
+}
+
+/// Whether a header says what a message does, and nothing holds it against the body: before 2026-07-28
+/// whoever routes by it would be told by the client alone what it calls.
+fn is_unproven(name: &str, era: Era) -> bool {
+    let tells = matches!(name, header::METHOD | header::NAME);
+    era == Era::Legacy && (tells || name.starts_with(header::PARAM_PREFIX))
 }
 
 /// What of a client's head goes along with requests that the gateway makes for it.
@@ -194,11 +200,9 @@ pub(super) fn bare(headers: &HeaderMap) -> Bare {
     }
 }
 
-/// The `Mcp-*` headers that nothing here is known of: they must go on (E7), in the era that has them.
+/// The `Mcp-*` headers that nothing here is known of: they must go on (E7), but for those that say what
+/// a message does in an era that does not prove it.
 pub(super) fn mirrored(headers: &HeaderMap, era: Era) -> Vec<(String, String)> {
-    if era == Era::Legacy {
-        return Vec::new();
-    }
     let is_known = |name: &str| {
         matches!(
             name,
@@ -208,7 +212,8 @@ pub(super) fn mirrored(headers: &HeaderMap, era: Era) -> Vec<(String, String)> {
     headers
         .iter()
         .filter(|(name, _)| {
-            name.as_str().starts_with(header::MCP_PREFIX) && !is_known(name.as_str())
+            let name = name.as_str();
+            name.starts_with(header::MCP_PREFIX) && !is_known(name) && !is_unproven(name, era)
         })
         .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
         .collect()
