@@ -71,7 +71,7 @@ fn canonical(uri: &str) -> Option<String> {
     (canonical != uri).then_some(canonical)
 }
 
-/// A pattern of URIs as [`canonical`] spells them. A wildcard that is escaped stays none.
+/// A pattern of URIs as `canonical` spells them. A wildcard that is escaped stays none.
 #[must_use]
 pub fn canonical_pattern(pattern: &str) -> String {
     folded(&decode(pattern, |byte| !matches!(byte, b'*' | b'?')))

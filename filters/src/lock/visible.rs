@@ -15,7 +15,7 @@ pub fn line(text: &str) -> String {
     escaped(text, |_| false)
 }
 
-/// Whether [`line`] leaves a text as it is.
+/// Whether [`line()`] leaves a text as it is.
 #[must_use]
 pub fn is_line(text: &str) -> bool {
     !text.contains(is_hidden)

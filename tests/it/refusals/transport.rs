@@ -86,6 +86,11 @@ fn heads() -> Vec<Row> {
         .echo(Echo::Nothing)
         .says(&["X-Conduit-Approval-Id", "send it once"])
         .log(json!({ "method": "none", "http_method": "POST" })),
+    ]
+}
+
+fn paths() -> Vec<Row> {
+    vec![
         Row::new(
             "an unknown path",
             "path_unknown",
@@ -167,8 +172,9 @@ fn bodies() -> Vec<Row> {
 async fn what_http_says_of_a_request_is_refused_as_its_rows_say() {
     let upstream = Upstream::start(friendly).await;
     let mut seen = BTreeSet::new();
-    run(&config(&upstream), &heads(), &mut seen).await;
-    run(&config(&upstream), &bodies(), &mut seen).await;
+    for rows in [heads(), paths(), bodies()] {
+        run(&config(&upstream), &rows, &mut seen).await;
+    }
     assert_all(&seen, CAUSED);
     assert!(upstream.recorded("tools/call").is_empty());
 }
