@@ -57,7 +57,7 @@ const PURE: [&str; 10] = [
     "hmac",
     "itoa",
     "memchr",
-    "regex",
+    "regex-automata",
     "serde",
     "serde_json",
     "sha2",

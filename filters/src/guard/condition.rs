@@ -14,14 +14,13 @@
 //! Where nothing stands at the path, nothing but `not_exists` holds. Where several values do, one that
 //! passes is enough.
 
-use regex::Regex;
 use serde_json::Value;
 
 use crate::guard::detect;
 use crate::guard::detect::Detectors;
 use crate::guard::number::Number;
 use crate::guard::path::Path;
-use crate::guard::pattern;
+use crate::guard::pattern::{Meter, Overwork, Pattern};
 use crate::guard::reader::unescaped;
 use crate::guard::spec::{self, Check, Operator};
 use crate::guard::walk::Opaque;
@@ -44,7 +43,7 @@ pub(super) enum Test {
     Ranks(Rank, Number),
     Contains(Expected),
     Lacks(Expected),
-    Matches(Regex),
+    Matches(Pattern),
     Exists,
     Missing,
     Detects(Detectors),
@@ -132,8 +131,8 @@ fn compare(operator: Operator, value: &Value, at: &str, problems: &mut Problems)
         Operator::Gte => rank(Rank::AtLeast, problems)?,
         Operator::Lt => rank(Rank::Below, problems)?,
         Operator::Lte => rank(Rank::AtMost, problems)?,
-        Operator::Matches => match value.as_str().map(pattern::compile) {
-            Some(Ok(regex)) => Test::Matches(regex),
+        Operator::Matches => match value.as_str().map(Pattern::compile) {
+            Some(Ok(pattern)) => Test::Matches(pattern),
             Some(Err(error)) => {
                 wrong(problems, &error);
                 return None;
@@ -225,7 +224,12 @@ impl Test {
 
     /// Whether it holds for one value, JSON text. `has_equal` is whether a list has an element that it
     /// is to have.
-    pub(super) fn holds(&self, raw: &str, has_equal: bool) -> Result<bool, Opaque> {
+    pub(super) fn holds(
+        &self,
+        raw: &str,
+        has_equal: bool,
+        meter: &mut Meter,
+    ) -> Result<bool, Opaque> {
         let text = || match raw.starts_with('"') {
             true => unescaped(raw).ok_or(Opaque::Text).map(Some),
             false => Ok(None),
@@ -236,7 +240,12 @@ impl Test {
             Self::Ranks(rank, than) => rank_of(raw, *rank, than)?,
             Self::Contains(expected) => has_equal || contains(text()?.as_deref(), expected),
             Self::Lacks(expected) => !has_equal && !contains(text()?.as_deref(), expected),
-            Self::Matches(regex) => text()?.is_some_and(|text| regex.is_match(&text)),
+            Self::Matches(pattern) => match text()? {
+                Some(text) => pattern
+                    .is_match(&text, meter)
+                    .map_err(|Overwork| Opaque::Work)?,
+                None => false,
+            },
             Self::Exists => true,
             Self::Missing => false,
             Self::Detects(detectors) => match text()? {

@@ -9,13 +9,11 @@ mod texts;
 
 use std::borrow::Cow;
 
-use regex::Regex;
-
 use crate::bounds::DEPTH_MAX;
 use crate::guard::detect::Detectors;
 use crate::guard::edit::names::Written;
 use crate::guard::path::{Path, Segment};
-use crate::guard::pattern;
+use crate::guard::pattern::{Meter, Pattern};
 use crate::guard::reader::{Reader, unescaped};
 use crate::guard::spec;
 use crate::guard::walk::Opaque;
@@ -44,7 +42,7 @@ enum Edit {
     Redact,
     RedactFound(Detectors),
     Truncate(usize),
-    Replace(Regex, String),
+    Replace(Pattern, String),
 }
 
 impl Change {
@@ -84,14 +82,14 @@ fn replace(text: &str, with: &str, at: &str, problems: &mut Problems) -> Option<
     let wrong = |problems: &mut Problems, key: &str, message: &str| {
         problems.error(format!("{at}.{key}"), message);
     };
-    let regex = match pattern::compile(text) {
-        Ok(regex) => regex,
+    let pattern = match Pattern::compile(text) {
+        Ok(pattern) => pattern,
         Err(error) => {
             wrong(problems, "replace", &error);
             return None;
         }
     };
-    if regex.is_match("") {
+    if pattern.may_be_empty() {
         wrong(
             problems,
             "replace",
@@ -103,11 +101,15 @@ fn replace(text: &str, with: &str, at: &str, problems: &mut Problems) -> Option<
         wrong(problems, "with", "must have at most 1024 bytes");
         return None;
     }
-    Some(Edit::Replace(regex, with.to_owned()))
+    Some(Edit::Replace(pattern, with.to_owned()))
 }
 
 /// The value after all changes, JSON text; nothing where none of them changes anything.
-pub(super) fn apply(changes: &[Change], value: &str) -> Result<Option<String>, Opaque> {
+pub(super) fn apply(
+    changes: &[Change],
+    value: &str,
+    meter: &mut Meter,
+) -> Result<Option<String>, Opaque> {
     let mut changed: Option<String> = None;
     for change in changes {
         let text = changed.as_deref().unwrap_or(value);
@@ -116,6 +118,7 @@ pub(super) fn apply(changes: &[Change], value: &str) -> Result<Option<String>, O
             out: String::with_capacity(text.len()),
             edit: &change.edit,
             is_changed: false,
+            meter: &mut *meter,
         };
         editor.value(change.path.segments(), 0)?;
         if editor.reader.peek().is_some() {
@@ -133,6 +136,8 @@ struct Editor<'e, 't> {
     out: String,
     edit: &'e Edit,
     is_changed: bool,
+    /// What matching may still cost.
+    meter: &'e mut Meter,
 }
 
 /// Whether what was read stays.
@@ -195,7 +200,7 @@ impl Editor<'_, '_> {
             Edit::Set(value) => Some(Cow::Borrowed(value.as_str())),
             Edit::Redact => Some(Cow::Borrowed(REDACTED)),
             Edit::RedactFound(_) | Edit::Truncate(_) | Edit::Replace(..) => {
-                self.edit.text(raw)?.map(Cow::Owned)
+                self.edit.text(raw, self.meter)?.map(Cow::Owned)
             }
         };
         match becomes {
@@ -264,7 +269,10 @@ impl Editor<'_, '_> {
     fn name(&mut self, raw: &str, path: &[Segment], written: &mut Written) -> Result<(), Opaque> {
         let is_meant = path.first() == Some(&Segment::Deep) && self.edit.is_of_names();
         let becomes = match is_meant {
-            true => self.edit.text(raw)?.filter(|becomes| becomes != raw),
+            true => self
+                .edit
+                .text(raw, self.meter)?
+                .filter(|becomes| becomes != raw),
             false => None,
         };
         let start = self.out.len();

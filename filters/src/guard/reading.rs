@@ -6,8 +6,10 @@
 //! about what the server really opens.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use crate::guard::condition::Condition;
+use crate::guard::pattern::Meter;
 use crate::guard::rules::{Subject, Target};
 use crate::guard::scope::{Kind, Names};
 use crate::guard::walk::{self, State};
@@ -26,6 +28,8 @@ pub(super) struct Reading<'s> {
     values: Vec<String>,
     /// Whether the value as it is has the URI as the server does.
     is_own: bool,
+    /// What the searches of all rules may still cost.
+    pub(super) meter: RefCell<Meter>,
 }
 
 /// How much of a thing's readings something is true of.
@@ -101,6 +105,7 @@ impl<'s> Reading<'s> {
                 others: Vec::new(),
                 values: Vec::new(),
                 is_own: true,
+                meter: RefCell::default(),
             };
         };
         let Readings { whole, place } = Readings::of(uri);
@@ -120,12 +125,14 @@ impl<'s> Reading<'s> {
             others,
             values,
             is_own,
+            meter: RefCell::default(),
         }
     }
 
     /// What is known of conditions.
     pub(super) fn judge(&self, conditions: &[&Condition]) -> Vec<Found> {
-        let mut found: Vec<Found> = walk::judge(conditions, self.subject.value)
+        let meter = &mut *self.meter.borrow_mut();
+        let mut found: Vec<Found> = walk::judge(conditions, self.subject.value, meter)
             .into_iter()
             .map(|state| Found {
                 state,
@@ -133,7 +140,7 @@ impl<'s> Reading<'s> {
             })
             .collect();
         for value in &self.values {
-            let states = walk::judge(conditions, Some(value));
+            let states = walk::judge(conditions, Some(value), meter);
             for (found, state) in found.iter_mut().zip(states) {
                 found.is_everywhere &= state == State::Met;
                 found.state = found.state.or(state);

@@ -165,7 +165,10 @@ impl Rule {
     /// The value after its changes, which leave nothing that a reading still shows.
     fn changed(&self, reading: &Reading<'_>) -> Result<String, Opaque> {
         let value = reading.subject.value.unwrap_or("{}");
-        let change = |value: &str| edit::apply(&self.changes, value);
+        let change = |value: &str| {
+            let meter = &mut *reading.meter.borrow_mut();
+            edit::apply(&self.changes, value, meter)
+        };
         let changed = change(value)?.unwrap_or_else(|| value.to_owned());
         match reading.is_left(&changed, change)? {
             true => Err(Opaque::Spelling),

@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::bounds::DEPTH_MAX;
 use crate::guard::condition::{Condition, Test};
 use crate::guard::path::{Path, Segment};
+use crate::guard::pattern::Meter;
 use crate::guard::reader::{Reader, unescaped};
 
 /// Why it cannot be told whether a condition holds.
@@ -27,6 +28,8 @@ pub enum Opaque {
     Ambiguous,
     /// What it would become is too long.
     Length,
+    /// Its expressions would take too long to be searched for.
+    Work,
     /// Its URI is spelled so that what is to be changed in it cannot be.
     Spelling,
 }
@@ -42,6 +45,7 @@ impl Opaque {
             Self::Text => "a text is not valid Unicode",
             Self::Ambiguous => "a value is ambiguous or too long to be compared",
             Self::Length => "it would become too long",
+            Self::Work => "it would take too long to examine",
             Self::Spelling => "its URI hides what is to be changed in it",
         }
     }
@@ -70,12 +74,17 @@ impl State {
 }
 
 /// Whether each condition holds for a value, JSON text; without one nothing is there.
-pub(super) fn judge(conditions: &[&Condition], value: Option<&str>) -> Vec<State> {
+pub(super) fn judge(
+    conditions: &[&Condition],
+    value: Option<&str>,
+    meter: &mut Meter,
+) -> Vec<State> {
     let mut walk = Walk {
         reader: Reader::new(value.unwrap_or_default()),
         conditions,
         known: vec![Known::default(); conditions.len()],
         open: Vec::with_capacity(conditions.len() * 2),
+        meter,
     };
     if value.is_some() {
         for index in 0..conditions.len() {
@@ -140,6 +149,8 @@ struct Walk<'w, 't> {
     known: Vec<Known>,
     /// The conditions whose paths go on in each value that is open, outermost first.
     open: Vec<Open>,
+    /// What matching may still cost.
+    meter: &'w mut Meter,
 }
 
 impl Walk<'_, '_> {
@@ -220,7 +231,7 @@ impl Walk<'_, '_> {
         if !is_deep || !condition.test.is_of_names() || known.holds {
             return;
         }
-        match condition.test.holds(raw, false) {
+        match condition.test.holds(raw, false, self.meter) {
             Ok(holds) => known.holds = holds,
             Err(opaque) => known.opaque = known.opaque.or(Some(opaque)),
         }
@@ -348,7 +359,7 @@ impl Walk<'_, '_> {
         }
         known.is_there = true;
         let has_equal = std::mem::take(&mut known.has_equal);
-        match condition.test.holds(raw, has_equal) {
+        match condition.test.holds(raw, has_equal, self.meter) {
             Ok(holds) => known.holds = holds,
             Err(opaque) => known.opaque = known.opaque.or(Some(opaque)),
         }

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use regex::Regex;
-
 use crate::guard::condition::is_number;
 use crate::guard::detect;
 use crate::guard::edit::{BYTES_MAX, Edit};
+use crate::guard::pattern::{Meter, Unreplaced};
 use crate::guard::reader::unescaped;
 use crate::guard::walk::Opaque;
 use crate::json::object::quoted;
@@ -32,7 +31,7 @@ impl Edit {
     }
 
     /// What becomes of a text, or of a number that says as much; nothing where it stays.
-    pub(super) fn text(&self, raw: &str) -> Result<Option<String>, Opaque> {
+    pub(super) fn text(&self, raw: &str, meter: &mut Meter) -> Result<Option<String>, Opaque> {
         let is_text = raw.starts_with('"');
         let text = match is_text {
             true => unescaped(raw).ok_or(Opaque::Text)?,
@@ -43,7 +42,12 @@ impl Edit {
                 detect::redact(*detectors, &text)
             }
             Self::Truncate(max) if is_text => cut(&text, *max).map(str::to_owned),
-            Self::Replace(regex, with) if is_text => replaced(regex, with, &text)?,
+            Self::Replace(pattern, with) if is_text => pattern
+                .replaced(&text, with, BYTES_MAX, meter)
+                .map_err(|error| match error {
+                    Unreplaced::Overwork => Opaque::Work,
+                    Unreplaced::Length => Opaque::Length,
+                })?,
             Self::RedactFound(_)
             | Self::Truncate(_)
             | Self::Replace(..)
@@ -59,25 +63,4 @@ impl Edit {
 fn cut(text: &str, chars_max: usize) -> Option<&str> {
     let (at, _) = text.char_indices().nth(chars_max)?;
     text.get(..at)
-}
-
-fn replaced(regex: &Regex, with: &str, text: &str) -> Result<Option<String>, Opaque> {
-    let mut out = String::new();
-    let mut end = 0;
-    for captures in regex.captures_iter(text) {
-        let Some(found) = captures.get(0) else {
-            continue;
-        };
-        out.push_str(text.get(end..found.start()).unwrap_or_default());
-        captures.expand(with, &mut out);
-        end = found.end();
-        if out.len() > BYTES_MAX {
-            return Err(Opaque::Length);
-        }
-    }
-    if end == 0 && out.is_empty() {
-        return Ok(None);
-    }
-    out.push_str(text.get(end..).unwrap_or_default());
-    Ok(Some(out))
 }

@@ -225,6 +225,34 @@ fn what_cannot_be_decided_is_refused() {
 }
 
 #[test]
+fn an_expression_that_would_take_too_long_refuses_whatever_its_rule_does() {
+    let hostile = json!("[ab]*a[ab]{300}c");
+    let text = "ab".repeat(1024 * 1024);
+    let rules = of([spec::Rule {
+        action: Action::Alert,
+        conditions: vec![condition("a", Operator::Matches, hostile.clone())],
+        ..rule("r")
+    }]);
+    let arguments = json!({ "a": text }).to_string();
+    // Letters in turn take few states.
+    assert_eq!(decided(&rules, &call("t", Some(&arguments))), "allow -");
+    let mut seed = 1_u64;
+    let any: String = text
+        .replace('b', "")
+        .bytes()
+        .map(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            if seed >> 63 == 0 { 'a' } else { 'b' }
+        })
+        .collect();
+    let arguments = json!({ "a": any }).to_string();
+    assert_eq!(
+        decided(&rules, &call("t", Some(&arguments))),
+        "block r Work"
+    );
+}
+
+#[test]
 fn a_condition_that_does_not_hold_settles_what_another_leaves_open() {
     let rules = of([spec::Rule {
         conditions: vec![
