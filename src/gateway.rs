@@ -51,6 +51,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use filters::refusal::Refusal;
+use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{Error, ErrorType};
@@ -156,6 +157,9 @@ impl ProxyHttp for Gateway {
     fn new_ctx(&self) -> Box<Exchange> {
         Box::new(Exchange::begin(Arc::clone(&self.shared)))
     }
+
+    /// None: Pingora's default compresses what comes from an upstream peer, and none of ours does.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(
         &self,

@@ -171,10 +171,15 @@ fn contains(set: &HashSet<String>, text: &str) -> bool {
 
 /// A host without its port: `[::1]:8080` is `[::1]`.
 fn host_name(authority: &str) -> &str {
+    if !authority.as_bytes().contains(&b']') {
+        let end = authority.bytes().position(|byte| byte == b':');
+        return end
+            .and_then(|end| authority.get(..end))
+            .unwrap_or(authority);
+    }
     let after_bracket = authority.rfind(']').map_or(0, |at| at + 1);
     match authority.split_at(after_bracket) {
         (bracketed, rest) if rest.starts_with(':') && after_bracket > 0 => bracketed,
-        ("", rest) => rest.split_once(':').map_or(rest, |(name, _)| name),
         _ => authority,
     }
 }
@@ -184,7 +189,8 @@ fn is_loopback(name: &str) -> bool {
         name.parse::<std::net::Ipv4Addr>()
             .is_ok_and(|address| address.is_loopback())
     };
-    name.eq_ignore_ascii_case("localhost") || name == "[::1]" || is_v4()
+    // Those that nearly all say first.
+    matches!(name, "127.0.0.1" | "[::1]") || name.eq_ignore_ascii_case("localhost") || is_v4()
 }
 
 #[cfg(test)]

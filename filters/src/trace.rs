@@ -118,15 +118,18 @@ fn hex(byte: u8) -> [u8; 2] {
 }
 
 fn uuid(trace: [u8; 16]) -> String {
-    let mut id = [b'-'; 36];
-    let places = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
-    for (byte, at) in trace.into_iter().zip(places) {
-        if let Some(pair) = id.get_mut(at..at + 2) {
-            pair.copy_from_slice(&hex(byte));
+    let pairs = trace.map(hex);
+    let digits = pairs.as_flattened();
+    let mut id = String::with_capacity(36);
+    for group in [0..8, 8..12, 12..16, 16..20, 20..32] {
+        if group.start > 0 {
+            id.push('-');
         }
+        // Digits are text.
+        let group = digits.get(group).unwrap_or_default();
+        id.push_str(str::from_utf8(group).unwrap_or_default());
     }
-    // Digits and dashes are text.
-    str::from_utf8(&id).unwrap_or_default().to_owned()
+    id
 }
 
 #[cfg(test)]

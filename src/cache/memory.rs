@@ -57,7 +57,7 @@ pub struct Memory {
 }
 
 /// Some of the entries, by the first half of their keys: all that the order of use knows of them.
-type Part = HashMap<HashBinary, Arc<Entry>>;
+type Part = foldhash::HashMap<HashBinary, Arc<Entry>>;
 
 /// When a fetch began, as its server's book counts: nothing that was invalidated since is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -44,12 +44,17 @@ pub(super) fn group(headers: &HeaderMap) -> Option<Cow<'_, str>> {
 }
 
 /// What is read from a client's request head.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Client<'a> {
+    headers: &'a HeaderMap,
     /// The mirrored MCP headers.
     pub(super) mcp: Headers<'a>,
     /// `Mcp-Session-Id`
     pub(super) session: Option<&'a str>,
+    /// Whether it has `Mcp-*` headers besides.
+    has_further: bool,
+    /// Whether it names a group.
+    has_group: bool,
 }
 
 impl<'a> Client<'a> {
@@ -59,23 +64,37 @@ impl<'a> Client<'a> {
     /// Where any of MCP's stands twice, so that two readers could pick different ones, or the session id
     /// is none.
     pub(super) fn read(headers: &'a HeaderMap) -> Result<Self, Refusal> {
-        let mut read = Self::default();
+        let mut read = Self {
+            headers,
+            mcp: Headers::default(),
+            session: None,
+            has_further: false,
+            has_group: false,
+        };
         let mut previous = None;
         // One walk: four look-ups would hash as many names. The values of a name come one after another.
         for (name, value) in headers {
-            let is_again = previous.replace(name) == Some(name);
-            if is_again && name.as_str().starts_with(header::MCP_PREFIX) {
-                let header = name.as_str().to_owned().into();
+            let before = previous.replace(name);
+            let spelled = name.as_str();
+            if !spelled.starts_with(header::MCP_PREFIX) {
+                read.has_group |= spelled == GROUP;
+                continue;
+            }
+            if before == Some(name) {
+                let header = spelled.to_owned().into();
                 return Err(Refusal::HeaderMalformed { header });
             }
-            let (slot, shown) = match name.as_str() {
+            let (slot, shown) = match spelled {
                 header::PROTOCOL_VERSION => {
                     (&mut read.mcp.protocol_version, "MCP-Protocol-Version")
                 }
                 header::METHOD => (&mut read.mcp.method, "Mcp-Method"),
                 header::NAME => (&mut read.mcp.name, "Mcp-Name"),
                 header::SESSION_ID => (&mut read.session, "Mcp-Session-Id"),
-                _ => continue,
+                _ => {
+                    read.has_further = true;
+                    continue;
+                }
             };
             // What is not visible ASCII matches no body: only the sentinel form can carry it.
             let malformed = || Refusal::HeaderMalformed {
@@ -88,6 +107,24 @@ impl<'a> Client<'a> {
             return Err(Refusal::SessionMalformed);
         }
         Ok(read)
+    }
+
+    /// Its headers.
+    pub(super) fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// What [`group()`] says of it.
+    pub(super) fn group(&self) -> Option<Cow<'a, str>> {
+        self.has_group.then(|| group(self.headers)).flatten()
+    }
+
+    /// What [`mirrored()`] says of it.
+    pub(super) fn mirrored(&self, era: Era) -> Vec<(String, String)> {
+        match self.has_further {
+            true => mirrored(self.headers, era),
+            false => Vec::new(),
+        }
     }
 }
 

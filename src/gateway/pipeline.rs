@@ -27,7 +27,7 @@ use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
 use filters::route::{Endpoint, Scope};
 use filters::rpc::parse::{self, Id, Payload};
-use http::{HeaderMap, Method};
+use http::Method;
 use pingora::proxy::Session;
 
 use crate::gateway::cached::quick::Quick;
@@ -194,11 +194,11 @@ fn open<'a>(
         return Ok(Opened::Onward(Stage::Profile(Box::new(message))));
     };
     let headers = &session.req_header().headers;
-    let client = Client::read(headers)?;
-    let call = Call::classify(message, &client.mcp)?;
+    let said = Client::read(headers)?;
+    let call = Call::classify(message, &said.mcp)?;
     note(exchange, &call);
     let (server, permit) = enter(exchange, id, &call)?;
-    let seat = match client.session.filter(|_| is_in_session(&call)) {
+    let seat = match said.session.filter(|_| is_in_session(&call)) {
         Some(named) => sessions::seat(exchange, named, scope)?.map_or(Seat::Unsure, Seat::Taken),
         None => Seat::None,
     };
@@ -218,7 +218,7 @@ fn open<'a>(
     };
     let mut quick = match locked::is_asked(exchange, &server, &call) {
         true => None,
-        false => Some(decide(headers, exchange, &server, client, &call)?),
+        false => Some(decide(&said, exchange, &server, client, &call)?),
     };
     if let Some(Quick::Hit(text)) = &mut quick {
         return Ok(Opened::Hit(std::mem::take(text)));
@@ -234,7 +234,7 @@ fn open<'a>(
 
 /// Step 6: what guardrails say, what it costs, and whether the answer is there already.
 fn decide(
-    headers: &HeaderMap,
+    said: &Client<'_>,
     exchange: &mut Exchange,
     server: &Arc<Server>,
     client: Option<&Arc<ClientSession>>,
@@ -244,12 +244,12 @@ fn decide(
     if !limits::charge_at_once(exchange, &server.id, call)? {
         return Ok(Quick::Unpaid(seen));
     }
-    Ok(find_answer(headers, exchange, server, client, (seen, call)))
+    Ok(find_answer(said, exchange, server, client, (seen, call)))
 }
 
 /// What becomes of a message that was paid for.
 fn find_answer(
-    headers: &HeaderMap,
+    said: &Client<'_>,
     exchange: &mut Exchange,
     server: &Arc<Server>,
     client: Option<&Arc<ClientSession>>,
@@ -262,7 +262,7 @@ fn find_answer(
     if access::hides_some(exchange, server, call.method) {
         return Quick::Long;
     }
-    cached::quick::look(headers, exchange, server, client, call)
+    cached::quick::look(said, exchange, server, client, call)
 }
 
 /// Whether a message may belong to a session: `initialize` begins one, modern ones have none (E72).

@@ -35,9 +35,12 @@ pub struct Limits {
 pub struct Sessions {
     /// Their bounds.
     pub limits: Limits,
-    parts: [Mutex<HashMap<Arc<str>, Arc<Session>>>; PARTS],
+    parts: [Mutex<Part>; PARTS],
     counts: Mutex<Counts>,
 }
+
+/// Some of the sessions, by id. No client chooses one: a fast hash will do.
+type Part = foldhash::HashMap<Arc<str>, Arc<Session>>;
 
 #[derive(Default)]
 struct Counts {
@@ -199,7 +202,7 @@ impl Sessions {
         self.len() == 0
     }
 
-    fn part(&self, id: &str) -> &Mutex<HashMap<Arc<str>, Arc<Session>>> {
+    fn part(&self, id: &str) -> &Mutex<Part> {
         // Ids are random: any byte will do.
         let at = usize::from(id.bytes().last().unwrap_or_default()) % PARTS;
         let [first, ..] = &self.parts;

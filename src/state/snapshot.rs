@@ -33,7 +33,7 @@ use crate::upstream::watch::Watches;
 /// One configuration, compiled. A request pins one and never looks again.
 pub struct Snapshot {
     /// The servers by id.
-    pub servers: HashMap<String, Arc<Server>>,
+    pub servers: foldhash::HashMap<String, Arc<Server>>,
     /// What `/mcp/profile/{id}` and `/mcp` lead to, by id; `default` is everything.
     pub profiles: HashMap<String, Arc<Profile>>,
     /// How aggregated lists are given.

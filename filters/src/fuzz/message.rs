@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::acl::need::Need;
 use crate::json::object::{Object, string};
-use crate::json::reader::{Malformed, Raw, Reader};
+use crate::json::reader::{Raw, Reader};
 use crate::mcp::call::Call;
 use crate::mcp::header::Headers;
 use crate::refusal::Refusal;
@@ -31,7 +31,7 @@ pub(super) fn run(data: &[u8]) {
         Err(invalid) => {
             match invalid {
                 Invalid::Syntax => {}
-                Invalid::Depth | Invalid::Shape(_) => assert_ne!(ours, Err(Malformed), "{text}"),
+                Invalid::Depth | Invalid::Shape(_) => assert!(ours.is_ok(), "{text}"),
             }
             is_json(&Refusal::from(invalid));
         }

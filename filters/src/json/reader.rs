@@ -13,8 +13,12 @@ use crate::json::object;
 use crate::json::scan;
 
 /// The text of one JSON value, without white space around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Raw<'t>(&'t str);
+#[derive(Clone, Copy, Debug)]
+pub struct Raw<'t> {
+    text: &'t str,
+    /// Whether it is known to be a string without escapes.
+    is_plain: bool,
+}
 
 /// A text that is no JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,23 +38,26 @@ impl<'t> Raw<'t> {
     /// The text.
     #[must_use]
     pub fn get(self) -> &'t str {
-        self.0
+        self.text
     }
 
     /// The string that it is, unescaped; nothing where it is no string, or one that is not Unicode.
     #[must_use]
     pub fn string(self) -> Option<Cow<'t, str>> {
-        let inside = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        if scan::plain(inside.as_bytes()) == inside.len() {
+        let inside = self.text.strip_prefix('"')?.strip_suffix('"')?;
+        if self.is_plain || scan::plain(inside.as_bytes()) == inside.len() {
             return Some(Cow::Borrowed(inside));
         }
-        object::string(self.0)
+        object::string(self.text)
     }
 }
 
 impl<'t> From<&'t RawValue> for Raw<'t> {
     fn from(value: &'t RawValue) -> Self {
-        Self(value.get())
+        Self {
+            text: value.get(),
+            is_plain: false,
+        }
     }
 }
 
@@ -90,7 +97,20 @@ impl<'t> Reader<'t> {
     /// # Errors
     /// [`Malformed`] where there is none.
     pub fn value(&mut self) -> Result<Raw<'t>, Malformed> {
-        self.spanned(Self::skip)
+        match self.peek() {
+            Some(b'"') => self.string(),
+            _ => self.spanned(Self::skip),
+        }
+    }
+
+    /// Reads a string.
+    fn string(&mut self) -> Result<Raw<'t>, Malformed> {
+        let mut is_plain = false;
+        let read = self.spanned(|reader| {
+            is_plain = reader.skip_string()?;
+            Ok(())
+        })?;
+        Ok(Raw { is_plain, ..read })
     }
 
     /// The text of the value that `read` reads.
@@ -104,7 +124,9 @@ impl<'t> Reader<'t> {
         self.peek();
         let start = self.at;
         read(self)?;
-        self.text.get(start..self.at).map(Raw).ok_or(Malformed)
+        let text = self.text.get(start..self.at).ok_or(Malformed)?;
+        let is_plain = false;
+        Ok(Raw { text, is_plain })
     }
 
     /// Reads an object. `member` is told each name, and reads the value.
@@ -122,7 +144,7 @@ impl<'t> Reader<'t> {
             self.at += 1;
         } else {
             loop {
-                let name = self.spanned(Self::skip_string)?;
+                let name = self.string()?;
                 self.expect(b':')?;
                 member(self, name)?;
                 if self.is_last(b'}')? {
@@ -147,7 +169,7 @@ impl<'t> Reader<'t> {
 
     fn skip(&mut self) -> Result<(), Malformed> {
         match self.peek().ok_or(Malformed)? {
-            b'"' => self.skip_string(),
+            b'"' => self.skip_string().map(|_| ()),
             b'{' | b'[' if self.depth >= DEPTH_MAX => self.skip_deep(),
             b'{' => self.object(|reader, _| reader.skip()),
             b'[' => self.skip_array(),
@@ -193,18 +215,20 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    fn skip_string(&mut self) -> Result<(), Malformed> {
+    /// Whether it has no escapes.
+    fn skip_string(&mut self) -> Result<bool, Malformed> {
         let text = self.text.as_bytes();
         if text.get(self.at) != Some(&b'"') {
             return Err(Malformed);
         }
         self.at += 1;
+        let mut is_plain = true;
         loop {
             self.at += scan::plain(text.get(self.at..).unwrap_or_default());
             match text.get(self.at..).unwrap_or_default() {
                 [b'"', ..] => {
                     self.at += 1;
-                    return Ok(());
+                    return Ok(is_plain);
                 }
                 [
                     b'\\',
@@ -218,6 +242,7 @@ impl<'t> Reader<'t> {
                 }
                 _ => return Err(Malformed),
             }
+            is_plain = false;
         }
     }
 
@@ -364,14 +389,17 @@ mod tests {
                 assert_eq!(reader.value().map(Raw::get), Ok(&*text));
                 assert_eq!(reader.is_deep(), is_deep, "{depth}");
                 let cut = text.get(..text.len() - 1).unwrap();
-                assert_eq!(read(cut), Err(Malformed));
+                assert!(read(cut).is_err());
             }
         }
     }
 
     #[test]
     fn a_string_is_unescaped_where_it_is_unicode() {
-        let string = |text| Raw(text).string();
+        let string = |text| {
+            let is_plain = false;
+            Raw { text, is_plain }.string()
+        };
         assert!(matches!(string(r#""é""#), Some(Cow::Borrowed("é"))));
         assert_eq!(string(r#""\u0061\"""#).as_deref(), Some("a\""));
         assert_eq!(string(r#""\ud800""#), None);

@@ -8,8 +8,8 @@ use filters::cache::freshness::Freshness;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::Era;
+use http::HeaderName;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName};
 use pingora::proxy::Session;
 
 use crate::cache::Found;
@@ -43,7 +43,7 @@ pub(in crate::gateway) enum Quick {
 
 /// Looks a message up in the first tier.
 pub(in crate::gateway) fn look(
-    headers: &HeaderMap,
+    said: &fields::Client<'_>,
     exchange: &mut Exchange,
     server: &Server,
     client: Option<&Arc<Client>>,
@@ -63,9 +63,12 @@ pub(in crate::gateway) fn look(
         (Era::Legacy, Some(client)) => &client.opening.capabilities,
         (Era::Legacy, None) => "{}",
     };
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: &HeaderName| {
+        let value = said.headers().get(name);
+        value.and_then(|value| value.to_str().ok())
+    };
     let tenancy = exchange.tenancy();
-    let group = fields::group(headers);
+    let group = said.group();
     let now = Instant::now();
     let asked = Asked {
         method: call.method,
@@ -73,7 +76,7 @@ pub(in crate::gateway) fn look(
         params: call.message.params_text,
         agreed: match client {
             Some(client) => Some(client.opening.revision),
-            None => cached::agreed(None, text(&fields::PROTOCOL_VERSION)),
+            None => cached::agreed(None, said.mcp.protocol_version),
         },
         // Of calls nobody asks: what is promised of them is the operator's word.
         is_promised: call.method != Mcp::ToolsCall && role::is_promised(server, call.era, client),
@@ -90,7 +93,7 @@ pub(in crate::gateway) fn look(
     };
     let live = Arc::clone(&exchange.live);
     let mut role = role::at_once(&live, server, &asked);
-    if matches!(role, Some(Role::Read(_))) && !is_plain(headers, server, &asked, call.era) {
+    if matches!(role, Some(Role::Read(_))) && !is_plain(said, server, &asked, call.era) {
         // Its server says what is wrong, or what the headers mean.
         role = role.map(Role::without_reading);
     }
@@ -123,10 +126,13 @@ pub(in crate::gateway) fn look(
 }
 
 /// Whether a message's headers say nothing but what the rest of it says.
-fn is_plain(headers: &HeaderMap, server: &Server, asked: &Asked<'_>, era: Era) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+fn is_plain(said: &fields::Client<'_>, server: &Server, asked: &Asked<'_>, era: Era) -> bool {
+    let text = |name: &str| {
+        let value = said.headers().get(name);
+        value.and_then(|value| value.to_str().ok())
+    };
     let is_mirrored = era == Era::Legacy || role::is_mirrored(server, asked, text);
-    is_mirrored && role::is_explained(server, asked, &fields::mirrored(headers, era))
+    is_mirrored && role::is_explained(server, asked, &said.mirrored(era))
 }
 
 /// Answers with what was found.

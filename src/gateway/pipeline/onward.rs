@@ -125,7 +125,13 @@ async fn unlock(
         let inbound = front::inbound(headers, exchange, call, body.clone());
         locked::admit(exchange, server, client, &inbound, tool_of(call)).await?;
     }
-    Ok(decide(headers, exchange, server, client, call)?)
+    Ok(decide(
+        &Client::read(headers)?,
+        exchange,
+        server,
+        client,
+        call,
+    )?)
 }
 
 /// One message to several servers.

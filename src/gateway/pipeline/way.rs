@@ -114,8 +114,8 @@ async fn pay(
     call: &Call<'_>,
 ) -> Result<Quick, Ended> {
     limits::charge(session, exchange, &server.id, call).await?;
-    let headers = &session.req_header().headers;
-    Ok(find_answer(headers, exchange, server, client, (seen, call)))
+    let said = Client::read(&session.req_header().headers)?;
+    Ok(find_answer(&said, exchange, server, client, (seen, call)))
 }
 
 /// A message that guardrails change, or whose answer they look at: it goes the way that reads both.

@@ -2,11 +2,11 @@
 //!
 //! **Invariant:** what is counted here is counted in the metrics' own series; nothing is kept beside.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use filters::cache::status::Status as CacheStatus;
 use filters::mcp::method::Method;
+use foldhash::HashMap;
 use parking_lot::RwLock;
 use prometheus::{Histogram, IntCounter};
 

@@ -1,6 +1,6 @@
 //! Reads what a server offers, in whichever era it speaks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use filters::mcp::list::{self, Kind};
 use filters::mcp::mirror::Mirrors;
 use filters::mcp::revision::{Era, Revision};
 use filters::mcp::translate::up;
+use foldhash::HashMap;
 
 use super::{Catalog, Listing, Profile, listing};
 use crate::upstream::CLIENT_INFO;
@@ -128,7 +129,7 @@ impl Catalog {
                 }
             }
         }
-        let mut mirrored = HashMap::new();
+        let mut mirrored = HashMap::default();
         if kind == Kind::Tools {
             items.retain(|item| self.screen(item, &mut mirrored));
         }

@@ -1,6 +1,5 @@
 //! One list of a server's, whole.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use filters::lock::screen::{Lens, Seen};
 use filters::mcp::list::{self, Kind};
 use filters::mcp::mirror::Mirrors;
 use filters::mcp::revision::Era;
+use foldhash::HashMap;
 use parking_lot::Mutex;
 
 use super::{Catalog, Catalogs};

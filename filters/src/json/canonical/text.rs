@@ -9,7 +9,15 @@ use crate::json::scan;
 /// Appends the string that `rest` begins with, quotes included, with no more escapes than it needs.
 /// What follows it; nothing where it is no string, or one that is not Unicode.
 pub(super) fn write<'t>(rest: &'t str, out: &mut Vec<u8>) -> Option<&'t str> {
+    let text = rest;
     let mut rest = rest.strip_prefix('"')?;
+    let end = scan::plain(rest.as_bytes()) + 1;
+    if rest.as_bytes().get(end - 1) == Some(&b'"') {
+        // Most have no escapes, and are copied whole.
+        let (whole, tail) = text.split_at_checked(end + 1)?;
+        out.extend_from_slice(whole.as_bytes());
+        return Some(tail);
+    }
     out.push(b'"');
     loop {
         let (plain, tail) = rest.split_at_checked(scan::plain(rest.as_bytes()))?;
