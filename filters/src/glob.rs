@@ -13,33 +13,57 @@ use wildmatch::WildMatch;
 #[derive(Clone)]
 pub struct Glob {
     text: Box<str>,
-    /// Absent where the pattern has no wildcard: most are plain names.
-    pattern: Option<WildMatch>,
+    shape: Shape,
+}
+
+/// What a pattern is made of.
+#[derive(Clone)]
+enum Shape {
+    /// No wildcard: most are plain names.
+    Literal,
+    /// One `*`, with so many bytes before it.
+    Split(usize),
+    /// Any other.
+    Pattern(WildMatch),
 }
 
 impl Glob {
     /// Compiles a pattern; every text is one. Nothing escapes a wildcard.
     #[must_use]
     pub fn new(text: &str) -> Self {
+        let wildcards = text.match_indices(['*', '?']);
+        let shape = match wildcards.collect::<Vec<_>>().as_slice() {
+            [] => Shape::Literal,
+            [(at, "*")] => Shape::Split(*at),
+            _ => Shape::Pattern(WildMatch::new(text)),
+        };
         Self {
             text: text.into(),
-            pattern: text.contains(['*', '?']).then(|| WildMatch::new(text)),
+            shape,
         }
     }
 
     /// Whether all of `text` is what the pattern says.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        match &self.pattern {
-            Some(pattern) => pattern.matches(text),
-            None => *self.text == *text,
+        match &self.shape {
+            Shape::Literal => *self.text == *text,
+            Shape::Split(at) => {
+                // Bytes will do: no character's end is the end of another.
+                let (pattern, text) = (self.text.as_bytes(), text.as_bytes());
+                let (head, tail) = pattern.split_at_checked(*at).unwrap_or_default();
+                let rest = text.strip_prefix(head);
+                let tail = tail.get(1..).unwrap_or_default();
+                rest.is_some_and(|rest| rest.ends_with(tail))
+            }
+            Shape::Pattern(pattern) => pattern.matches(text),
         }
     }
 
     /// Whether it has no wildcard, so that it matches one text only.
     #[must_use]
     pub fn is_literal(&self) -> bool {
-        self.pattern.is_none()
+        matches!(self.shape, Shape::Literal)
     }
 
     /// The pattern as it was written.
@@ -101,6 +125,13 @@ mod tests {
             ("*a*b", "xaxaxb", true),
             ("*a*b", "xaxaxbx", false),
             ("a?c*", "abcd", true),
+            ("a*b", "ab", true),
+            ("a*b", "aXb", true),
+            ("aa*aa", "aaa", false),
+            ("aa*aa", "aaaa", true),
+            ("é*é", "é", false),
+            ("é*é", "éé", true),
+            ("*\u{a9}", "é", false),
             ("file:///*/[a].md", "file:///x/y/[a].md", true),
             ("[ab]", "a", false),
             ("a.c", "abc", false),

@@ -14,6 +14,10 @@
 //! Where nothing stands at the path, nothing but `not_exists` holds. Where several values do, one that
 //! passes is enough.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 use crate::guard::detect;
@@ -65,7 +69,34 @@ pub(super) struct Expected {
     canonical: Vec<u8>,
     /// Where it is a text.
     text: Option<String>,
+    /// Finds that in another.
+    finder: Option<Finder<'static>>,
     is_list: bool,
+}
+
+/// A value that conditions look at: its text is read once for all of them.
+pub(super) struct Given<'t> {
+    /// JSON text.
+    raw: &'t str,
+    text: OnceCell<Option<Cow<'t, str>>>,
+}
+
+impl<'t> Given<'t> {
+    pub(super) fn new(raw: &'t str) -> Self {
+        Self {
+            raw,
+            text: OnceCell::new(),
+        }
+    }
+
+    /// The text that it is; nothing where it is none.
+    fn text(&self) -> Result<Option<&str>, Opaque> {
+        if !self.raw.starts_with('"') {
+            return Ok(None);
+        }
+        let text = self.text.get_or_init(|| unescaped(self.raw));
+        text.as_deref().map(Some).ok_or(Opaque::Text)
+    }
 }
 
 impl Condition {
@@ -154,12 +185,14 @@ impl Expected {
         Some(Self {
             canonical,
             text: value.as_str().map(str::to_owned),
+            finder: value.as_str().map(|text| Finder::new(text).into_owned()),
             is_list: value.is_array(),
         })
     }
 
-    /// Whether a value, JSON text, means the same.
-    fn is(&self, raw: &str) -> Result<bool, Opaque> {
+    /// Whether a value means the same.
+    fn is(&self, value: &Given<'_>) -> Result<bool, Opaque> {
+        let raw = value.raw;
         let first = |text: &[u8]| match text.first() {
             Some(b'-' | b'0'..=b'9') => Some(b'0'),
             first => first.copied(),
@@ -169,7 +202,7 @@ impl Expected {
             return Ok(false);
         }
         if let Some(text) = &self.text {
-            return Ok(unescaped(raw).ok_or(Opaque::Text)? == text.as_str());
+            return Ok(value.text()? == Some(text));
         }
         let mut canonical = Vec::new();
         canonical::write(raw, Ignored::NONE, &mut canonical).map_err(|_| Opaque::Ambiguous)?;
@@ -222,34 +255,30 @@ impl Test {
         }
     }
 
-    /// Whether it holds for one value, JSON text. `has_equal` is whether a list has an element that it
-    /// is to have.
+    /// Whether it holds for one value. `has_equal` is whether a list has an element that it is to have.
     pub(super) fn holds(
         &self,
-        raw: &str,
+        value: &Given<'_>,
         has_equal: bool,
         meter: &mut Meter,
     ) -> Result<bool, Opaque> {
-        let text = || match raw.starts_with('"') {
-            true => unescaped(raw).ok_or(Opaque::Text).map(Some),
-            false => Ok(None),
-        };
+        let raw = value.raw;
         Ok(match self {
-            Self::Equals(expected) => expected.is(raw)?,
-            Self::Differs(expected) => !expected.is(raw)?,
+            Self::Equals(expected) => expected.is(value)?,
+            Self::Differs(expected) => !expected.is(value)?,
             Self::Ranks(rank, than) => rank_of(raw, *rank, than)?,
-            Self::Contains(expected) => has_equal || contains(text()?.as_deref(), expected),
-            Self::Lacks(expected) => !has_equal && !contains(text()?.as_deref(), expected),
-            Self::Matches(pattern) => match text()? {
+            Self::Contains(expected) => has_equal || contains(value.text()?, expected),
+            Self::Lacks(expected) => !has_equal && !contains(value.text()?, expected),
+            Self::Matches(pattern) => match value.text()? {
                 Some(text) => pattern
-                    .is_match(&text, meter)
+                    .is_match(text, meter)
                     .map_err(|Overwork| Opaque::Work)?,
                 None => false,
             },
             Self::Exists => true,
             Self::Missing => false,
-            Self::Detects(detectors) => match text()? {
-                Some(text) => detect::is_found(*detectors, &text),
+            Self::Detects(detectors) => match value.text()? {
+                Some(text) => detect::is_found(*detectors, text),
                 // A card number may be written as a number.
                 None => is_number(raw) && detect::is_found(*detectors, raw),
             },
@@ -260,8 +289,8 @@ impl Test {
 
 impl Expected {
     /// Whether an element of a list is the one that is looked for.
-    pub(super) fn is_element(&self, raw: &str) -> Result<bool, Opaque> {
-        self.is(raw)
+    pub(super) fn is_element(&self, value: &Given<'_>) -> Result<bool, Opaque> {
+        self.is(value)
     }
 }
 
@@ -270,10 +299,8 @@ pub(super) fn is_number(raw: &str) -> bool {
 }
 
 fn contains(text: Option<&str>, expected: &Expected) -> bool {
-    match (text, &expected.text) {
-        (Some(text), Some(part)) => {
-            memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some()
-        }
+    match (text, &expected.finder) {
+        (Some(text), Some(part)) => part.find(text.as_bytes()).is_some(),
         (Some(_), None) | (None, _) => false,
     }
 }

@@ -114,18 +114,16 @@ impl Rule {
         (self.tools.extent(reading) == Extent::None).then_some(Outcome::Target)
     }
 
-    /// Whether all conditions hold, and for how many of its readings.
+    /// Whether all conditions hold, and, where they do, for how many of its readings.
     pub(super) fn matches(
         &self,
         found: impl Iterator<Item = Found>,
         reading: &Reading<'_>,
     ) -> (Outcome, Extent) {
         let mut outcome = Outcome::Match;
-        let mut extent = self.tools.extent(reading);
+        let mut is_everywhere = true;
         for (index, found) in found.enumerate() {
-            if !found.is_everywhere {
-                extent = Extent::Some;
-            }
+            is_everywhere &= found.is_everywhere;
             outcome = match (found.state, outcome) {
                 (State::Unmet, Outcome::Condition(first)) => Outcome::Condition(first),
                 (State::Unmet, _) => Outcome::Condition(index),
@@ -133,6 +131,12 @@ impl Rule {
                 (State::Opaque(_) | State::Met, outcome) => outcome,
             };
         }
+        let extent = match (outcome, is_everywhere) {
+            // It decides nothing.
+            (Outcome::Condition(_), _) => Extent::None,
+            (_, false) => Extent::Some,
+            (_, true) => self.tools.extent(reading),
+        };
         (outcome, extent)
     }
 

@@ -9,7 +9,7 @@
 //! **Invariant:** where it is not known which tool something belongs to, a rule for some tools is a rule
 //! for it, too, and one that lets through does not keep others from being tried.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::guard::condition::Condition;
 use crate::guard::reading::{Extent, Found, Reading};
@@ -84,7 +84,7 @@ impl Rules {
             fallback: spec.default_action,
             mode: spec.mode,
             spec: spec.clone(),
-            reach: HashMap::new(),
+            reach: HashMap::default(),
         }
     }
 
@@ -251,25 +251,26 @@ impl Rules {
 
     /// What is known of the conditions of all rules in scope, one after the other.
     fn judge(&self, scopes: &[Option<Outcome>], reading: &Reading<'_>) -> Vec<Found> {
-        let (is_rehearsed, conditions): (Vec<bool>, Vec<&Condition>) = self
-            .rules
-            .iter()
-            .zip(scopes)
-            .filter(|(_, scope)| scope.is_none())
-            .flat_map(|(rule, _)| rule.conditions.iter().map(|one| (rule.is_rehearsed, one)))
-            .unzip();
+        let in_scope = self.rules.iter().zip(scopes);
+        let in_scope = in_scope.filter(|(_, scope)| scope.is_none());
+        let in_scope: Vec<&Rule> = in_scope.map(|(rule, _)| rule).collect();
+        let conditions: Vec<&Condition> =
+            in_scope.iter().flat_map(|rule| &rule.conditions).collect();
         if conditions.is_empty() {
             return Vec::new();
         }
         let mut found = reading.judge(&conditions);
         let is_opaque = |one: &Found| matches!(one.state, State::Opaque(_));
-        if found.iter().all(is_opaque) && is_rehearsed.contains(&true) {
+        if found.iter().all(is_opaque) && in_scope.iter().any(|rule| rule.is_rehearsed) {
             // What is rehearsed may have looked further into it than what acts does.
-            let acting = conditions.into_iter().zip(&is_rehearsed);
-            let acting = acting.filter(|(_, is_rehearsed)| !**is_rehearsed);
-            let acting: Vec<&Condition> = acting.map(|(condition, _)| condition).collect();
+            let is_acting = |rule: &&&Rule| !rule.is_rehearsed;
+            let acting = in_scope.iter().filter(is_acting);
+            let acting: Vec<&Condition> = acting.flat_map(|rule| &rule.conditions).collect();
             let mut alone = reading.judge(&acting).into_iter();
-            for (one, is_rehearsed) in found.iter_mut().zip(is_rehearsed) {
+            let rules = in_scope.iter();
+            let rehearsed =
+                rules.flat_map(|rule| rule.conditions.iter().map(|_| rule.is_rehearsed));
+            for (one, is_rehearsed) in found.iter_mut().zip(rehearsed) {
                 if !is_rehearsed && let Some(found) = alone.next() {
                     *one = found;
                 }

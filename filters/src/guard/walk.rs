@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::bounds::DEPTH_MAX;
-use crate::guard::condition::{Condition, Test};
+use crate::guard::condition::{Condition, Given, Test};
 use crate::guard::path::{Path, Segment};
 use crate::guard::pattern::Meter;
 use crate::guard::reader::{Reader, unescaped};
@@ -167,9 +167,9 @@ impl Walk<'_, '_> {
                 self.reader.value().ok_or(Opaque::Syntax)?;
             }
         }
-        let end = self.reader.at();
+        let given = Given::new(self.reader.slice(start, self.reader.at()));
         for index in frame {
-            self.test(index, start, end);
+            self.test(index, &given);
         }
         Ok(())
     }
@@ -200,8 +200,9 @@ impl Walk<'_, '_> {
                 return Err(Opaque::Syntax);
             }
             let below = self.open.len();
+            let given = Given::new(raw);
             for index in frame.clone() {
-                self.name(index, raw);
+                self.name(index, &given);
                 self.enter(index, name.as_deref());
             }
             let inside = below..self.open.len();
@@ -217,7 +218,7 @@ impl Walk<'_, '_> {
     }
 
     /// Tests a member's name where everything below is tested.
-    fn name(&mut self, index: usize, raw: &str) {
+    fn name(&mut self, index: usize, given: &Given<'_>) {
         let Some(open) = self.open.get(index) else {
             return;
         };
@@ -231,7 +232,7 @@ impl Walk<'_, '_> {
         if !is_deep || !condition.test.is_of_names() || known.holds {
             return;
         }
-        match condition.test.holds(raw, false, self.meter) {
+        match condition.test.holds(given, false, self.meter) {
             Ok(holds) => known.holds = holds,
             Err(opaque) => known.opaque = known.opaque.or(Some(opaque)),
         }
@@ -330,7 +331,7 @@ impl Walk<'_, '_> {
     }
 
     /// Tests a value where a path ends.
-    fn test(&mut self, index: usize, start: usize, end: usize) {
+    fn test(&mut self, index: usize, given: &Given<'_>) {
         let Some(open) = self.open.get(index).copied() else {
             return;
         };
@@ -347,11 +348,10 @@ impl Walk<'_, '_> {
         if !is_at_end || known.holds {
             return;
         }
-        let raw = self.reader.slice(start, end);
         if open.is_element
             && let Some(expected) = condition.test.element()
         {
-            match expected.is_element(raw) {
+            match expected.is_element(given) {
                 Ok(is_equal) => known.has_equal |= is_equal,
                 Err(opaque) => known.opaque = known.opaque.or(Some(opaque)),
             }
@@ -359,7 +359,7 @@ impl Walk<'_, '_> {
         }
         known.is_there = true;
         let has_equal = std::mem::take(&mut known.has_equal);
-        match condition.test.holds(raw, has_equal, self.meter) {
+        match condition.test.holds(given, has_equal, self.meter) {
             Ok(holds) => known.holds = holds,
             Err(opaque) => known.opaque = known.opaque.or(Some(opaque)),
         }

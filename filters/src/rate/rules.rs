@@ -1,8 +1,9 @@
 //! Which limits hold for a call, and whose budget each of them is.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::identity::Principal;
 use crate::rate::window::Limit;
