@@ -24,6 +24,10 @@ pub const APPROVALS_MAX: usize = 10_000;
 /// Most of a client that are pending, or that it withdrew before their time was over: whoever takes back
 /// what they asked for makes no room by it.
 pub const PENDING_MAX: usize = 100;
+/// Most bytes that all requests take.
+pub const BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Most bytes that those of a client take of which there may be [`PENDING_MAX`].
+pub const PENDING_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Somebody's yes or no.
 #[derive(Clone, Debug)]
@@ -70,11 +74,23 @@ pub enum Redeemed {
 }
 
 /// All requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Approvals {
     all: Mutex<HashMap<String, Approval>>,
+    /// Most bytes that they take.
+    bytes_max: usize,
     /// Whether any client was ever given a state of ours to come back with.
     has_states: AtomicBool,
+}
+
+impl Default for Approvals {
+    fn default() -> Self {
+        Self {
+            all: Mutex::default(),
+            bytes_max: BYTES_MAX,
+            has_states: AtomicBool::default(),
+        }
+    }
 }
 
 impl Approvals {
@@ -96,21 +112,19 @@ impl Approvals {
         if let Some(same) = all.values().find(is_same) {
             return Some(same.clone());
         }
-        if all.len() >= APPROVALS_MAX {
-            let oldest = all
-                .values()
-                .filter(|one| !one.status.is_open())
-                .min_by_key(|one| one.updated)
-                .map(|one| one.id.clone())?;
-            all.remove(&oldest);
-        }
+        let n_bytes = petition.n_bytes();
         let payer = identity::payer(&petition.subject);
-        let n_own = all
-            .values()
-            .filter(|one| one.has_place(now) && identity::payer(&one.petition.subject) == payer);
-        if n_own.count() >= PENDING_MAX {
+        let (mut n_own, mut n_own_bytes) = (0, n_bytes);
+        for one in all.values() {
+            if one.has_place(now) && identity::payer(&one.petition.subject) == payer {
+                n_own += 1;
+                n_own_bytes += one.petition.n_bytes();
+            }
+        }
+        if n_own >= PENDING_MAX || n_own_bytes > PENDING_BYTES_MAX {
             return None;
         }
+        make_room(&mut all, n_bytes, self.bytes_max)?;
         let expires = now.checked_add(ttl).unwrap_or(now);
         let approval = Approval::new(id.clone(), petition, now, expires);
         all.insert(id, approval.clone());
@@ -284,6 +298,17 @@ impl Approvals {
             Redeemed::No(one.status)
         }
     }
+}
+
+/// Forgets what was settled longest ago, until there is room for so many bytes; nothing where there is none.
+fn make_room(all: &mut HashMap<String, Approval>, n_bytes: usize, bytes_max: usize) -> Option<()> {
+    let mut held: usize = all.values().map(|one| one.petition.n_bytes()).sum();
+    while all.len() >= APPROVALS_MAX || held + n_bytes > bytes_max {
+        let settled = all.values().filter(|one| !one.status.is_open());
+        let oldest = settled.min_by_key(|one| one.updated)?.id.clone();
+        held -= all.remove(&oldest)?.petition.n_bytes();
+    }
+    Some(())
 }
 
 #[cfg(test)]

@@ -123,6 +123,14 @@ impl Petition {
             tenant: self.tenant.as_deref(),
         }
     }
+
+    /// Bytes that it takes, as far as a client decides on them.
+    pub(super) fn n_bytes(&self) -> usize {
+        self.target.len()
+            + self.reason.len()
+            + self.trace_id.len()
+            + self.arguments.as_deref().map_or(0, str::len)
+    }
 }
 
 // === impl Approval ===

@@ -249,3 +249,35 @@ fn who_withdraws_makes_no_room_by_it_before_its_time_is_over() {
     assert!(!ask(PENDING_MAX, 9));
     assert!(ask(PENDING_MAX, 10));
 }
+
+/// Asks for what takes so many bytes.
+fn takes(approvals: &Approvals, client: &str, fingerprint: u8, n_bytes: usize) -> bool {
+    let mut petition = petition(client, fingerprint);
+    let head = petition.n_bytes();
+    petition.arguments = Some("x".repeat(n_bytes - head));
+    let id = format!("{client}{fingerprint}");
+    approvals.ask(id, petition, TTL, at(0)).is_some()
+}
+
+#[test]
+fn what_a_client_asks_for_takes_its_share_of_bytes_at_most() {
+    let approvals = Approvals::default();
+    assert!(takes(&approvals, "alice", 0, PENDING_BYTES_MAX - 10));
+    assert!(!takes(&approvals, "alice", 1, 11));
+    assert!(takes(&approvals, "alice", 2, 10));
+    assert!(takes(&approvals, "bob", 3, 11));
+}
+
+#[test]
+fn what_was_settled_makes_room_in_bytes_for_what_is_asked() {
+    let approvals = Approvals {
+        bytes_max: 100,
+        ..Approvals::default()
+    };
+    assert!(takes(&approvals, "alice", 0, 50) && takes(&approvals, "bob", 1, 50));
+    assert!(!takes(&approvals, "carol", 2, 10));
+    decide(&approvals, "alice0", "dave", false, 1).unwrap();
+    assert!(takes(&approvals, "carol", 2, 10));
+    assert!(approvals.find("alice0", at(1)).is_none());
+    assert!(approvals.find("bob1", at(1)).is_some());
+}
