@@ -10,7 +10,7 @@ use filters::bounds::SESSION_ID_BYTES_MAX;
 use filters::mcp::header::{self, Headers};
 use filters::mcp::revision::Era;
 use filters::refusal::Refusal;
-use http::header::ACCEPT as ACCEPT_FIELD;
+use http::header::{ACCEPT as ACCEPT_FIELD, AsHeaderName};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
@@ -109,9 +109,9 @@ impl<'a> Client<'a> {
         Ok(read)
     }
 
-    /// Its headers.
-    pub(super) fn headers(&self) -> &'a HeaderMap {
-        self.headers
+    /// A header that is text.
+    pub(super) fn text(&self, name: impl AsHeaderName) -> Option<&'a str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// What [`group()`] says of it.

@@ -8,7 +8,6 @@ use filters::cache::freshness::Freshness;
 use filters::mcp::call::Call;
 use filters::mcp::method::Method as Mcp;
 use filters::mcp::revision::Era;
-use http::HeaderName;
 use http::header::AUTHORIZATION;
 use pingora::proxy::Session;
 
@@ -63,10 +62,6 @@ pub(in crate::gateway) fn look(
         (Era::Legacy, Some(client)) => &client.opening.capabilities,
         (Era::Legacy, None) => "{}",
     };
-    let text = |name: &HeaderName| {
-        let value = said.headers().get(name);
-        value.and_then(|value| value.to_str().ok())
-    };
     let tenancy = exchange.tenancy();
     let group = said.group();
     let now = Instant::now();
@@ -84,7 +79,7 @@ pub(in crate::gateway) fn look(
         group: group.as_deref(),
         credential: server
             .forwards_authorization
-            .then(|| text(&AUTHORIZATION))
+            .then(|| said.text(&AUTHORIZATION))
             .flatten(),
         principal: &exchange.subject,
         tenant: tenancy.shared(),
@@ -127,11 +122,8 @@ pub(in crate::gateway) fn look(
 
 /// Whether a message's headers say nothing but what the rest of it says.
 fn is_plain(said: &fields::Client<'_>, server: &Server, asked: &Asked<'_>, era: Era) -> bool {
-    let text = |name: &str| {
-        let value = said.headers().get(name);
-        value.and_then(|value| value.to_str().ok())
-    };
-    let is_mirrored = era == Era::Legacy || role::is_mirrored(server, asked, text);
+    let is_mirrored =
+        era == Era::Legacy || role::is_mirrored(server, asked, |name| said.text(name));
     is_mirrored && role::is_explained(server, asked, &said.mirrored(era))
 }
 

@@ -230,7 +230,7 @@ fn an_expression_that_would_take_too_long_refuses_whatever_its_rule_does() {
     let text = "ab".repeat(1024 * 1024);
     let rules = of([spec::Rule {
         action: Action::Alert,
-        conditions: vec![condition("a", Operator::Matches, hostile.clone())],
+        conditions: vec![condition("a", Operator::Matches, hostile)],
         ..rule("r")
     }]);
     let arguments = json!({ "a": text }).to_string();

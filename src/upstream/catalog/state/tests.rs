@@ -26,9 +26,9 @@ fn state(settings: &Settings, ttl: Option<Duration>, read: Instant) -> State {
         ttl,
         promise: settings.promise(ttl),
         is_public: false,
-        places: HashMap::new(),
-        mirrored: HashMap::new(),
-        annotations: HashMap::new(),
+        places: HashMap::default(),
+        mirrored: HashMap::default(),
+        annotations: HashMap::default(),
     };
     let list = List {
         last: Some(Arc::new(listing)),
