@@ -6,7 +6,6 @@
 //! about what the server really opens.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 
 use crate::guard::condition::Condition;
 use crate::guard::pattern::Meter;
@@ -28,8 +27,6 @@ pub(super) struct Reading<'s> {
     values: Vec<String>,
     /// Whether the value as it is has the URI as the server does.
     is_own: bool,
-    /// What the searches of all rules may still cost.
-    pub(super) meter: RefCell<Meter>,
 }
 
 /// How much of a thing's readings something is true of.
@@ -105,7 +102,6 @@ impl<'s> Reading<'s> {
                 others: Vec::new(),
                 values: Vec::new(),
                 is_own: true,
-                meter: RefCell::default(),
             };
         };
         let Readings { whole, place } = Readings::of(uri);
@@ -125,13 +121,12 @@ impl<'s> Reading<'s> {
             others,
             values,
             is_own,
-            meter: RefCell::default(),
         }
     }
 
-    /// What is known of conditions.
+    /// What is known of conditions, whose searches all draw on one meter.
     pub(super) fn judge(&self, conditions: &[&Condition]) -> Vec<Found> {
-        let meter = &mut *self.meter.borrow_mut();
+        let meter = &mut Meter::default();
         let mut found: Vec<Found> = walk::judge(conditions, self.subject.value, meter)
             .into_iter()
             .map(|state| Found {

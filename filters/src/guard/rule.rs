@@ -1,10 +1,12 @@
 //! One compiled rule: what it is about, and what it says to what it is about.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::guard::condition::Condition;
 use crate::guard::edit;
 use crate::guard::edit::Change;
+use crate::guard::pattern::Meter;
 use crate::guard::reading::{Extent, Found, Reading, Targets};
 use crate::guard::rules::PARTS_MAX;
 use crate::guard::scope::{Kind, Kinds, Names};
@@ -169,10 +171,8 @@ impl Rule {
     /// The value after its changes, which leave nothing that a reading still shows.
     fn changed(&self, reading: &Reading<'_>) -> Result<String, Opaque> {
         let value = reading.subject.value.unwrap_or("{}");
-        let change = |value: &str| {
-            let meter = &mut *reading.meter.borrow_mut();
-            edit::apply(&self.changes, value, meter)
-        };
+        let meter = RefCell::new(Meter::default());
+        let change = |value: &str| edit::apply(&self.changes, value, &mut meter.borrow_mut());
         let changed = change(value)?.unwrap_or_else(|| value.to_owned());
         match reading.is_left(&changed, change)? {
             true => Err(Opaque::Spelling),

@@ -17,7 +17,7 @@ use crate::guard::rule::Rule;
 use crate::guard::scope::{Kind, Kinds};
 use crate::guard::spec::{Fallback, Mode, Spec};
 use crate::guard::verdict::{Cause, Considered, Decision, Outcome, Verdict};
-use crate::guard::walk::State;
+use crate::guard::walk::{Opaque, State};
 use crate::problem::Problems;
 
 /// Most rules of a configuration.
@@ -261,8 +261,10 @@ impl Rules {
         }
         let mut found = reading.judge(&conditions);
         let is_opaque = |one: &Found| matches!(one.state, State::Opaque(_));
-        if found.iter().all(is_opaque) && in_scope.iter().any(|rule| rule.is_rehearsed) {
-            // What is rehearsed may have looked further into it than what acts does.
+        let is_overworked = |one: &Found| one.state == State::Opaque(Opaque::Work);
+        let is_unclear = found.iter().all(is_opaque) || found.iter().any(is_overworked);
+        if is_unclear && in_scope.iter().any(|rule| rule.is_rehearsed) {
+            // What is rehearsed may have looked further into it than what acts does, and cost more.
             let is_acting = |rule: &&&Rule| !rule.is_rehearsed;
             let acting = in_scope.iter().filter(is_acting);
             let acting: Vec<&Condition> = acting.flat_map(|rule| &rule.conditions).collect();
